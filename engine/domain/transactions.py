@@ -1,0 +1,96 @@
+"""What a transaction is: actions, ranks, keys, content and the identifier made from content.
+
+A ledger is a polars frame of LEDGER_SCHEMA: one row per accepted, not superseded row, quantities
+unsigned as in the file. FEE rows made from `fee_amount` are not stored: they are a pure function of
+their parent and appear where a stage needs them.
+"""
+
+import hashlib
+from enum import IntEnum
+
+import polars as pl
+
+from engine.domain.money import PLACES
+
+COLUMNS = (
+    "id", "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "fee_asset", "fee_amount",
+    "account", "wallet", "venue", "tx_hash", "external_id", "notes",
+)  # fmt: skip
+HEADER = ",".join(COLUMNS)
+
+# A row's content: what makes two rows the same fact. Order matters, it is hashed.
+CONTENT_COLUMNS = (
+    "timestamp", "action", "asset_id", "quantity", "unit_price_usd",
+    "fee_asset", "fee_amount", "account", "tx_hash", "external_id",
+)  # fmt: skip
+CONTENT_VERSION = "1"
+UNIT_SEPARATOR = "\x1f"
+
+ACTIONS = (
+    "BUY", "SELL", "TRANSFER_IN", "TRANSFER_OUT", "FEE", "STAKING_REWARD", "AIRDROP", "INCOME",
+)  # fmt: skip
+
+
+class Action(IntEnum):
+    """Codes as stored; the position in ACTIONS."""
+
+    BUY = 0
+    SELL = 1
+    TRANSFER_IN = 2
+    TRANSFER_OUT = 3
+    FEE = 4
+    STAKING_REWARD = 5
+    AIRDROP = 6
+    INCOME = 7
+
+
+# Order of booking at one instant (CONTRACT §5), by action code.
+RANK = (0, 3, 1, 2, 4, 0, 0, 0)
+OUTGOING = frozenset({Action.SELL, Action.TRANSFER_OUT, Action.FEE})
+TRANSFERS = frozenset({Action.TRANSFER_IN, Action.TRANSFER_OUT})
+
+
+class KeyKind(IntEnum):
+    """The first of these that a row can form is its key; also the order of keys in the ledger."""
+
+    TX_HASH = 0
+    EXTERNAL_ID = 1
+    ID = 2
+    CONTENT = 3
+
+
+DECIMAL = pl.Decimal(38, PLACES)
+LEDGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
+    "row": pl.Int64,  # the row's number in the store; identifies it, never orders it
+    "ts": pl.Int64,  # microseconds UTC
+    "action": pl.Int8,  # Action
+    "asset": pl.String,
+    "quantity": DECIMAL,  # unsigned
+    "price": DECIMAL,  # unit_price_usd, null where empty
+    "fee_asset": pl.String,  # null where empty
+    "fee_amount": DECIMAL,  # null where empty
+    "account": pl.String,
+    "tx_hash": pl.String,  # null where empty
+    "external_id": pl.String,  # null where empty
+    "id": pl.String,  # hyphenated UUIDv7
+    "kind": pl.Int8,  # KeyKind
+    "k": pl.Int32,  # the row was the k-th of this content in its file; 1 for rows with another key
+}
+
+
+def content_digest(content: str, k: int) -> bytes:
+    """SHA-256 over version, content and k. `content`: the ten canonical fields joined by U+001F."""
+    return hashlib.sha256(f"{CONTENT_VERSION}{UNIT_SEPARATOR}{content}{UNIT_SEPARATOR}{k}".encode()).digest()
+
+
+def generated_id(ts: int, digest: bytes) -> bytes:
+    """The UUIDv7 (16 bytes) of a row without one: its timestamp in ms and the first 74 bits of `digest`."""
+    bits = int.from_bytes(digest[:10], "big") >> 6
+    value = (ts // 1000) << 80 | 0x7 << 76 | (bits >> 62) << 64 | 0b10 << 62 | bits & (1 << 62) - 1
+    return value.to_bytes(16, "big")
+
+
+def id_text(raw: bytes) -> str:
+    """The hyphenated lower-case form of 16 bytes."""
+    text = raw.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

@@ -1,0 +1,70 @@
+"""Every error the engine raises on purpose, drawn as a tree. Bad rows are values, never errors.
+
+EngineError                 code, what was tried, hint, retryable
+├── UsageError              the caller asked for something that makes no sense (exit 2)
+│   └── ConfigInvalid       navdeck.toml or a NAVDECK_ variable; carries every problem at once
+├── HomeMissing             no home here yet
+├── HomeInUse               another engine holds the home (exit 4)
+├── StoreError              state.db
+│   ├── StoreTooNew         written by a newer navdeck
+│   └── StoreIntegrity      counts or digests that must agree do not
+└── LakeError               a listed lake file is missing or altered
+"""
+
+
+class EngineError(Exception):
+    """Base: `code` for programs, `hint` for people, `retryable` for schedulers."""
+
+    code = "ENGINE_ERROR"
+    exit_code = 1
+    retryable = False
+
+    def __init__(self, tried: str, hint: str = "") -> None:
+        super().__init__(tried)
+        self.tried = tried
+        self.hint = hint
+
+
+class UsageError(EngineError):
+    code = "USAGE"
+    exit_code = 2
+
+
+class ConfigInvalid(UsageError):
+    code = "CONFIG_INVALID"
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__(
+            "The configuration has "
+            + (f"{len(problems)} problems:\n" if len(problems) > 1 else "a problem:\n")
+            + "\n".join(f"  - {problem}" for problem in problems),
+            "Mend navdeck.toml or the NAVDECK_ variables named above; `navdeck config` shows what is in force.",
+        )
+        self.problems = problems
+
+
+class HomeMissing(EngineError):
+    code = "HOME_MISSING"
+    exit_code = 2
+
+
+class HomeInUse(EngineError):
+    code = "HOME_IN_USE"
+    exit_code = 4
+    retryable = True
+
+
+class StoreError(EngineError):
+    code = "STORE_ERROR"
+
+
+class StoreTooNew(StoreError):
+    code = "STORE_TOO_NEW"
+
+
+class StoreIntegrity(StoreError):
+    code = "STORE_INTEGRITY"
+
+
+class LakeError(EngineError):
+    code = "LAKE_ERROR"
