@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import polars as pl
 
+from engine.domain.instants import format_instant
 from engine.domain.money import PLACES
 
 COLUMNS = (
@@ -76,6 +77,18 @@ LEDGER_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "kind": pl.Int8,  # KeyKind
     "k": pl.Int32,  # the row was the k-th of this content in its file; 1 for rows with another key
 }
+
+
+def content_text(
+    ts: int, action: int, asset: str, quantity: str, price: str | None, fee_asset: str | None,
+    fee_amount: str | None, account: str, tx_hash: str | None, external_id: str | None,
+) -> str:  # fmt: skip
+    """The content of a row: its ten canonical fields joined by U+001F, an empty field as empty."""
+    fields = (
+        format_instant(ts), ACTIONS[action], asset, quantity, price, fee_asset, fee_amount, account,
+        tx_hash, external_id,
+    )  # fmt: skip
+    return UNIT_SEPARATOR.join(field or "" for field in fields)
 
 
 def content_digest(content: str, k: int) -> bytes:

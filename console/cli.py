@@ -1,0 +1,129 @@
+"""The command line: one verb, one question or act. It parses first and imports what the verb needs after.
+
+Data goes to stdout (a table, or with --json one JSON document), everything else to stderr. Exit codes:
+0 done, 1 failed, 2 wrong usage, 3 done but rows quarantined or files rejected, 4 home in use.
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_SOME_BAD, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+
+EXAMPLES = {
+    "init": "navdeck init --home ~/books --timezone Europe/Berlin --base-currency EUR",
+    "demo": "navdeck demo --headless",
+    "ingest": "navdeck ingest trades.csv prices.parquet\n  navdeck ingest --dry-run trades.csv\n  navdeck ingest",
+    "value": "navdeck value\n  navdeck value --resolution 1d --from 2024-03-01 --to 2024-04-01",
+    "nav": "navdeck nav --resolution 1h --from 2024-03-01 --to 2024-03-02\n  navdeck nav --account main --json",
+    "lots": "navdeck lots --asset ETH\n  navdeck lots --method LIFO --as-of 2024-01-01 --json",
+    "quarantine": "navdeck quarantine list",
+    "status": "navdeck status",
+    "digest": "navdeck digest --json",
+    "verify": "navdeck verify",
+    "config": "navdeck config",
+    "split": "navdeck split huge.csv --to parts/",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    root = argparse.ArgumentParser(
+        prog="navdeck",
+        description="Keeps the books of a portfolio exact: it never guesses, never loses a row, always says why.",
+    )
+    verbs = root.add_subparsers(dest="verb", metavar="VERB", required=True)
+
+    init = _verb(verbs, "init", "make a new home: the folder that holds one deployment")
+    init.add_argument("--base-currency", default="USD", help="the currency NAV is told in (fixed)")
+    init.add_argument("--timezone", default="UTC", help="the zone whose clock cuts the buckets (fixed)")
+    init.add_argument("--lot-method", default="FIFO", help="FIFO, LIFO or HIFO (fixed)")
+
+    demo = _verb(verbs, "demo", "a throw-away home with a month of made-up trading, from files to NAV")
+    demo.add_argument("--headless", action="store_true", help="no console: run, print a summary, leave")
+    demo.add_argument("--seed", type=int, default=7, help="another seed makes another portfolio")
+
+    ingest = _verb(verbs, "ingest", "take files in: transactions, prices or rates; without PATH, the inbox")
+    ingest.add_argument("paths", nargs="*", metavar="PATH")
+    ingest.add_argument("--dry-run", action="store_true", help="say what would happen, store nothing")
+
+    value = _verb(verbs, "value", "value every holding at every bucket close")
+    _range_options(value)
+    value.add_argument("--resolution", choices=("5m", "1h", "1d"), help="only this one; all three otherwise")
+
+    nav = _verb(verbs, "nav", "net asset value at bucket closes; null where it cannot be known, and why")
+    _range_options(nav)
+    nav.add_argument("--resolution", choices=("5m", "1h", "1d"), default="1d")
+    nav.add_argument("--account", help="of this account only")
+
+    lots = _verb(verbs, "lots", "open lots, lots in transit and realized gains")
+    lots.add_argument("--method", help="FIFO, LIFO or HIFO instead of the home's own")
+    lots.add_argument("--account")
+    lots.add_argument("--asset")
+    lots.add_argument("--as-of", dest="as_of", metavar="T", help="as booked by then")
+
+    quarantine = _verb(verbs, "quarantine", "rows that were set aside, and why")
+    quarantine.add_argument("act", choices=("list",), metavar="list")
+
+    _verb(verbs, "status", "counts, how far the data reaches, what needs a person")
+    _verb(verbs, "digest", "the fingerprint of all that is true here")
+    _verb(verbs, "verify", "recount, re-read and recompute; everything must agree")
+    _verb(verbs, "config", "the settings in force, and where each comes from")
+
+    split = _verb(verbs, "split", "cut a CSV that is too large into files that are not")
+    split.add_argument("file", metavar="FILE")
+    split.add_argument("--to", metavar="FOLDER", help="where the parts go; beside the file otherwise")
+    return root
+
+
+def _verb(verbs: Any, name: str, about: str) -> argparse.ArgumentParser:
+    verb: argparse.ArgumentParser = verbs.add_parser(
+        name, help=about, description=about[0].upper() + about[1:] + ".",
+        epilog=f"examples:\n  {EXAMPLES[name]}", formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    verb.add_argument("--home", help="the home; otherwise NAVDECK_HOME or the user's data folder")
+    verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return verb
+
+
+def _range_options(verb: argparse.ArgumentParser) -> None:
+    verb.add_argument("--from", dest="from", metavar="T", help="closes after this instant or date")
+    verb.add_argument("--to", dest="to", metavar="T", help="closes up to this instant or date")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The entry point. Errors become one message with a hint on stderr, and an exit code."""
+    arguments = parser().parse_args(argv)
+    from console import verbs
+    from engine.api import EngineError
+
+    try:
+        return asyncio.run(verbs.run(arguments))
+    except EngineError as error:
+        _complain(error.tried, error.hint, error.code, arguments.json)
+        return error.exit_code
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        _complain(f"{error.strerror or error}{where}.", "Check that the path is there and may be used.", "OS_ERROR",
+                  arguments.json)  # fmt: skip
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        _complain("Interrupted.", "Nothing is half done: run the same command again.", "INTERRUPTED", False)
+        return EXIT_INTERRUPTED
+
+
+def _complain(text: str, hint: str, code: str, as_json: bool) -> None:
+    from console.text import safe_text
+
+    print(f"navdeck: {safe_text(text, keep_lines=True)}", file=sys.stderr)
+    if hint:
+        print(f"  hint: {safe_text(hint, keep_lines=True)}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": {"code": code, "text": text, "hint": hint}}))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

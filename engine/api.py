@@ -1,0 +1,102 @@
+"""The narrow door: all that the console, or anyone else, may use of the engine.
+
+`connect` gives an EngineClient; commands and queries go in, results and events come out. What stands
+behind the client (this process, or a daemon elsewhere) makes no difference to who uses it.
+"""
+
+import getpass
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from engine.errors import ConfigInvalid, EngineError, HomeInUse, HomeMissing, UsageError
+from engine.messages import Command, Event, Query, Result
+
+__all__ = [
+    "Command",
+    "ConfigInvalid",
+    "EngineClient",
+    "EngineError",
+    "Event",
+    "HomeInUse",
+    "HomeMissing",
+    "Query",
+    "Result",
+    "UsageError",
+    "actor",
+    "connect",
+    "demo_files",
+    "home_path",
+    "make_home",
+    "split_file",
+]
+
+
+class EngineClient(Protocol):
+    """What a console speaks to."""
+
+    async def do(self, command: Command) -> Result:
+        """Carries a command out; EngineError if it cannot."""
+
+    async def ask(self, query: Query) -> Result:
+        """Answers a query; EngineError if it cannot."""
+
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        """Calls `listener` for every event from now on, on the event loop."""
+
+    async def close(self) -> None:
+        """Ends the connection, and the engine if this process hosts it."""
+
+
+def home_path(path: str | None) -> Path:
+    """The home meant: `path`, else NAVDECK_HOME, else the platform's user data folder."""
+    from engine.runtime.home import locate
+
+    return locate(path).path
+
+
+def actor() -> str:
+    """Who acts: the user of this session, as decisions record it."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineClient:
+    """A client of the home's engine, hosted here. HomeMissing, HomeInUse or ConfigInvalid if it cannot be.
+
+    `worker`: heavy work runs in a warm process of its own, so that this one stays smooth.
+    """
+    from engine.link.inprocess import InProcessClient
+    from engine.runtime.engine import Engine
+    from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
+    from engine.runtime.home import Home
+
+    Home(home).require()
+    executor: Executor = WorkerExecutor() if worker else ThreadExecutor()
+    try:
+        return InProcessClient(await Engine.open(Home(home), executor, writing=writing))
+    except BaseException:
+        executor.close()
+        raise
+
+
+async def make_home(home: Path, base_currency: str, timezone: str, lot_method: str) -> dict[str, Any]:
+    """Makes a new home. UsageError where one stands, ConfigInvalid for settings that make no sense."""
+    from engine.runtime.engine import make_home as make
+    from engine.runtime.home import Home
+
+    return await make(Home(home), base_currency, timezone, lot_method)
+
+
+def split_file(path: Path, folder: Path) -> list[Path]:
+    """Cuts a CSV that is too large into files in `folder` that are not. UsageError if it cannot be cut."""
+    from engine.runtime.split import split_file as split
+
+    return split(path, folder)
+
+
+def demo_files(seed: int, end_us: int) -> list[tuple[str, bytes]]:
+    """The demo's files, (name, content), in the order in which they arrive."""
+    from engine.runtime.demo import demo_files as make
+
+    return make(seed, end_us)

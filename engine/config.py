@@ -1,0 +1,225 @@
+"""Settings: what they are, where each value comes from, and every problem with them at once.
+
+Order of precedence: NAVDECK_ environment variables, then navdeck.toml, then the defaults below.
+Three settings are fixed when a home is made, because figures depend on them: see FIXED.
+"""
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zoneinfo import available_timezones
+
+from engine.domain.money import SCALE, is_plain, to_scaled, to_text
+from engine.errors import ConfigInvalid
+
+CONFIG_NAME = "navdeck.toml"
+CASH_ASSETS = (
+    "USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "NZD", "SEK",
+    "NOK", "DKK", "PLN", "CZK", "HUF", "CNY", "HKD", "SGD",
+)  # fmt: skip
+LOT_METHODS = ("FIFO", "LIFO", "HIFO")
+FIXED = ("base_currency", "timezone", "lot_method")
+BATCH_ROWS = 1000  # rows a batch; more would hold the interpreter for longer than a frame of the console
+
+_ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting: its dotted key in navdeck.toml, default, reader of a raw value, and what it is for."""
+
+    key: str
+    default: Any
+    read: Callable[[Any], Any]
+    help: str
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that overrides it."""
+        return "NAVDECK_" + self.key.replace(".", "_").upper()
+
+
+def _asset(raw: Any) -> str:
+    if not isinstance(raw, str) or not _ASSET_ID.fullmatch(raw):
+        raise ValueError("must be an asset id such as USD")
+    return raw
+
+
+def _zone(raw: Any) -> str:
+    if raw not in available_timezones():
+        raise ValueError("must be an IANA time zone such as Europe/Berlin")
+    return str(raw)
+
+
+def _choice(*choices: str) -> Callable[[Any], str]:
+    def read(raw: Any) -> str:
+        if raw not in choices:
+            raise ValueError("must be one of " + ", ".join(choices))
+        return str(raw)
+
+    return read
+
+
+def _texts(raw: Any) -> tuple[str, ...]:
+    items = [item.strip() for item in raw.split(",") if item.strip()] if isinstance(raw, str) else raw
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
+        raise ValueError("must be a list of texts")
+    if len(set(items)) != len(items):
+        raise ValueError("names something twice")
+    return tuple(items)
+
+
+def _assets(raw: Any) -> tuple[str, ...]:
+    return tuple(_asset(item) for item in _texts(raw))
+
+
+def _pairs(raw: Any) -> tuple[str, ...]:
+    items = _texts(raw)
+    for item in items:
+        sides = item.split("/")
+        if len(sides) != 2 or not all(_ASSET_ID.fullmatch(side) for side in sides) or sides[0] == sides[1]:
+            raise ValueError("must list pairs such as EUR/USD")
+    return items
+
+
+def _pegs(raw: Any) -> tuple[tuple[str, str], ...]:
+    if isinstance(raw, str):
+        raw = dict(part.split("=", 1) if "=" in part else (part, "") for part in _texts(raw))
+    if not isinstance(raw, dict):
+        raise ValueError('must be a table such as USDT = "USD"')
+    pegs = {_asset(token): _asset(to) for token, to in raw.items()}
+    for token, to in pegs.items():
+        if token == to or to in pegs:
+            raise ValueError(f"{token} must be pegged to a currency that is not itself pegged")
+    return tuple(sorted(pegs.items()))
+
+
+def _bps(raw: Any) -> int:
+    text = str(raw)
+    if isinstance(raw, bool | float) or not is_plain(text) or to_scaled(text) < 0:
+        raise ValueError("must be basis points, zero or more, as an integer or a quoted decimal")
+    return to_scaled(text)
+
+
+def _count(least: int, most: int) -> Callable[[Any], int]:
+    def read(raw: Any) -> int:
+        number = int(raw) if isinstance(raw, str) and raw.isascii() and raw.isdigit() else raw
+        if not isinstance(number, int) or isinstance(number, bool) or not least <= number <= most:
+            raise ValueError(f"must be a whole number from {least} to {most}")
+        return number
+
+    return read
+
+
+SETTINGS = (
+    Setting("base_currency", "USD", _asset, "The currency NAV is told in. Fixed at init."),
+    Setting("timezone", "UTC", _zone, "The zone whose clock cuts the buckets. Fixed at init."),
+    Setting("lot_method", "FIFO", _choice(*LOT_METHODS), "Which lots leave first. Fixed at init."),
+    Setting("cash", "external", _choice("external", "account"), "Whether cash is part of NAV (`account`)."),
+    Setting("cash_assets", CASH_ASSETS, _assets, "Asset ids that mean currencies: a balance, no lots."),
+    Setting("prices.sources", (), _texts, "Price sources, best first; others follow by name."),
+    Setting("fx.primary", (), _texts, "Intraday FX sources, best first."),
+    Setting("fx.fallback", (), _texts, "End-of-day FX sources (reference rates), best first."),
+    Setting("fx.eod_only", (), _pairs, "Pairs valued by their reference rate and never held."),
+    Setting("fx.drift_bps_max", 25 * SCALE, _bps, "Drift of a fallback above which NAV is held, in bps."),
+    Setting("fx.pegs", (), _pegs, "Tokens taken at the value of a currency, watched within 50 bps."),
+    Setting("ingest.batch_rows", BATCH_ROWS, _count(1, 100_000), "Rows handed to the store at a time."),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What is in force. `values` by dotted key, `origins` says where each came from."""
+
+    values: Mapping[str, Any]
+    origins: Mapping[str, str]
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def rows(self) -> list[dict[str, str]]:
+        """One line a setting for people and `config --json`: key, value as text, origin, help."""
+        return [
+            {"key": s.key, "value": show(s.key, self.values[s.key]), "origin": self.origins[s.key],
+             "variable": s.variable, "help": s.help}
+            for s in SETTINGS
+        ]  # fmt: skip
+
+
+def show(key: str, value: Any) -> str:
+    """A setting's value as text."""
+    if key == "fx.drift_bps_max":
+        return to_text(value)
+    if key == "fx.pegs":
+        return ", ".join(f"{token}={to}" for token, to in value)
+    return ", ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def load(path: Path, environment: Mapping[str, str] = os.environ) -> Config:
+    """Reads navdeck.toml and the environment. ConfigInvalid carries every problem at once."""
+    problems: list[str] = []
+    given = _flatten(_read_toml(path, problems))
+    known = {setting.key for setting in SETTINGS}
+    problems += [f"{path.name}: {key} is not a setting" for key in sorted(set(given) - known)]
+    values, origins = {}, {}
+    for setting in SETTINGS:
+        raw, origin = setting.default, "default"
+        if setting.key in given:
+            raw, origin = given[setting.key], path.name
+        if setting.variable in environment:
+            raw, origin = environment[setting.variable], setting.variable
+        origins[setting.key] = origin
+        try:
+            values[setting.key] = raw if origin == "default" else setting.read(raw)
+        except ValueError as error:
+            problems.append(f"{origin}: {setting.key} {error}")
+    if problems:
+        raise ConfigInvalid(problems)
+    return Config(values, origins)
+
+
+def _read_toml(path: Path, problems: list[str]) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        problems.append(f"{path.name} cannot be read: {error}")
+        return {}
+
+
+def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        key = prefix + name
+        if isinstance(value, dict) and key != "fx.pegs":
+            flat |= _flatten(value, key + ".")
+        else:
+            flat[key] = value
+    return flat
+
+
+def template(base_currency: str, timezone: str, lot_method: str) -> str:
+    """The navdeck.toml of a new home."""
+    return f"""# navdeck: settings of this home. `navdeck config` shows what is in force and where it comes from.
+# These three are fixed: figures depend on them.
+base_currency = "{base_currency}"
+timezone = "{timezone}"
+lot_method = "{lot_method}"
+
+[prices]
+# sources = ["binance_spot"]        # best first; others follow by name
+
+[fx]
+# primary = ["my_intraday_feed"]    # intraday sources, best first
+# fallback = ["ecb_eurofxref"]      # end-of-day reference rates, best first
+# eod_only = ["EUR/PLN"]            # valued by reference rates alone, never held
+# drift_bps_max = 25
+
+[fx.pegs]
+# USDT = "USD"                      # taken at the currency's value while it stays within 50 bps
+"""

@@ -1,0 +1,164 @@
+"""Bytes of a CSV file -> records: where each begins and ends, and its fields. Physical form only.
+
+Owns encoding, line ends, quoting and record numbers; never looks at what a field means. Lines without
+a quote are cut by polars; lines with one go through the csv module; a field that spans lines sends the
+whole file through the csv module. A lone surrogate, which no UTF-8 text can hold, stands for a bare CR
+inside the csv module (to which a bare CR would be a line end), and marks the end of the text.
+"""
+
+import csv
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+
+import polars as pl
+
+BOM = b"\xef\xbb\xbf"
+FIELD_CHARS_MAX = 2**31 - 1  # csv refuses longer fields; files are capped in bytes before
+_BARE_CR = re.compile(r"\r(?!\n)")
+_NOT_BLANK = re.compile(rb"[^ \t\r\n]|\r(?!\n)")
+_CR_STAND_IN = "\udc0d"
+_END = "\udcff"
+
+Fields = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Records:
+    """A file's records. `frame`: record, line, end (physical lines, from 1), one column per header field.
+
+    `odd`: records with another number of fields, as (record, line, end, fields).
+    """
+
+    header: Fields
+    frame: pl.DataFrame
+    odd: list[tuple[int, int, int, Fields]]
+
+    @property
+    def rows(self) -> int:
+        return self.frame.height + len(self.odd)
+
+
+def is_blank(data: bytes) -> bool:
+    """Whether there is nothing but a BOM and lines of spaces and tabs."""
+    return _NOT_BLANK.search(data.removeprefix(BOM)) is None
+
+
+def decode(data: bytes) -> str:
+    """The text without its BOM. UnicodeDecodeError if it is not UTF-8."""
+    return data.removeprefix(BOM).decode("utf-8")
+
+
+def read_records(text: str) -> Records | None:
+    """Cuts a text that is not blank into records; None if a quote is never closed."""
+    csv.field_size_limit(FIELD_CHARS_MAX)
+    lines = pl.DataFrame({"text": pl.Series(text.replace("\r\n", "\n").split("\n"), dtype=pl.String)})
+    if '"' not in text:
+        return _by_line(lines, [])
+    quoted = lines["text"].filter(lines["text"].str.contains('"', literal=True)).to_list()
+    one_each = _csv_lines(quoted)
+    return _by_csv(text) if one_each is None else _by_line(lines, one_each)
+
+
+def _csv_lines(quoted: list[str]) -> list[Fields] | None:
+    """The fields of lines that are one record each; None if a quote stays open at the end of a line."""
+    has_cr = any("\r" in line for line in quoted)
+    lines = [line.replace("\r", _CR_STAND_IN) for line in quoted] if has_cr else quoted
+    parsed = list(csv.reader([*lines, _END]))
+    if len(parsed) != len(quoted) + 1 or parsed.pop() != [_END]:
+        return None
+    return [_restore(fields) for fields in parsed] if has_cr else [tuple(fields) for fields in parsed]
+
+
+def _restore(fields: list[str]) -> Fields:
+    return tuple(field.replace(_CR_STAND_IN, "\r") for field in fields)
+
+
+def _by_line(lines: pl.DataFrame, quoted: list[Fields]) -> Records:
+    """Every record is one line. `quoted`: the fields of the lines that have a quote, in order."""
+    lines = lines.with_row_index("line", offset=1).filter(pl.col("text").str.strip_chars(" \t") != "")
+    lines = lines.with_row_index("record").cast({"line": pl.Int64, "record": pl.Int64})
+    first: str = lines["text"][0]
+    header = quoted.pop(0) if '"' in first else tuple(first.split(","))
+    body = lines.slice(1).select("record", "line", "text")
+    has_quote = pl.col("text").str.contains('"', literal=True)
+    fits = pl.col("text").str.count_matches(",", literal=True) == len(header) - 1
+    by_csv = body.filter(has_quote).select("record", "line").rows()
+    special = [(record, line, line, fields) for (record, line), fields in zip(by_csv, quoted, strict=True)]
+    plain = body.filter(~has_quote)
+    ragged = plain.filter(~fits).rows()
+    special += [(record, line, line, tuple(text.split(","))) for record, line, text in ragged]
+    return _join(header, _cut(plain.filter(fits), header), special)
+
+
+def _cut(plain: pl.DataFrame, header: Fields) -> pl.DataFrame:
+    """Cuts lines that are known to have the right number of commas and no quote."""
+    fields = pl.col("text").str.split_exact(",", len(header) - 1).alias("fields")
+    cut = plain.select("record", "line", pl.col("line").alias("end"), fields).unnest("fields")
+    cut.columns = _names(header)
+    return cut
+
+
+def _names(header: Fields) -> list[str]:
+    return ["record", "line", "end", *(str(position) for position in range(len(header)))]
+
+
+def _by_csv(text: str) -> Records | None:
+    """The whole text through the csv module."""
+    records = list(_csv_records(_BARE_CR.sub(_CR_STAND_IN, text).split("\n")))
+    if records.pop()[2] != (_END,):
+        return None
+    header = records.pop(0)[2]
+    numbered = [(number, *record) for number, record in enumerate(records, 1)]
+    return _join(header, None, numbered)
+
+
+def _join(header: Fields, cut: pl.DataFrame | None, special: list[tuple[int, int, int, Fields]]) -> Records:
+    """Puts records cut by line and records read one by one together, in order."""
+    width = len(header)
+    odd = sorted(record for record in special if len(record[3]) != width)
+    even = [record for record in special if len(record[3]) == width]
+    names = _names(header)
+    places = list(zip(*(record[:3] for record in even), strict=True)) or [()] * 3
+    texts = list(zip(*(record[3] for record in even), strict=True)) or [()] * width
+    frame = pl.DataFrame(
+        [pl.Series(name, values, dtype=pl.Int64) for name, values in zip(names[:3], places, strict=True)]
+        + [pl.Series(name, values, dtype=pl.String) for name, values in zip(names[3:], texts, strict=True)]
+    )
+    if cut is not None:
+        frame = pl.concat([cut, frame]).sort("record") if even else cut
+    if len(set(header)) == width and not set(header) & set(names[:3]):
+        frame.columns = [*names[:3], *header]
+    return Records(header, frame, odd)
+
+
+class _Feed:
+    """Hands lines to the csv module, without the blank ones between records; knows where a record began."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = enumerate(lines, 1)
+        self.first = 0  # line of the open record, 0 between records
+        self.last = 0
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        for number, line in self._lines:
+            if self.first or line.strip(" \t\r\n"):
+                self.first = self.first or number
+                self.last = number
+                return line
+        raise StopIteration
+
+
+def _csv_records(lines: list[str]) -> Iterator[tuple[int, int, Fields]]:
+    """(first line, last line, fields) of each record; the last is the end mark if every quote was closed.
+
+    A bare CR in `lines` must be its stand-in already.
+    """
+    feed = _Feed(chain((line + "\n" for line in lines), [_END]))
+    for fields in csv.reader(feed):
+        yield feed.first, feed.last, _restore(fields)
+        feed.first = 0

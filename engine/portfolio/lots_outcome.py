@@ -1,0 +1,142 @@
+"""What a lot run found: open lots, lots in transit, realized pieces, deficits, income.
+
+Owns: the raw records as tuples of integers, and their frames, made only when asked for. Never: booking.
+
+An event is a position, or `~position` for the FEE row made from it. A place is `position << PLACE_BITS |
+arrival number` of a lot: the position is that of the acquiring row (of the OUT, if nothing acquired it).
+Lists are in a canonical order, the same for any order of the ledger's frame.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+import polars as pl
+
+from engine.domain.money import in_range
+from engine.domain.transactions import DECIMAL
+from engine.portfolio.lot_rows import FLAG_NAMES, INSUFFICIENT_LOTS, Rows
+
+PLACE_BITS = 32  # more lots than one run can make
+_ONE = pl.lit(Decimal(1).scaleb(-18), dtype=DECIMAL)
+_FLAGS = [
+    tuple(sorted(name for bit, name in enumerate(FLAG_NAMES) if mask >> bit & 1))
+    for mask in range(1 << len(FLAG_NAMES))
+]
+_FLAG_TYPE = pl.List(pl.String)
+
+OpenLot = tuple[int, int, int, int, int]  # slot, place, quantity, basis, flags
+MovingLot = tuple[int, int, int, int, int]  # position of the OUT, place, quantity, basis, flags
+Realized = tuple[int, int, int, int, int, int]  # event, place, quantity, proceeds, basis, flags
+
+
+def flag_names(mask: int) -> tuple[str, ...]:
+    """Sorted names of a mask of flags."""
+    return _FLAGS[mask]
+
+
+@dataclass(frozen=True)
+class LotsOutcome:
+    """Raw records; quantities, proceeds and bases scaled. Realized pieces and deficits in booking order."""
+
+    rows: Rows
+    open: list[OpenLot]
+    in_transit: list[MovingLot]
+    realized: list[Realized]
+    deficits: list[tuple[int, int]]  # event, quantity taken beyond what was held
+    income: list[tuple[int, int | None]]  # position, scaled USD
+
+    def open_lots_frame(self) -> pl.DataFrame:
+        """account, asset, acquired_at (us|null), quantity, basis, flags; one row per lot."""
+        slots = np.array([lot[0] for lot in self.open], dtype=np.int64)
+        return pl.DataFrame(
+            {
+                **self._slot_columns(slots),
+                "acquired_at": self._acquired_at([lot[1] for lot in self.open], [x[4] for x in self.open]),
+                "quantity": decimals(lot[2] for lot in self.open),
+                "basis": decimals(lot[3] for lot in self.open),
+                "flags": _flag_column([lot[4] for lot in self.open]),
+            }
+        )
+
+    def in_transit_frame(self) -> pl.DataFrame:
+        """As open lots, of the source account, with left_at (us)."""
+        outs = np.array([lot[0] for lot in self.in_transit], dtype=np.int64)
+        masks = [lot[4] for lot in self.in_transit]
+        return pl.DataFrame(
+            {
+                **self._slot_columns(self.rows.slot_codes[outs]),
+                "acquired_at": self._acquired_at([lot[1] for lot in self.in_transit], masks),
+                "quantity": decimals(lot[2] for lot in self.in_transit),
+                "basis": decimals(lot[3] for lot in self.in_transit),
+                "flags": _flag_column(masks),
+                "left_at": pl.Series(self.rows.ts[outs], dtype=pl.Int64),
+            }
+        )
+
+    def realized_frame(self) -> pl.DataFrame:
+        """account, asset, disposed_at, acquired_at (us|null), quantity, proceeds, basis, gain, flags."""
+        events = np.array([piece[0] for piece in self.realized], dtype=np.int64)
+        masks = [piece[5] for piece in self.realized]
+        return pl.DataFrame(
+            {
+                **self._event_columns(events, "disposed_at"),
+                "acquired_at": self._acquired_at([piece[1] for piece in self.realized], masks),
+                "quantity": decimals(piece[2] for piece in self.realized),
+                "proceeds": decimals(piece[3] for piece in self.realized),
+                "basis": decimals(piece[4] for piece in self.realized),
+                "gain": decimals(piece[3] - piece[4] for piece in self.realized),
+                "flags": _flag_column(masks),
+            }
+        )
+
+    def deficits_frame(self) -> pl.DataFrame:
+        """account, asset, ts, quantity: what was sold, paid or moved beyond what was held."""
+        events = np.array([event for event, _ in self.deficits], dtype=np.int64)
+        columns = self._event_columns(events, "ts")
+        return pl.DataFrame({**columns, "quantity": decimals(quantity for _, quantity in self.deficits)})
+
+    def income_frame(self) -> pl.DataFrame:
+        """row, account, asset, ts, income (null where not known)."""
+        positions = np.array([position for position, _ in self.income], dtype=np.int64)
+        return pl.DataFrame(
+            {
+                "row": self.rows.frame["row"].gather(positions),
+                **self._event_columns(positions, "ts"),
+                "income": decimals(income for _, income in self.income),
+            }
+        )
+
+    def _event_columns(self, events: np.ndarray, ts_name: str) -> dict[str, pl.Series]:
+        positions = np.where(events < 0, ~events, events)
+        slots = self.rows.slot_codes[positions]
+        made = np.flatnonzero(events < 0)
+        slots[made] = [self.rows.fees[position].slot for position in positions[made].tolist()]
+        return {**self._slot_columns(slots), ts_name: pl.Series(self.rows.ts[positions], dtype=pl.Int64)}
+
+    def _slot_columns(self, slots: np.ndarray) -> dict[str, pl.Series]:
+        accounts, assets = np.divmod(slots, max(1, len(self.rows.assets)))
+        return {
+            "account": pl.Series(self.rows.accounts, dtype=pl.String).gather(accounts),
+            "asset": pl.Series(self.rows.assets, dtype=pl.String).gather(assets),
+        }
+
+    def _acquired_at(self, places: Sequence[int], masks: Sequence[int]) -> pl.Series:
+        """Null where nothing is known to have acquired the lot: the part taken beyond what was held."""
+        times = self.rows.ts[np.array(places, dtype=np.int64) >> PLACE_BITS]
+        unknown = (np.array(masks, dtype=np.int64) & INSUFFICIENT_LOTS) != 0
+        frame = pl.DataFrame({"at": pl.Series(times, dtype=pl.Int64), "known": pl.Series(~unknown)})
+        return frame.select(pl.when("known").then("at").alias("at")).to_series()
+
+
+def decimals(scaled: Iterable[int | None]) -> pl.Series:
+    """Scaled integers as DECIMAL(38,18); null where the range does not hold the value."""
+    values = [None if x is None or not in_range(x) else x for x in scaled]
+    wide = pl.Series("value", values, dtype=pl.Int128).cast(pl.Decimal(38, 0))
+    return wide.to_frame().select((pl.col("value") * _ONE).cast(DECIMAL)).to_series()
+
+
+def _flag_column(masks: Sequence[int]) -> pl.Series:
+    texts = pl.Series([list(names) for names in _FLAGS], dtype=_FLAG_TYPE)
+    return texts.gather(np.array(masks, dtype=np.int64))

@@ -1,0 +1,168 @@
+"""The books of a home at one snapshot of the store: ledger, links, lots and what follows from them.
+
+Everything here is a pure function of stored inputs and configuration, made when first asked for.
+"""
+
+import json
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from engine.config import Config
+from engine.domain.instants import format_instant
+from engine.domain.money import mul, to_text
+from engine.domain.transactions import Action
+from engine.portfolio import holdings, lots_engine, transfers
+from engine.portfolio.lots_outcome import LotsOutcome
+from engine.store.reader import Reader
+from engine.valuation.fx_handler import FxPolicy, RateBook
+from engine.valuation.price_choice import PricePolicy
+from engine.valuation.price_engine import Status
+
+LOTS_CURRENCY = "USD"  # gains and basis are told in it, whatever the base currency
+
+
+class Books:
+    """One reader's view, with the configuration in force."""
+
+    def __init__(self, reader: Reader, config: Config) -> None:
+        self._reader = reader
+        self.config = config
+        self.cash_assets = frozenset(config["cash_assets"])
+        self.cash_in_nav = config["cash"] == "account"
+
+    @cached_property
+    def ledger(self) -> pl.DataFrame:
+        return self._reader.ledger()
+
+    @cached_property
+    def links(self) -> transfers.Links:
+        return transfers.link(self.ledger, self._matches())
+
+    @cached_property
+    def prices(self) -> pl.DataFrame:
+        return self._reader.prices()
+
+    @cached_property
+    def rates(self) -> pl.DataFrame:
+        return self._reader.rates()
+
+    @cached_property
+    def rate_book(self) -> RateBook:
+        config = self.config
+        policy = FxPolicy(
+            primary=config["fx.primary"],
+            fallback=config["fx.fallback"],
+            eod_only=frozenset(config["fx.eod_only"]),
+            drift_bps_max=to_text(config["fx.drift_bps_max"]),
+        )
+        return RateBook(self.rates, policy)
+
+    @property
+    def price_policy(self) -> PricePolicy:
+        config = self.config
+        return PricePolicy(
+            base=config["base_currency"],
+            pegs=dict(config["fx.pegs"]),
+            sources=config["prices.sources"],
+            cash_assets=self.cash_assets,
+            cash_in_nav=self.cash_in_nav,
+        )
+
+    def _decisions(self, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+        rows = self._reader.rows(
+            "SELECT subject, detail FROM decisions WHERE kind = ? ORDER BY decision", (kind,)
+        )
+        return [(json.loads(subject), json.loads(detail)) for subject, detail in rows]
+
+    def _matches(self) -> list[tuple[int, int]]:
+        return [(subject["out"], subject["in"]) for subject, _ in self._decisions("transfer_match")]
+
+    def statuses(self) -> dict[str, list[Status]]:
+        """Every asset's statuses, in the order in which they were decided."""
+        found: dict[str, list[Status]] = {}
+        for subject, detail in self._decisions("asset_status"):
+            status = Status(detail["since"], detail["status"], detail.get("price"), detail.get("expires"))
+            found.setdefault(subject["asset"], []).append(status)
+        return found
+
+    @cached_property
+    def cash_fee_usd(self) -> dict[int, int | None]:
+        """Row -> USD value of its fee in a cash asset other than USD, at the reference rate of its time."""
+        foreign = self.cash_assets - {LOTS_CURRENCY}
+        charged = self.ledger.filter(
+            pl.col("fee_asset").is_in(list(foreign))
+            & (pl.col("fee_amount") > 0)
+            & (pl.col("action") != Action.FEE)
+        )
+        values: dict[int, int | None] = {}
+        for (currency,), part in charged.group_by("fee_asset"):
+            vector = self.rate_book.reference(str(currency), LOTS_CURRENCY, part["ts"].to_numpy())
+            amounts = part["fee_amount"].to_physical().to_list()
+            for row, amount, entry in zip(part["row"].to_list(), amounts, vector.idx.tolist(), strict=True):
+                rate = vector.table[entry].rate
+                values[row] = None if rate is None else mul(amount, rate)
+        return values
+
+    def outcome(self, method: str | None = None, as_of: int | None = None) -> LotsOutcome:
+        """Lots, in transit and realized under a method (the home's unless named)."""
+        return lots_engine.run(
+            self.ledger, self.links, method or self.config["lot_method"], self.cash_assets,
+            self.cash_fee_usd, as_of,
+        )  # fmt: skip
+
+    @cached_property
+    def _own_outcome(self) -> LotsOutcome:
+        return self.outcome()
+
+    def movements(self) -> pl.DataFrame:
+        """Step changes of every account's holdings, for valuation."""
+        return holdings.movements(
+            self.ledger, self.links, self._own_outcome.deficits_frame(), self.config["cash"], self.cash_assets
+        )
+
+    def lots(
+        self, method: str | None = None, account: str | None = None, asset: str | None = None,
+        as_of: int | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """`lots --json`."""
+        plain = method is None and as_of is None
+        outcome = self._own_outcome if plain else self.outcome(method, as_of)
+        frames = {
+            "open_lots": outcome.open_lots_frame(),
+            "in_transit": outcome.in_transit_frame(),
+            "realized": outcome.realized_frame(),
+        }
+        answer: dict[str, Any] = {"method": method or self.config["lot_method"]}
+        for name, frame in frames.items():
+            if account is not None:
+                frame = frame.filter(pl.col("account") == account)
+            if asset is not None:
+                frame = frame.filter(pl.col("asset") == asset)
+            answer[name] = _told(frame)
+        return answer
+
+    def first_ts(self) -> int | None:
+        """The instant of the first ledger row."""
+        return None if self.ledger.is_empty() else int(np.min(self.ledger["ts"].to_numpy()))
+
+
+_AMOUNTS = {"quantity": "quantity", "proceeds": "proceeds_usd", "basis": "cost_basis_usd", "gain": "gain_usd"}
+_INSTANTS = ("disposed_at", "left_at", "acquired_at")
+
+
+def _told(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Lots or realized pieces as JSON: decimals as canonical text, instants as text."""
+    columns: dict[str, list[Any]] = {"account": frame["account"].to_list(), "asset_id": frame["asset"].to_list()}
+    for name in _INSTANTS:
+        if name in frame.columns:
+            instants = frame[name].to_list()
+            columns[name] = [None if us is None else format_instant(us) for us in instants]
+    for name, told in _AMOUNTS.items():
+        if name in frame.columns:
+            amounts = frame[name].to_physical().to_list()
+            columns[told] = [None if amount is None else to_text(amount) for amount in amounts]
+    columns["flags"] = frame["flags"].to_list()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]

@@ -1,0 +1,95 @@
+"""The digest of a home: SHA-256 over what is true, whatever way it came in (CONTRACT §13).
+
+Each part is a set of lines in canonical text, sorted; a part's digest is over its lines, the whole over the
+five parts ledger, observations, decisions, open lots, realized. Snapshots and quarantine stand beside it.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from engine.domain.transactions import content_text
+from engine.portfolio import transfers
+from engine.runtime.books import Books
+from engine.store.reader import OBSERVATIONS, Reader
+
+WHOLE = ("ledger", "observations", "decisions", "open_lots", "realized")
+SEPARATOR = "\x1f"
+
+
+def digest(reader: Reader, books: Books) -> dict[str, Any]:
+    """`digest --json`."""
+    parts = {
+        "ledger": _over(_ledger(reader, books)),
+        "observations": _over(_observations(reader)),
+        "decisions": _over(_decisions(reader)),
+        "open_lots": _over(_lots(books)),
+        "realized": _over(_realized(books)),
+    }
+    whole = hashlib.sha256("\n".join(f"{name} {parts[name]}" for name in WHOLE).encode()).hexdigest()
+    parts["snapshots"] = _over(_snapshots(reader))
+    parts["quarantine"] = _over(_quarantine(reader))
+    return {"digest": whole, "parts": parts}
+
+
+def _over(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def _line(*fields: object) -> str:
+    return SEPARATOR.join("" if field is None else str(field) for field in fields)
+
+
+def _ledger(reader: Reader, books: Books) -> Iterable[str]:
+    marks = transfers.pairing_marks(books.ledger, books.links)
+    names = {n: name for name, n in reader.names().items()}
+    rows = reader.rows(
+        "SELECT ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash, external_id,"
+        " k, superseded_by IS NOT NULL, row FROM tx"
+    )
+    for ts, action, asset, quantity, price, fee_asset, fee_amount, account, *rest in rows:
+        tx_hash, external_id, k, superseded, row = rest
+        content = content_text(
+            ts, action, names[asset], quantity, price, names.get(fee_asset), fee_amount, names[account],
+            tx_hash, external_id,
+        )  # fmt: skip
+        yield _line(content, k, superseded, marks.get(row))
+
+
+def _observations(reader: Reader) -> Iterable[str]:
+    for kind, ((prefix, *keys), table, values) in OBSERVATIONS.items():
+        rows = reader.rows(
+            f"SELECT {', '.join(keys)}, asof, version, {', '.join(values)}"
+            f" FROM {table} JOIN {prefix}_series USING (series)"
+        )
+        for row in rows:
+            yield _line(kind, *row)
+
+
+def _decisions(reader: Reader) -> Iterable[str]:
+    for row in reader.rows("SELECT kind, subject, detail, actor, reason, committed_at FROM decisions"):
+        yield _line(*row)
+
+
+def _lots(books: Books) -> Iterable[str]:
+    answer = books.lots()
+    for lot in answer["open_lots"]:
+        yield _line("open", *lot.values())
+    for lot in answer["in_transit"]:
+        yield _line("in_transit", *lot.values())
+
+
+def _realized(books: Books) -> Iterable[str]:
+    for piece in books.lots()["realized"]:
+        yield _line(*piece.values())
+
+
+def _snapshots(reader: Reader) -> Iterable[str]:
+    for file in reader.live_files():
+        yield _line(file["resolution"], file["dt"], file["asset"], file["content"])
+
+
+def _quarantine(reader: Reader) -> Iterable[str]:
+    rows = reader.rows("SELECT sha256, record, q.status, fields, reasons FROM quarantine q JOIN files USING (file)")
+    for row in rows:
+        yield _line(*row)

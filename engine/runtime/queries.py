@@ -1,0 +1,347 @@
+"""Questions to a home. Each reads one snapshot of the store beside whoever writes, and answers plain JSON.
+
+Module-level functions of plain values, so that an executor can run them anywhere.
+"""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from engine.config import LOT_METHODS
+from engine.domain.instants import format_instant, parse_instant
+from engine.domain.transactions import COLUMNS
+from engine.errors import EngineError, UsageError
+from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
+from engine.runtime.books import Books
+from engine.runtime.digest import digest
+from engine.runtime.home import Home
+from engine.runtime.inbox import takes
+from engine.runtime.value import Series, inputs_of, series_of, snapshot_frames
+from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
+from engine.snapshots.parquet_writer import FileRecord, check_file, content_digest, paths
+from engine.store.reader import Reader
+from engine.valuation import buckets
+
+Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
+HEADERS = {"transactions": COLUMNS, "prices": PRICE_COLUMNS, "fx": FX_COLUMNS}
+QUARANTINE_ID_HEX = 12  # of the file's SHA-256: enough to be unique, short enough to type
+
+
+def instant(arguments: dict[str, Any], name: str) -> int | None:
+    """An instant given as text; a date means its first instant in UTC. UsageError if it is neither."""
+    text = arguments.get(name)
+    if text is None:
+        return None
+    us = parse_instant(text if "T" in text else f"{text}T00:00:00Z")
+    if us is None:
+        raise UsageError(f"--{name.replace('_', '-')} {text!r} is no instant.", "Write it like 2024-05-01T12:30:00Z or 2024-05-01.")
+    return us
+
+
+# -- status -------------------------------------------------------------------------------------------
+
+
+def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """Counts, how far the data reaches, the last runs, and what needs a person."""
+    home = Home(Path(home_path))
+    config = home.config()
+    with Reader(home.state) as reader:
+        counts = {
+            "files": reader.count("files", "status = 'ingested'"),
+            "files_rejected": reader.count("files", "status = 'rejected'"),
+            "transactions": reader.count("tx"),
+            "prices": reader.count("prices"),
+            "fx_rates": reader.count("fx_rates"),
+            "decisions": reader.count("decisions"),
+            "quarantine_open": reader.count("quarantine", "status = 'open'"),
+            "lake_files": reader.count("lake_files", "dead_at IS NULL"),
+        }
+        watermarks = _watermarks(reader)
+        last_ingest = reader.value("SELECT max(committed_at) FROM files")
+        last_value = reader.value("SELECT max(committed_at) FROM valued")
+        reasons = _reasons(reader)
+    waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
+    alerts = _alerts(counts, waiting, last_ingest, last_value)
+    return {
+        "home": str(home.path),
+        "base_currency": config["base_currency"],
+        "timezone": config["timezone"],
+        "lot_method": config["lot_method"],
+        "now": format_instant(now),
+        "counts": counts,
+        "watermarks": watermarks,
+        "last_runs": {"ingest": _told(last_ingest), "value": _told(last_value)},
+        "quarantine_reasons": reasons,
+        "inbox": waiting,
+        "alerts": alerts,
+    }
+
+
+def _told(us: int | None) -> str | None:
+    return None if us is None else format_instant(us)
+
+
+def _watermarks(reader: Reader) -> dict[str, Any]:
+    marks: dict[str, Any] = {
+        "ledger_first": _told(reader.value("SELECT min(ts) FROM tx")),
+        "ledger_last": _told(reader.value("SELECT max(ts) FROM tx")),
+        "fx_last": _told(reader.value("SELECT max(asof) FROM fx_rates")),
+    }
+    prices = reader.rows("SELECT resolution, max(asof) FROM prices JOIN price_series USING (series) GROUP BY 1")
+    marks["prices_last"] = {resolution: _told(asof) for resolution, asof in sorted(prices)}
+    valued = reader.rows("SELECT resolution, max(close_last) FROM valued GROUP BY 1")
+    marks["valued_last"] = {resolution: _told(close) for resolution, close in sorted(valued)}
+    return marks
+
+
+def _reasons(reader: Reader) -> dict[str, int]:
+    found = reader.rows(
+        "SELECT json_extract(r.value, '$.code') AS code, count(DISTINCT q.file || '-' || q.record)"
+        " FROM quarantine q, json_each(q.reasons) r WHERE q.status = 'open' GROUP BY 1 ORDER BY 2 DESC, 1"
+    )
+    return dict(found)
+
+
+def _alerts(
+    counts: dict[str, int], waiting: list[str], last_ingest: int | None, last_value: int | None
+) -> list[dict[str, str]]:
+    alerts = []
+    if counts["quarantine_open"]:
+        alerts.append({"code": "QUARANTINE_OPEN", "text": f"{counts['quarantine_open']} rows wait in quarantine",
+                       "hint": "navdeck quarantine list"})  # fmt: skip
+    if any(takes(name) for name in waiting):
+        alerts.append({"code": "INBOX_WAITING", "text": "files wait in the inbox", "hint": "navdeck ingest"})
+    if any(not takes(name) for name in waiting):
+        alerts.append({"code": "INBOX_NAME", "text": "the inbox holds files that are neither .csv nor .parquet",
+                       "hint": "rename or remove them"})  # fmt: skip
+    if last_ingest is not None and (last_value is None or last_value < last_ingest):
+        alerts.append({"code": "VALUES_STALE", "text": "files were ingested since values were computed",
+                       "hint": "navdeck value"})  # fmt: skip
+    return alerts
+
+
+# -- lots, quarantine, digest, config -----------------------------------------------------------------
+
+
+def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`lots --json`."""
+    method = arguments.get("method")
+    if method is not None and method not in LOT_METHODS:
+        raise UsageError(f"There is no lot method {method!r}.", "Choose one of " + ", ".join(LOT_METHODS) + ".")
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        books = Books(reader, home.config())
+        return books.lots(method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of"))
+
+
+def quarantine(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """The rows of `quarantine list`, under `rows`."""
+    home = Home(Path(home_path))
+    home.require()
+    with Reader(home.state) as reader:
+        found = reader.records(
+            "SELECT f.name AS file, sha256, record, line, q.status, kind, fields, q.reasons"
+            " FROM quarantine q JOIN files f USING (file) ORDER BY f.committed_at, record"
+        )
+    return {"rows": [_quarantined(row) for row in found]}
+
+
+def _quarantined(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "id": f"{row['sha256'][:QUARANTINE_ID_HEX]}-{row['record']}",
+        "file": row["file"],
+        "sha256": row["sha256"],
+        "record": row["record"],
+        "line": row["line"],
+        "status": row["status"],
+        "reasons": json.loads(row["reasons"]),
+        "row": _named_fields(row["kind"], json.loads(row["fields"])),
+    }
+
+
+def _named_fields(kind: str, fields: list[str]) -> dict[str, str]:
+    """The record's fields by column; what goes beyond the header is named by its place."""
+    columns = HEADERS[kind]
+    names = [*columns, *(f"column_{number}" for number in range(len(columns) + 1, len(fields) + 1))]
+    return dict(zip(names, fields, strict=False))
+
+
+def digests(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """`digest --json`."""
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        return digest(reader, Books(reader, home.config()))
+
+
+def configuration(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """What is in force, and where each value comes from."""
+    return {"settings": Home(Path(home_path)).config().rows()}
+
+
+# -- nav ----------------------------------------------------------------------------------------------
+
+
+def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`nav --json`: the materialised points of a series with a close in (from, to]."""
+    home = Home(Path(home_path))
+    config = home.config()
+    resolution = arguments.get("resolution") or "1d"
+    after, until = instant(arguments, "from"), instant(arguments, "to")
+    with Reader(home.state) as reader:
+        closes = _materialised(reader, resolution, config["timezone"])
+        kept = (closes > (after if after is not None else -1)) & (
+            closes <= (until if until is not None else np.iinfo(np.int64).max)
+        )
+        closes = closes[kept]
+        files = [FileRecord(**row) for row in reader.live_files(resolution)]
+        stale = bool(
+            reader.value(
+                "SELECT (SELECT max(committed_at) FROM files) >"
+                " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
+                (resolution,),
+            )
+        )
+    points: dict[int, NavPoint] = {}
+    if len(closes):
+        first, last = int(closes[0]), int(closes[-1])
+        wanted = [file for file in files if file.close_max >= first and file.close_min <= last]
+        points = read_points(paths(home.lake, wanted), first, last, arguments.get("account"))
+    return {
+        "base_currency": config["base_currency"],
+        "resolution": resolution,
+        "cash": config["cash"],
+        "stale": stale,
+        "points": [_point(points.get(close) or empty_point(close)) for close in closes.tolist()],
+    }
+
+
+def _materialised(reader: Reader, resolution: str, zone: str) -> np.ndarray:
+    """All closes of the days that were valued."""
+    spans = reader.rows(
+        "SELECT close_first, close_last FROM valued WHERE resolution = ? ORDER BY close_first", (resolution,)
+    )
+    if not spans:
+        return np.zeros(0, dtype=np.int64)
+    closes = buckets.closes(resolution, zone, spans[0][0], spans[-1][1])
+    first = np.array([span[0] for span in spans])
+    last = np.array([span[1] for span in spans])
+    day = np.searchsorted(first, closes, side="right") - 1
+    return np.asarray(closes[closes <= last[day]])
+
+
+def _point(point: NavPoint) -> dict[str, Any]:
+    return {
+        "bucket_close": format_instant(point.close),
+        "nav": point.nav,
+        "priced_value": point.priced_value,
+        "coverage": point.coverage,
+        "missing": list(point.missing),
+        "held": list(point.held),
+        "reasons": list(point.reasons),
+        "flags": list(point.flags),
+        "excluded": point.excluded,
+        "unmatched_value": point.unmatched_value,
+    }
+
+
+# -- verify -------------------------------------------------------------------------------------------
+
+
+def verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """Recounts, re-reads and recomputes: what is stored must follow from what was ingested."""
+    home = Home(Path(home_path))
+    checks: list[dict[str, Any]] = []
+    with Reader(home.state) as reader:
+        books = Books(reader, home.config())
+        checks.append(_check("state.db is sound", *_integrity(reader)))
+        checks.append(_check("every file's rows are accounted for", *_counts(reader)))
+        checks.append(_check("every source file is in the archive", *_archived(home, reader)))
+        checks.append(_check("basis and quantities are conserved", *_conserved(books)))
+        for resolution, in reader.rows("SELECT DISTINCT resolution FROM valued ORDER BY 1"):
+            checks.append(_check(f"{resolution} snapshots are what was written", *_intact(home, reader, resolution)))
+            checks.append(_check(f"{resolution} snapshots follow from the inputs", *_follow(reader, books, resolution)))
+    return {"ok": all(check["ok"] for check in checks), "checks": checks}
+
+
+def _check(name: str, problems: list[str], looked_at: int) -> dict[str, Any]:
+    return {"check": name, "ok": not problems, "looked_at": looked_at, "problems": problems[:20]}
+
+
+def _integrity(reader: Reader) -> tuple[list[str], int]:
+    told = [row[0] for row in reader.rows("PRAGMA integrity_check")]
+    return [line for line in told if line != "ok"], 1
+
+
+def _counts(reader: Reader) -> tuple[list[str], int]:
+    stored = dict(reader.rows("SELECT file, count(*) FROM tx GROUP BY file"))
+    stored |= dict(reader.rows("SELECT file, count(*) FROM prices GROUP BY file"))
+    stored |= dict(reader.rows("SELECT file, count(*) FROM fx_rates GROUP BY file"))
+    aside = dict(reader.rows("SELECT file, count(*) FROM quarantine WHERE status = 'open' GROUP BY file"))
+    files = reader.rows("SELECT file, name, accepted, quarantined FROM files WHERE status = 'ingested'")
+    problems = [
+        f"{name}: {accepted} accepted and {quarantined} quarantined, but {stored.get(file, 0)} and"
+        f" {aside.get(file, 0)} are stored"
+        for file, name, accepted, quarantined in files
+        if stored.get(file, 0) != accepted or aside.get(file, 0) != quarantined
+    ]
+    return problems, len(files)
+
+
+def _archived(home: Home, reader: Reader) -> tuple[list[str], int]:
+    files = reader.rows("SELECT sha256, name FROM files WHERE status = 'ingested'")
+    problems = [
+        f"{name} is not in the archive"
+        for sha256, name in files
+        if not any(home.archived(sha256, suffix).is_file() for suffix in (".csv", ".parquet"))
+    ]
+    return problems, len(files)
+
+
+def _conserved(books: Books) -> tuple[list[str], int]:
+    try:
+        books.lots()
+    except AssertionError as error:
+        return [str(error)], books.ledger.height
+    return [], books.ledger.height
+
+
+def _intact(home: Home, reader: Reader, resolution: str) -> tuple[list[str], int]:
+    problems = []
+    files = [FileRecord(**row) for row in reader.live_files(resolution)]
+    for file in files:
+        try:
+            check_file(home.lake, file)
+        except EngineError as error:
+            problems.append(error.tried)
+    return problems, len(files)
+
+
+def _follow(reader: Reader, books: Books, resolution: str) -> tuple[list[str], int]:
+    days = {dt for (dt,) in reader.rows("SELECT dt FROM valued WHERE resolution = ?", (resolution,))}
+    whole = series_of(books, resolution)
+    kept = np.array([day in days for day in whole.days], dtype=bool)
+    series = Series(whole.closes[kept], [day for day in whole.days if day in days])
+    made: dict[tuple[str, str], str] = {}
+    for values, frame, day in snapshot_frames(series, inputs_of(books, resolution, series.closes)):
+        start = 0
+        for length, dt in zip(*day.rle().struct.unnest(), strict=True):
+            made[dt, values.asset] = content_digest(frame.slice(start, length))
+            start += length
+    live = {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
+    differing = sorted(key for key in made.keys() | live.keys() if made.get(key) != live.get(key))
+    hint = "; values are older than the inputs: run `navdeck value`" if differing else ""
+    return [f"{asset} on {dt} differs{hint}" for dt, asset in differing], len(live)
+
+
+QUERIES: dict[str, Answer] = {
+    "status": status,
+    "lots": lots,
+    "quarantine": quarantine,
+    "digest": digests,
+    "config": configuration,
+    "nav": nav,
+    "verify": verify,
+}

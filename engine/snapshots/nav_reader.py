@@ -1,0 +1,113 @@
+"""NAV points from snapshot files, read by DuckDB over an explicit list: sums of exact decimals.
+
+It values nothing: a bucket's NAV is the sum of its holdings' values, and null if one of them has none.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+
+from engine.domain.money import SCALED_MAX, to_scaled, to_text
+
+FILES_A_QUERY = 2000  # bounds open files and planning time
+_COLUMNS = """
+    epoch_us(bucket_close) AS close,
+    kind, asset_id, value, reason, held, flags
+"""
+_POINTS = """
+SELECT close,
+    count(*) FILTER (kind = 'holding') AS holdings,
+    count(value) FILTER (kind = 'holding') AS valued,
+    list(value) FILTER (kind = 'holding' AND value IS NOT NULL) AS all_values,
+    list(DISTINCT asset_id) FILTER (kind = 'holding' AND value IS NULL AND held IS NULL) AS missing,
+    list(DISTINCT held) FILTER (kind = 'holding' AND held IS NOT NULL) AS held,
+    list(DISTINCT reason) FILTER (kind = 'holding' AND value IS NULL) AS reasons,
+    list(DISTINCT flags) FILTER (kind = 'holding' AND flags <> '') AS flags,
+    count(*) FILTER (kind = 'excluded') AS excluded,
+    count(*) FILTER (kind = 'unmatched') AS unmatched,
+    count(value) FILTER (kind = 'unmatched') AS unmatched_valued,
+    list(value) FILTER (kind = 'unmatched' AND value IS NOT NULL) AS unmatched_values
+FROM rows GROUP BY close
+"""
+_SUMS = _POINTS.replace("list(value)", "sum(value)")
+
+
+@dataclass(frozen=True, slots=True)
+class NavPoint:
+    """NAV at one close. `nav` is None unless every holding is valued; sums are canonical text."""
+
+    close: int
+    nav: str | None
+    priced_value: str | None
+    coverage: float
+    missing: tuple[str, ...]
+    held: tuple[str, ...]
+    reasons: tuple[str, ...]
+    flags: tuple[str, ...]
+    excluded: int
+    unmatched_value: str | None
+
+
+def empty_point(close: int) -> NavPoint:
+    """A bucket in which nothing is held: NAV 0, all of it covered."""
+    return NavPoint(close, "0", "0", 1.0, (), (), (), (), 0, "0")
+
+
+def read_points(files: Sequence[str], first: int, last: int, account: str | None = None) -> dict[int, NavPoint]:
+    """The points of closes in [first, last] that have any snapshot row, by close."""
+    if not files:
+        return {}
+    with duckdb.connect(config={"autoinstall_known_extensions": "false",
+                                "autoload_known_extensions": "false"}) as connection:  # fmt: skip
+        connection.execute("SET TimeZone = 'UTC'")
+        _load(connection, files, first, last, account)
+        try:
+            rows = connection.execute(_SUMS).fetchall()
+        except duckdb.OutOfRangeException:  # a sum leaves DECIMAL(38,18): add as integers instead
+            rows = connection.execute(_POINTS).fetchall()
+    return {row[0]: _point(*row) for row in rows}
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], first: int, last: int, account: str | None
+) -> None:
+    for start in range(0, len(files), FILES_A_QUERY):
+        verb = "CREATE TEMP TABLE rows AS" if start == 0 else "INSERT INTO rows"
+        connection.execute(
+            f"{verb} SELECT {_COLUMNS} FROM read_parquet($files, hive_partitioning = false)"
+            " WHERE epoch_us(bucket_close) BETWEEN $first AND $last AND ($account IS NULL OR account = $account)",
+            {"files": list(files[start : start + FILES_A_QUERY]), "first": first, "last": last, "account": account},
+        )
+
+
+def _point(
+    close: int, holdings: int, valued: int, values: Any, missing: Any, held: Any, reasons: Any, flags: Any,
+    excluded: int, unmatched: int, unmatched_valued: int, unmatched_values: Any,
+) -> NavPoint:  # fmt: skip
+    priced = _total(values)
+    reasons = set(reasons or ())
+    if priced is None:
+        reasons.add("VALUE_OUT_OF_RANGE")
+    return NavPoint(
+        close=close,
+        nav=priced if valued == holdings else None,
+        priced_value=priced,
+        coverage=valued / holdings if holdings else 1.0,
+        missing=tuple(sorted(missing or ())),
+        held=tuple(sorted({name for part in held or () for name in part.split("|")})),
+        reasons=tuple(sorted(reasons)),
+        flags=tuple(
+            sorted({flag for part in flags or () for flag in part.split("|")} | ({"PROVISIONAL"} if unmatched else set()))
+        ),
+        excluded=excluded,
+        unmatched_value=_total(unmatched_values) if unmatched == unmatched_valued else None,
+    )
+
+
+def _total(values: Decimal | list[Decimal] | None) -> str | None:
+    parts = values if isinstance(values, list) else [values] if values is not None else []
+    total = sum(to_scaled(format(part, "f")) for part in parts)
+    return to_text(total) if -SCALED_MAX <= total <= SCALED_MAX else None

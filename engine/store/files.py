@@ -1,0 +1,59 @@
+"""Files are published whole or not at all: temp in the same folder, fsync, rename, fsync of the folder."""
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+from engine.errors import HomeInUse
+
+FOLDER_MODE, FILE_MODE = 0o700, 0o600
+
+
+def publish(path: Path, data: bytes) -> None:
+    """Writes `data` to `path` durably; a reader sees all of it or nothing. OSError if the disk will not."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    temporary = path.parent / f".{path.name[:40]}.tmp.{os.getpid()}.{secrets.token_hex(4)}"
+    try:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.rename(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            temporary.unlink()
+        raise
+    fsync_folder(path.parent)
+
+
+def fsync_folder(folder: Path) -> None:
+    """Makes the names in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class HomeLock:
+    """The right to write in a home: flock on run/navdeck.lock, held for life. HomeInUse if another has it."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(self._handle, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._handle)
+            raise HomeInUse(
+                f"Another navdeck (process {holder}) is writing in this home.",
+                "Wait until it has finished, or end that process; reading verbs work meanwhile.",
+            ) from None
+        os.truncate(self._handle, 0)
+        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._handle)

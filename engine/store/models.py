@@ -1,0 +1,191 @@
+"""The tables of state.db. Rows are narrow: ids as 16 bytes, repeated texts as numbers of `names`.
+
+Decimals are canonical TEXT: SQLite would turn NUMERIC into doubles. Instants are integers in
+microseconds UTC. Nothing derived (lots, values) is stored here.
+"""
+
+from sqlalchemy import (
+    BLOB,
+    CheckConstraint,
+    Column,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False),
+             sqlite_strict=True)  # fmt: skip
+
+names = Table(
+    "names", metadata,
+    Column("n", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    sqlite_strict=True,
+)  # fmt: skip
+
+files = Table(
+    "files", metadata,
+    Column("file", Integer, primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),
+    Column("name", Text, nullable=False),  # as dropped: data, to be shown with care
+    Column("kind", Text),
+    Column("status", Text, nullable=False),  # ingested | rejected
+    Column("bytes", Integer, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("accepted", Integer, nullable=False),
+    Column("duplicates", Integer, nullable=False),
+    Column("quarantined", Integer, nullable=False),
+    Column("fees_created", Integer, nullable=False),
+    Column("reason", Text),
+    Column("detail", Text),
+    Column("committed_at", Integer, nullable=False),
+    CheckConstraint("rows = accepted + duplicates + quarantined", name="nothing_lost"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+tx = Table(
+    "tx", metadata,
+    Column("row", Integer, primary_key=True),
+    Column("id", BLOB, nullable=False, unique=True),
+    Column("file", Integer, nullable=False),
+    Column("record", Integer, nullable=False),
+    Column("line", Integer, nullable=False),
+    Column("ts", Integer, nullable=False),
+    Column("action", Integer, nullable=False),
+    Column("asset", Integer, nullable=False),
+    Column("quantity", Text, nullable=False),
+    Column("price", Text),
+    Column("fee_asset", Integer),
+    Column("fee_amount", Text),
+    Column("account", Integer, nullable=False),
+    Column("wallet", Integer),
+    Column("venue", Integer),
+    Column("tx_hash", Text),
+    Column("external_id", Text),
+    Column("notes", Text),
+    Column("kind", Integer, nullable=False),  # KeyKind
+    Column("k", Integer, nullable=False),
+    Column("marks", Integer, nullable=False),  # bits: MARK_SANITIZED, MARK_ID_GIVEN
+    Column("superseded_by", Integer),
+    sqlite_strict=True,
+)  # fmt: skip
+MARK_SANITIZED, MARK_ID_GIVEN = 1, 2
+
+# Partial: only rows that have such a key pay for it.
+Index("tx_by_hash", tx.c.tx_hash, tx.c.account, sqlite_where=text("tx_hash IS NOT NULL"))
+Index("tx_by_external_id", tx.c.external_id, tx.c.account, sqlite_where=text("kind = 1"))
+
+id_aliases = Table(
+    "id_aliases", metadata,
+    Column("id", BLOB, primary_key=True),
+    Column("row", Integer, nullable=False),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+quarantine = Table(
+    "quarantine", metadata,
+    Column("file", Integer, primary_key=True),
+    Column("record", Integer, primary_key=True),
+    Column("line", Integer, nullable=False),
+    Column("status", Text, nullable=False),  # open; releases and rejections come with the desk
+    Column("fields", Text, nullable=False),  # JSON list, as in the file
+    Column("reasons", Text, nullable=False),  # JSON list of {code, column, value}
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+price_series = Table(
+    "price_series", metadata,
+    Column("series", Integer, primary_key=True),
+    Column("asset", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    UniqueConstraint("asset", "quote", "source", "resolution"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+prices = Table(
+    "prices", metadata,
+    Column("series", Integer, primary_key=True),
+    Column("asof", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("open", Text),
+    Column("high", Text),
+    Column("low", Text),
+    Column("close", Text, nullable=False),
+    Column("volume", Text),
+    Column("file", Integer, nullable=False),
+    Column("record", Integer, nullable=False),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+fx_series = Table(
+    "fx_series", metadata,
+    Column("series", Integer, primary_key=True),
+    Column("base", Text, nullable=False),
+    Column("quote", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    UniqueConstraint("base", "quote", "source", "resolution"),
+    sqlite_strict=True,
+)  # fmt: skip
+
+fx_rates = Table(
+    "fx_rates", metadata,
+    Column("series", Integer, primary_key=True),
+    Column("asof", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("rate", Text, nullable=False),
+    Column("file", Integer, nullable=False),
+    Column("record", Integer, nullable=False),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
+
+decisions = Table(
+    "decisions", metadata,
+    Column("decision", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),  # asset_status | transfer_match | ...
+    Column("subject", Text, nullable=False),  # JSON: what it is about
+    Column("detail", Text, nullable=False),  # JSON: what was decided
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("committed_at", Integer, nullable=False),
+    sqlite_strict=True,
+)  # fmt: skip
+
+lake_files = Table(
+    "lake_files", metadata,
+    Column("path", Text, primary_key=True),  # below lake/
+    Column("dataset", Text, nullable=False),
+    Column("resolution", Text, nullable=False),
+    Column("dt", Text, nullable=False),
+    Column("asset", Text, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("close_min", Integer, nullable=False),
+    Column("close_max", Integer, nullable=False),
+    Column("sha256", Text, nullable=False),  # of the file's bytes
+    Column("content", Text, nullable=False),  # of its rows in canonical text: does not depend on encoding
+    Column("schema_id", Integer, nullable=False),
+    Column("live_at", Integer, nullable=False),
+    Column("dead_at", Integer),
+    sqlite_strict=True,
+)  # fmt: skip
+Index("lake_live", lake_files.c.dataset, lake_files.c.resolution, lake_files.c.dt, lake_files.c.asset,
+      sqlite_where=text("dead_at IS NULL"))  # fmt: skip
+
+valued = Table(
+    "valued", metadata,
+    Column("resolution", Text, primary_key=True),
+    Column("dt", Text, primary_key=True),
+    Column("close_first", Integer, nullable=False),
+    Column("close_last", Integer, nullable=False),
+    Column("committed_at", Integer, nullable=False),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip

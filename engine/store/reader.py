@@ -1,0 +1,213 @@
+"""Reads of state.db: many readers, each its own read-only connection and one snapshot of the truth.
+
+Gives plain rows and polars frames of the domain's schemas. It never writes and never checkpoints.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import polars as pl
+
+from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA
+from engine.errors import HomeMissing
+from engine.store.models import MARK_ID_GIVEN
+
+VARIABLES_MAX = 30_000  # SQLite takes 32,766 bound values a statement
+
+_NAMED = {
+    "asset": "(SELECT name FROM names WHERE n = tx.asset)",
+    "fee_asset": "(SELECT name FROM names WHERE n = tx.fee_asset)",
+    "account": "(SELECT name FROM names WHERE n = tx.account)",
+}
+
+
+class Reader:
+    """One read-only connection in one read transaction. Use as a context manager."""
+
+    def __init__(self, state: Path) -> None:
+        if not state.is_file():
+            raise HomeMissing(
+                f"There is no navdeck home at {state.parent}.",
+                "Make one with `navdeck init`, or name another with --home or NAVDECK_HOME.",
+            )
+        self._connection = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        self._connection.execute("PRAGMA query_only=ON")
+        self._connection.execute("PRAGMA busy_timeout=5000")
+        self._connection.execute("BEGIN")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """All rows of one SELECT."""
+        with closing(self._connection.execute(sql, values)) as cursor:
+            return cursor.fetchall()
+
+    def records(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
+        """All rows of one SELECT as dictionaries."""
+        with closing(self._connection.execute(sql, values)) as cursor:
+            columns = [column[0] for column in cursor.description]
+            return [dict(zip(columns, row, strict=True)) for row in cursor]
+
+    def value(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        row = self.rows(sql, values)
+        return row[0][0] if row else None
+
+    def _in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Rows of `sql` with its {} filled by the values, as many statements as it takes."""
+        found: list[tuple[Any, ...]] = []
+        for start in range(0, len(values), VARIABLES_MAX):
+            part = values[start : start + VARIABLES_MAX]
+            found += self.rows(sql.format(",".join("?" * len(part))), part)
+        return found
+
+    # -- names and files --
+
+    def names(self) -> dict[str, int]:
+        """Every repeated text and its number."""
+        return dict(self.rows("SELECT name, n FROM names"))
+
+    def meta(self) -> dict[str, str]:
+        return dict(self.rows("SELECT key, value FROM meta"))
+
+    def file_by_digest(self, sha256: str) -> dict[str, Any] | None:
+        found = self.records("SELECT * FROM files WHERE sha256 = ?", (sha256,))
+        return found[0] if found else None
+
+    # -- the ledger --
+
+    def ledger(self) -> pl.DataFrame:
+        """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA."""
+        rows = self.rows(
+            "SELECT row, ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash,"
+            " external_id, id, kind, k FROM tx WHERE superseded_by IS NULL"
+        )
+        named = {n: name for name, n in self.names().items()}
+        schema = {
+            name: pl.String if kind == DECIMAL else pl.Int32 if name in _NAMED else pl.Binary if name == "id" else kind
+            for name, kind in LEDGER_SCHEMA.items()
+        }
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        return frame.with_columns(
+            *(pl.col(name).replace_strict(named, default=None, return_dtype=pl.String) for name in _NAMED),
+            *(pl.col(name).cast(DECIMAL) for name in ("quantity", "price", "fee_amount")),
+            id=_hyphenated(pl.col("id").bin.encode("hex")),
+        )
+
+    def known_rows(
+        self, ids: Sequence[bytes], tx_hashes: Sequence[str], external_ids: Sequence[str]
+    ) -> list[dict[str, Any]]:
+        """Stored rows that share one of these ids, transaction hashes or (as their key) external ids.
+
+        Superseded rows are among them: their keys stay taken.
+        """
+        numbers: set[int] = set()
+        if ids:
+            low, high = min(ids), max(ids)
+            wanted = set(ids)
+            near = self.rows("SELECT id, row FROM tx WHERE id BETWEEN ? AND ?", (low, high))
+            numbers |= {row for raw, row in near if raw in wanted}
+            numbers |= {row for (row,) in self._in("SELECT row FROM id_aliases WHERE id IN ({})", ids)}
+        for sql, values in (
+            ("SELECT row FROM tx WHERE tx_hash IN ({})", tx_hashes),
+            ("SELECT row FROM tx WHERE kind = 1 AND external_id IN ({})", external_ids),
+        ):
+            numbers |= {row for (row,) in self._in(sql, values)}
+        columns = ", ".join(f"{_NAMED.get(name, name)} AS {name}" for name in LEDGER_SCHEMA)
+        found: list[dict[str, Any]] = []
+        ordered = sorted(numbers)
+        for start in range(0, len(ordered), VARIABLES_MAX):
+            part = ordered[start : start + VARIABLES_MAX]
+            found += self.records(
+                f"SELECT {columns}, file, marks & {MARK_ID_GIVEN} AS id_given FROM tx"
+                f" WHERE row IN ({','.join('?' * len(part))})", part,
+            )  # fmt: skip
+        return found
+
+    def aliases(self, ids: Sequence[bytes]) -> dict[bytes, int]:
+        """Remembered ids of duplicates among `ids`: id -> ledger row."""
+        if not self.value("SELECT 1 FROM id_aliases LIMIT 1"):
+            return {}
+        return dict(self._in("SELECT id, row FROM id_aliases WHERE id IN ({})", ids))
+
+    # -- observations --
+
+    def prices(self) -> pl.DataFrame:
+        """The counting version of every price: asset, quote, source, resolution, asof, price, text."""
+        return self._series("price_series", "asset, quote, source, resolution").join(
+            self._latest("prices", "close", "price"), on="series"
+        ).drop("series")  # fmt: skip
+
+    def rates(self) -> pl.DataFrame:
+        """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
+        return self._series("fx_series", "base, quote, source, resolution").join(
+            self._latest("fx_rates", "rate", "rate"), on="series"
+        ).drop("series")  # fmt: skip
+
+    def _series(self, table: str, columns: str) -> pl.DataFrame:
+        names = [name.strip() for name in columns.split(",")]
+        rows = self.rows(f"SELECT series, {columns} FROM {table}")
+        return pl.DataFrame(rows, schema={"series": pl.Int64} | dict.fromkeys(names, pl.String), orient="row")
+
+    def _latest(self, table: str, column: str, name: str) -> pl.DataFrame:
+        rows = self.rows(f"SELECT series, asof, version, {column} FROM {table} ORDER BY series, asof, version")
+        schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
+        frame = pl.DataFrame(rows, schema=schema, orient="row")
+        # A later version follows at once: keep what is last of its key.
+        same = (pl.col("series") == pl.col("series").shift(-1)) & (pl.col("asof") == pl.col("asof").shift(-1))
+        return frame.filter(~same.fill_null(False)).drop("version").with_columns(pl.col("text").cast(DECIMAL).alias(name))
+
+    def stored_observations(self, kind: str, asof_first: int, asof_last: int) -> pl.DataFrame:
+        """All versions with an `asof` in [first, last]: key columns, value columns as text, version."""
+        left, table, values = OBSERVATIONS[kind]
+        columns = ["series", "asof", "version", *values]
+        series = self._series(f"{left[0]}_series", ", ".join(left[1:]))
+        rows: list[tuple[Any, ...]] = []
+        for (number,) in series.select("series").iter_rows():
+            rows += self.rows(
+                f"SELECT {', '.join(columns)} FROM {table} WHERE series = ? AND asof BETWEEN ? AND ?",
+                (number, asof_first, asof_last),
+            )
+        schema: dict[str, Any] = dict.fromkeys(columns[:3], pl.Int64) | dict.fromkeys(values, pl.String)
+        return series.join(pl.DataFrame(rows, schema=schema, orient="row"), on="series")
+
+    # -- the rest --
+
+    def count(self, table: str, where: str = "1") -> int:
+        return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
+
+    def live_files(self, resolution: str | None = None) -> list[dict[str, Any]]:
+        """The catalogue's live lake files, by resolution, day and asset."""
+        return self.records(
+            "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content"
+            " FROM lake_files WHERE dead_at IS NULL AND (?1 IS NULL OR resolution = ?1)"
+            " ORDER BY resolution, dt, asset",
+            (resolution,),
+        )
+
+
+# kind -> ((series table prefix, key columns…), value table, value columns)
+OBSERVATIONS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
+    "prices": (
+        ("price", "asset", "quote", "source", "resolution"),
+        "prices",
+        ("open", "high", "low", "close", "volume"),
+    ),
+    "fx": (("fx", "base", "quote", "source", "resolution"), "fx_rates", ("rate",)),
+}
+
+
+def _hyphenated(hexed: pl.Expr) -> pl.Expr:
+    cuts = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
+    return pl.concat_str([hexed.str.slice(*cut) for cut in cuts], separator="-")
+

@@ -1,0 +1,81 @@
+"""The one writer of state.db: one connection, one transaction at a time, and all checkpoints.
+
+Readers never write (see reader.py). A transaction is `BEGIN IMMEDIATE … COMMIT` with synchronous=FULL:
+what was acknowledged survives a power cut.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
+
+from engine.store.migrations import migrate
+
+PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",  # ms; a reader's snapshot may hold a checkpoint up for a moment
+    "PRAGMA journal_size_limit=67108864",  # bytes; the WAL is cut back to this after a checkpoint
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA mmap_size=0",
+)
+
+
+class Writer:
+    """Owns the writing connection. Use as `async with writer.transaction() as (connection, now): …`."""
+
+    def __init__(self, engine: AsyncEngine, clock: Callable[[], int]) -> None:
+        self._engine = engine
+        self._clock = clock
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    async def open(cls, path: Path, clock: Callable[[], int]) -> "Writer":
+        """Opens or creates the file at `path` and brings its schema up to date."""
+        engine = create_async_engine(
+            f"sqlite+aiosqlite:///{path}", poolclass=StaticPool, connect_args={"isolation_level": None}
+        )
+        event.listen(engine.sync_engine, "connect", _configure)
+        event.listen(engine.sync_engine, "begin", _begin)
+        writer = cls(engine, clock)
+        async with engine.begin() as connection:
+            await connection.run_sync(migrate)
+        return writer
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
+        """One transaction at a time; gives the connection and its commit instant, which only ever grows."""
+        async with self._turn, self._engine.begin() as connection:
+            yield connection, await self._commit_instant(connection)
+
+    async def _commit_instant(self, connection: AsyncConnection) -> int:
+        last = (
+            await connection.exec_driver_sql("SELECT value FROM meta WHERE key = 'committed_at'")
+        ).scalar_one_or_none()
+        now = max(self._clock(), int(last or 0) + 1)
+        await connection.exec_driver_sql(
+            "INSERT INTO meta VALUES ('committed_at', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+            (str(now),),
+        )
+        return now
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+
+def _configure(connection: Any, _record: object) -> None:
+    cursor = connection.cursor()
+    for pragma in PRAGMAS:
+        cursor.execute(pragma)
+    cursor.close()
+
+
+def _begin(connection: Any) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -1,0 +1,168 @@
+"""The engine's daily NAV and holdings over real markets, against a second calculation that shares no code."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.oracle.naive import Holding, Point, canonical, naive_books, naive_daily_nav, naive_holdings
+
+ROOT = Path(__file__).resolve().parents[2]
+DATA = ROOT / ".." / "shared" / "data"
+TX, PRICES, FX = DATA / "transactions", DATA / "prices", DATA / "fx"
+RATES = [FX / "ecb_eod_2017-2026.csv", FX / "eurusd_1h_2024.csv"]
+ETHER = [TX / "ethereum_wallet_0x003dc_real.csv"]
+WALLET = [*ETHER, TX / "ethereum_wallet_0x003dc_erc20_real.csv"]
+CONSTRUCTED = [TX / "constructed_3_accounts_2024.csv"]
+ETHER_PRICES = [
+    PRICES / "etherscan_eth_1d_sparse_2017-2023.csv",
+    PRICES / "bitstamp_1d_2014-2020.csv",
+    PRICES / "binance_1d_2020-2025.csv",
+]
+PRICES_2024 = [
+    PRICES / "binance_5m_2024.parquet",
+    PRICES / "binance_1h_2024.parquet",
+    PRICES / "binance_1d_2024.csv",
+    PRICES / "euri_5m_2024-08.csv",
+]
+CONFIG = """
+[fx]
+primary = ["histdata_h1"]
+fallback = ["ecb_eurofxref"]
+
+[fx.pegs]
+USDT = "USD"
+"""
+TIMEOUT_S = 300
+LATER = datetime(2027, 1, 1, tzinfo=UTC)
+
+pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data set is not beside the repository")
+
+
+def run_navdeck(home: Path, *args: str | Path) -> Any:
+    """One verb in a process of its own; its JSON document, None where it prints nothing."""
+    command = [sys.executable, "-m", "console.cli", *map(str, args), "--home", str(home)]
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("NAVDECK_")}
+    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=TIMEOUT_S)
+    assert done.returncode == 0, f"{args[0]} ended with {done.returncode}: {done.stderr[-2000:]}"
+    return json.loads(done.stdout) if "--json" in args else None
+
+
+@dataclass
+class Case:
+    """One data set: its files, and the home that the engine made of them."""
+
+    transactions: list[Path]
+    prices: list[Path]
+    home: Path
+
+    def build(self) -> "Case":
+        run_navdeck(self.home, "init")
+        with (self.home / "navdeck.toml").open("a", encoding="utf-8") as config:
+            config.write(CONFIG)
+        run_navdeck(self.home, "ingest", *self.transactions, *self.prices, *RATES, "--json")
+        run_navdeck(self.home, "value", "--resolution", "1d", "--json")
+        return self
+
+    def nav(self) -> list[Point]:
+        return list(run_navdeck(self.home, "nav", "--resolution", "1d", "--json")["points"])
+
+    def naive(self) -> list[Point]:
+        return naive_daily_nav(self.transactions, self.prices, RATES)
+
+
+def in_euros(folder: Path) -> Path:
+    """The daily prices of 2024 with XRP quoted in euros, the figures left as they are."""
+    lines = (PRICES / "binance_1d_2024.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    quoted = [line.replace(",USDT,", ",EUR,") if line.startswith("XRP,") else line for line in lines]
+    path = folder / "xrp_in_euros_1d.csv"
+    path.write_text("".join(quoted), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module", params=["three accounts", "in euros", "ether", "wallet"])
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    folder = tmp_path_factory.mktemp("oracle")
+    files = {
+        "three accounts": lambda: (CONSTRUCTED, PRICES_2024),
+        "in euros": lambda: (CONSTRUCTED, [in_euros(folder)]),
+        "ether": lambda: (ETHER, ETHER_PRICES),
+        "wallet": lambda: (WALLET, ETHER_PRICES),
+    }
+    return Case(*files[request.param](), home=folder / "home").build()
+
+
+def essence(points: list[Point]) -> list[Point]:
+    """What both calculations tell of a point; coverage to ten places, for it is a float."""
+    names = ("bucket_close", "nav", "priced_value")
+    listed = ("missing", "held", "reasons")
+    return [
+        {name: point[name] for name in names}
+        | {name: sorted(set(point[name])) for name in listed}
+        | {"coverage": round(point["coverage"], 10)}
+        for point in points
+    ]
+
+
+def summed(lots: list[dict[str, str]]) -> dict[Holding, str]:
+    total: dict[Holding, Fraction] = defaultdict(Fraction)
+    for lot in lots:
+        total[lot["account"], lot["asset_id"]] += Fraction(lot["quantity"])
+    return told(total)
+
+
+def told(amounts: dict[Holding, Fraction]) -> dict[Holding, str]:
+    return {holding: canonical(amount) for holding, amount in amounts.items() if amount}
+
+
+def test_nav__every_daily_close__is_what_the_naive_calculation_says(case: Case) -> None:
+    engine, naive = essence(case.nav()), essence(case.naive())
+    assert [point["bucket_close"] for point in engine] == [point["bucket_close"] for point in naive]
+    different = [(ours, theirs) for ours, theirs in zip(engine, naive, strict=True) if ours != theirs]
+    assert different[:3] == []
+
+
+def test_lots__at_the_end__hold_and_have_under_way_what_the_rows_say(case: Case) -> None:
+    ledger, books = naive_books(case.transactions, LATER)
+    lots = run_navdeck(case.home, "lots", "--json")
+    assert summed(lots["open_lots"]) == told(books.lots)
+    assert summed(lots["in_transit"]) == told(ledger.unmatched_out)
+
+
+def test_naive__the_real_wallet_ends_where_the_chain_says() -> None:
+    holdings = naive_holdings(WALLET, LATER)
+    assert canonical(holdings["eth-0x003dc", "ETH"]) == "17.901287591473025178"
+
+
+def test_naive__a_transfer_under_way_belongs_to_its_destination() -> None:
+    left = datetime(2024, 1, 3, 6, 7, 42, tzinfo=UTC)  # 0.75 ETH, which arrive eight minutes later
+    before = naive_holdings(CONSTRUCTED, left.replace(second=41))
+    after = naive_holdings(CONSTRUCTED, left)
+    assert after["kraken-eur", "ETH"] - before.get(("kraken-eur", "ETH"), 0) == Fraction("0.75")
+    assert before["ledger-cold", "ETH"] - after["ledger-cold", "ETH"] == Fraction("0.7511")
+
+
+def test_naive__the_hole_in_the_daily_prices_of_2020_stays_a_hole() -> None:
+    hole = [
+        point
+        for point in naive_daily_nav(ETHER, ETHER_PRICES, RATES)
+        if "2020-01-20" <= point["bucket_close"] < "2020-09-20" and point["nav"] is None
+    ]
+    assert len(hole) > 200
+    assert all(point["missing"] == ["ETH"] and point["reasons"] == ["NO_PRICE"] for point in hole)
+
+
+def test_naive__euro_prices__are_held_only_while_the_hourly_rate_is_silent(tmp_path: Path) -> None:
+    points = naive_daily_nav(CONSTRUCTED, [in_euros(tmp_path)], RATES)
+    held = [datetime.fromisoformat(point["bucket_close"]) for point in points if point["held"]]
+    assert held
+    assert len(held) < len(points) // 4
+    assert all(point["reasons"] == ["FX_HELD"] for point in points if point["held"])
