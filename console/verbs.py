@@ -168,10 +168,10 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 def _configure_demo(folder: Path) -> None:
     """The demo's sources and its peg, added to the new home's settings."""
-    path = folder / "navdeck.toml"
-    text = path.read_text()
-    text = text.replace("[fx]\n", '[fx]\nprimary = ["demo_fx_hourly"]\nfallback = ["demo_ecb_eod"]\n')
-    path.write_text(text.replace("[fx.pegs]\n", '[fx.pegs]\nUSDT = "USD"\n'))
+    with (folder / "navdeck.toml").open("a", encoding="utf-8") as settings:
+        settings.write(
+            '\n[fx]\nprimary = ["demo_fx_hourly"]\nfallback = ["demo_ecb_eod"]\n\n[fx.pegs]\nUSDT = "USD"\n'
+        )
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {

@@ -211,15 +211,17 @@ base_currency = "{base_currency}"
 timezone = "{timezone}"
 lot_method = "{lot_method}"
 
-[prices]
+# Everything below is optional; take the # away from what you need, its [table] line too.
+
+# [prices]
 # sources = ["binance_spot"]        # best first; others follow by name
 
-[fx]
+# [fx]
 # primary = ["my_intraday_feed"]    # intraday sources, best first
 # fallback = ["ecb_eurofxref"]      # end-of-day reference rates, best first
 # eod_only = ["EUR/PLN"]            # valued by reference rates alone, never held
 # drift_bps_max = 25
 
-[fx.pegs]
+# [fx.pegs]
 # USDT = "USD"                      # taken at the currency's value while it stays within 50 bps
 """

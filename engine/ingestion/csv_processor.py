@@ -79,19 +79,17 @@ def parse_csv(
     data: bytes, now_us: int, bytes_max: int = CSV_BYTES_MAX, rows_max: int = CSV_ROWS_MAX
 ) -> Parsed | BadFile:
     """The rows and rejects of a transactions, price or FX CSV, or why the whole file is refused."""
-    records = read_csv_file(data, bytes_max)
+    records = read_csv_file(data, bytes_max, rows_max)
     if isinstance(records, BadFile):
         return records
-    if records.rows > rows_max:
-        return BadFile("FILE_TOO_MANY_ROWS", f"{records.rows} rows; the limit is {rows_max}")
     parsed = _judge(records.header, records.frame, now_us)
     odd = [_odd(record, line, fields) for record, line, _, fields in records.odd]
     rejects = sorted([*parsed.rejects, *odd], key=lambda reject: reject.record)
     return Parsed(parsed.kind, records.rows, parsed.frame, rejects)
 
 
-def read_csv_file(data: bytes, bytes_max: int) -> Records | BadFile:
-    """The records of a CSV whose header is known, or why the file is refused; does not count rows."""
+def read_csv_file(data: bytes, bytes_max: int, rows_max: int) -> Records | BadFile:
+    """The records of a CSV whose header is known, or why the file is refused."""
     if len(data) > bytes_max:
         return BadFile("FILE_TOO_LARGE", f"{len(data)} bytes; the limit is {bytes_max}")
     if is_blank(data):
@@ -102,11 +100,13 @@ def read_csv_file(data: bytes, bytes_max: int) -> Records | BadFile:
         text = decode(data)
     except UnicodeDecodeError as error:
         return BadFile("FILE_ENCODING", f"not UTF-8: {error.reason} at byte {error.start}")
-    records = read_records(text)
+    records = read_records(text, rows_max)
     if records is None:
         return BadFile("FILE_QUOTING", "a quote is opened and never closed")
     if kind_of(records.header) is None:
         return BadFile("FILE_HEADER", "the header is not that of a transactions, price or FX file")
+    if records.rows > rows_max:
+        return BadFile("FILE_TOO_MANY_ROWS", f"{records.rows} rows; the limit is {rows_max}")
     return records
 
 

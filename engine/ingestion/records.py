@@ -10,11 +10,12 @@ import csv
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 
 import polars as pl
 
 BOM = b"\xef\xbb\xbf"
+COLUMNS_MAX = 100  # no known header has as many
 FIELD_CHARS_MAX = 2**31 - 1  # csv refuses longer fields; files are capped in bytes before
 _BARE_CR = re.compile(r"\r(?!\n)")
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]|\r(?!\n)")
@@ -28,16 +29,14 @@ Fields = tuple[str, ...]
 class Records:
     """A file's records. `frame`: record, line, end (physical lines, from 1), one column per header field.
 
-    `odd`: records with another number of fields, as (record, line, end, fields).
+    `odd`: records with another number of fields, as (record, line, end, fields). Both are empty where
+    the header or the number of rows rules the file out, so that a hostile file costs no memory.
     """
 
     header: Fields
+    rows: int
     frame: pl.DataFrame
     odd: list[tuple[int, int, int, Fields]]
-
-    @property
-    def rows(self) -> int:
-        return self.frame.height + len(self.odd)
 
 
 def is_blank(data: bytes) -> bool:
@@ -50,15 +49,15 @@ def decode(data: bytes) -> str:
     return data.removeprefix(BOM).decode("utf-8")
 
 
-def read_records(text: str) -> Records | None:
+def read_records(text: str, rows_max: int) -> Records | None:
     """Cuts a text that is not blank into records; None if a quote is never closed."""
     csv.field_size_limit(FIELD_CHARS_MAX)
     lines = pl.DataFrame({"text": pl.Series(text.replace("\r\n", "\n").split("\n"), dtype=pl.String)})
     if '"' not in text:
-        return _by_line(lines, [])
+        return _by_line(lines, [], rows_max)
     quoted = lines["text"].filter(lines["text"].str.contains('"', literal=True)).to_list()
     one_each = _csv_lines(quoted)
-    return _by_csv(text) if one_each is None else _by_line(lines, one_each)
+    return _by_csv(text, rows_max) if one_each is None else _by_line(lines, one_each, rows_max)
 
 
 def _csv_lines(quoted: list[str]) -> list[Fields] | None:
@@ -75,13 +74,15 @@ def _restore(fields: list[str]) -> Fields:
     return tuple(field.replace(_CR_STAND_IN, "\r") for field in fields)
 
 
-def _by_line(lines: pl.DataFrame, quoted: list[Fields]) -> Records:
+def _by_line(lines: pl.DataFrame, quoted: list[Fields], rows_max: int) -> Records:
     """Every record is one line. `quoted`: the fields of the lines that have a quote, in order."""
     lines = lines.with_row_index("line", offset=1).filter(pl.col("text").str.strip_chars(" \t") != "")
     lines = lines.with_row_index("record").cast({"line": pl.Int64, "record": pl.Int64})
     first: str = lines["text"][0]
     header = quoted.pop(0) if '"' in first else tuple(first.split(","))
     body = lines.slice(1).select("record", "line", "text")
+    if len(header) > COLUMNS_MAX or body.height > rows_max:
+        return Records(header, body.height, pl.DataFrame(), [])
     has_quote = pl.col("text").str.contains('"', literal=True)
     fits = pl.col("text").str.count_matches(",", literal=True) == len(header) - 1
     by_csv = body.filter(has_quote).select("record", "line").rows()
@@ -104,14 +105,19 @@ def _names(header: Fields) -> list[str]:
     return ["record", "line", "end", *(str(position) for position in range(len(header)))]
 
 
-def _by_csv(text: str) -> Records | None:
+def _by_csv(text: str, rows_max: int) -> Records | None:
     """The whole text through the csv module."""
-    records = list(_csv_records(_BARE_CR.sub(_CR_STAND_IN, text).split("\n")))
-    if records.pop()[2] != (_END,):
+    found = _csv_records(_BARE_CR.sub(_CR_STAND_IN, text).split("\n"))
+    header = next(found)[2]
+    kept = list(islice(((number, *record) for number, record in enumerate(found, 1)), rows_max + 2))
+    last = kept.pop() if kept else (0, 0, 0, header)
+    for record in found:  # past the limit: only whether the last quote is closed counts
+        last = (last[0] + 1, *record)
+    if last[3] != (_END,):
         return None
-    header = records.pop(0)[2]
-    numbered = [(number, *record) for number, record in enumerate(records, 1)]
-    return _join(header, None, numbered)
+    if len(header) > COLUMNS_MAX or last[0] - 1 > rows_max:
+        return Records(header, last[0] - 1, pl.DataFrame(), [])
+    return _join(header, None, kept)
 
 
 def _join(header: Fields, cut: pl.DataFrame | None, special: list[tuple[int, int, int, Fields]]) -> Records:
@@ -130,7 +136,7 @@ def _join(header: Fields, cut: pl.DataFrame | None, special: list[tuple[int, int
         frame = pl.concat([cut, frame]).sort("record") if even else cut
     if len(set(header)) == width and not set(header) & set(names[:3]):
         frame.columns = [*names[:3], *header]
-    return Records(header, frame, odd)
+    return Records(header, frame.height + len(odd), frame, odd)
 
 
 class _Feed:

@@ -25,7 +25,7 @@ def split_csv(data: bytes, bytes_max: int = CSV_BYTES_MAX, rows_max: int = CSV_R
 
     UsageError if the file cannot be read or if rows that belong together are too many for one part.
     """
-    records = read_csv_file(data, len(data))
+    records = read_csv_file(data, len(data), len(data))
     if isinstance(records, BadFile):
         raise UsageError(f"cannot split this file: {records.detail}", f"Refused as {records.reason}.")
     header = (",".join(records.header) + "\n").encode()

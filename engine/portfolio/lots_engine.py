@@ -27,7 +27,6 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from fractions import Fraction
 from heapq import heappop, heappush, heapreplace
 from operator import itemgetter
 from typing import Any
@@ -55,6 +54,8 @@ from engine.portfolio.transfers import Links
 # A lot is [sort key, quantity, basis, place, flags], so that a heap compares keys without leaving C.
 Lot = list[Any]
 Method = Callable[[int, int, int], Any]
+# Quantities are below 10**38, so two ratios that differ do so by more than 10**-76: 256 bits tell them apart.
+_RATIO_BITS = 256
 _NOWHERE = -1  # where the unmatched rest of an OUT is bound for
 
 
@@ -68,9 +69,9 @@ def lifo(quantity: int, basis: int, place: int) -> int:
     return -place
 
 
-def hifo(quantity: int, basis: int, place: int) -> tuple[Fraction, int]:
+def hifo(quantity: int, basis: int, place: int) -> tuple[int, int]:
     """Highest basis per unit first, compared exactly; ties like FIFO."""
-    return Fraction(-basis, quantity), place
+    return -((basis << _RATIO_BITS) // quantity), place
 
 
 METHODS: dict[str, Method] = {"FIFO": fifo, "LIFO": lifo, "HIFO": hifo}
@@ -193,9 +194,12 @@ class _Book:
 
     def _arrive(self, position: int) -> None:
         slot = self.slots[position]
-        for _, lots in sorted(self.bound.pop(position, ()), key=lambda sent: sent[0]):
+        for _, lots in sorted(self.bound.pop(position, ()), key=itemgetter(0)):
             for _, quantity, basis, place, flags in lots:
-                self._hold(slot, quantity, basis, place >> PLACE_BITS, flags)
+                self.arrivals += 1
+                place = place >> PLACE_BITS << PLACE_BITS | self.arrivals
+                lot = [self.method(quantity, basis, place), quantity, basis, place, flags]
+                heappush(self.held[slot], lot)
         if position in self.links.excess:
             self._enter_excess(position, self.links.excess[position])
 
@@ -221,48 +225,40 @@ class _Book:
     def _enter(self, position: int, quantity: int, basis: int, flags: int) -> None:
         """A lot that this row acquires."""
         self.entered.append((position, quantity, basis))
-        self._hold(self.slots[position], quantity, basis, position, flags)
+        place = position << PLACE_BITS
+        lot = [self.method(quantity, basis, place), quantity, basis, place, flags]
+        heappush(self.held[self.slots[position]], lot)
 
-    def _hold(self, slot: int, quantity: int, basis: int, origin: int, flags: int) -> None:
-        place = origin << PLACE_BITS | self.arrivals
-        self.arrivals += 1
-        heappush(self.held[slot], [self.method(quantity, basis, place), quantity, basis, place, flags])
-
-    def _take(self, event: int, slot: int, quantity: int) -> list[Lot]:
+    def _take(self, event: int, slot: int, wanted: int) -> list[Lot]:
         """Takes lots by the method; what is not there is taken as a lot of basis 0, and noted."""
         heap, pieces = self.held[slot], []
         while heap:
             lot = heap[0]
-            left = lot[1] - quantity
-            if left > 0:
-                pieces.append(_split(lot, quantity))
-                key = self.method(left, lot[2], lot[3])
-                if key != lot[0]:
-                    lot[0] = key
+            key, held, basis, place, flags = lot
+            if held > wanted:
+                part = div_half_even(basis * wanted, held)
+                lot[1] = held = held - wanted
+                lot[2] = basis = basis - part
+                pieces.append([key, wanted, part, place, flags])
+                new_key = self.method(held, basis, place)
+                if new_key != key:
+                    lot[0] = new_key
                     heapreplace(heap, lot)
                 return pieces
             pieces.append(heappop(heap))
-            if not left:
+            wanted -= held
+            if not wanted:
                 return pieces
-            quantity = -left
-        self.deficits.append((event, quantity))
-        pieces.append([0, quantity, 0, max(event, ~event) << PLACE_BITS, INSUFFICIENT_LOTS])
+        self.deficits.append((event, wanted))
+        pieces.append([0, wanted, 0, max(event, ~event) << PLACE_BITS, INSUFFICIENT_LOTS])
         return pieces
 
     def _realize(self, event: int, pieces: list[Lot], whole: int, proceeds: int, flags: int) -> None:
-        if len(pieces) > 1:
-            proceeds = self._realize_parts(event, pieces, whole, proceeds, flags)
-        _, quantity, basis, place, own = pieces[-1]
-        self.realized.append((event, place, quantity, proceeds, basis, own | flags))
-
-    def _realize_parts(self, event: int, pieces: list[Lot], whole: int, proceeds: int, flags: int) -> int:
-        """Realizes all pieces but the last, which takes the proceeds returned."""
-        rest = proceeds
-        for _, quantity, basis, place, own in pieces[:-1]:
-            part = share(proceeds, quantity, whole)
+        rest, last = proceeds, len(pieces) - 1
+        for number, (_, quantity, basis, place, own) in enumerate(pieces):
+            part = div_half_even(proceeds * quantity, whole) if number < last else rest
             rest -= part
             self.realized.append((event, place, quantity, part, basis, own | flags))
-        return rest
 
     def _realize_at_basis(self, event: int, pieces: list[Lot]) -> int:
         """No gain, no loss: the proceeds are the basis, which is returned."""

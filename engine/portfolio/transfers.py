@@ -17,6 +17,8 @@ import polars as pl
 from engine.domain.transactions import UNIT_SEPARATOR, Action, content_digest
 from engine.portfolio.ledger_order import Positions, contents, ledger_order
 
+_OUT, _IN = int(Action.TRANSFER_OUT), int(Action.TRANSFER_IN)
+
 
 class Piece(NamedTuple):
     """A quantity (scaled) that OUT `out` hands to IN `into`; both are positions."""
@@ -92,7 +94,7 @@ def pairing_marks(ledger: pl.DataFrame, links: Links) -> dict[int, str]:
 
 def _legs(ledger: pl.DataFrame, order: Positions) -> list[Leg]:
     codes = ledger["action"].to_numpy()[order]
-    positions = np.flatnonzero((codes == Action.TRANSFER_IN) | (codes == Action.TRANSFER_OUT))
+    positions = np.flatnonzero((codes == _IN) | (codes == _OUT))
     names = ("row", "ts", "action", "asset", "account", "quantity", "tx_hash", "external_id")
     frame = ledger.select(names)[order[positions]].with_columns(pl.col("quantity").to_physical())
     columns = [positions.tolist(), *(frame[name].to_list() for name in names)]
@@ -153,8 +155,8 @@ def _join_external_ids(legs: list[Leg], sets: _Sets) -> None:
 
 def _join_sides(outs: list[int], ins: list[int], legs: list[Leg], sets: _Sets) -> None:
     """Joins every OUT of the first list with every IN of the second."""
-    leaving = [number for number in outs if legs[number].action == Action.TRANSFER_OUT]
-    coming = [number for number in ins if legs[number].action == Action.TRANSFER_IN]
+    leaving = [number for number in outs if legs[number].action == _OUT]
+    coming = [number for number in ins if legs[number].action == _IN]
     if leaving and coming:
         sets.join(leaving + coming)
 
@@ -174,21 +176,23 @@ def _join_matches(legs: list[Leg], matches: Iterable[tuple[int, int]], sets: _Se
 def _settle(group: list[Leg], links: Links) -> None:
     """Cancels within accounts, cuts the rest of the OUTs to the rest of the INs, and dates the arrivals."""
     left = {leg.position: leg.quantity for leg in group}
-    outs = [leg for leg in group if leg.action == Action.TRANSFER_OUT]
-    ins = [leg for leg in group if leg.action == Action.TRANSFER_IN]
-    links.arrival.update((leg.position, leg.ts) for leg in ins)
+    ts = {leg.position: leg.ts for leg in group}
+    outs = [leg for leg in group if leg.action == _OUT]
+    ins = [leg for leg in group if leg.action == _IN]
+    for leg in ins:
+        links.arrival[leg.position] = leg.ts
     if outs and ins:
-        for account in {leg.account for leg in outs} & {leg.account for leg in ins}:
+        for account in {leg.account for leg in outs}.intersection([leg.account for leg in ins]):
             leaving = [leg for leg in outs if leg.account == account]
             coming = [leg for leg in ins if leg.account == account]
             links.cancelled.extend(_cut(leaving, coming, left))
-        drawn = _cut(outs, ins, left)
-        links.drawn.extend(drawn)
-        times = {leg.position: leg.ts for leg in outs}
-        for piece in drawn:
-            links.arrival[piece.into] = max(links.arrival[piece.into], times[piece.out])
-    links.rest.update((leg.position, left[leg.position]) for leg in outs if left[leg.position])
-    links.excess.update((leg.position, left[leg.position]) for leg in ins if left[leg.position])
+        for piece in _cut(outs, ins, left):
+            links.drawn.append(piece)
+            links.arrival[piece.into] = max(links.arrival[piece.into], ts[piece.out])
+    for leg in group:
+        if left[leg.position]:
+            unmatched = links.rest if leg.action == _OUT else links.excess
+            unmatched[leg.position] = left[leg.position]
 
 
 def _cut(outs: list[Leg], ins: list[Leg], left: dict[int, int]) -> list[Piece]:

@@ -40,7 +40,12 @@ HEAD = HEADER.encode()
         (b"timestamp,id" + HEAD[len("id,timestamp") :], "FILE_HEADER"),
         (b"record,line,end\n1,2,3\n", "FILE_HEADER"),
         (b"a,a\n1,2\n" + b"x\n" * 9, "FILE_HEADER"),
+        (b"," * 300, "FILE_HEADER"),
+        (b"," * 200 + b'\n"\n"', "FILE_HEADER"),
         (HEAD + b"\nx\nx\nx\nx\n", "FILE_TOO_MANY_ROWS"),
+        (HEAD + b'\n"\n"\nx\nx\nx', "FILE_TOO_MANY_ROWS"),
+        (HEAD + b'\n"\n"\nx\nx\nx\nx\nx\nx"', "FILE_TOO_MANY_ROWS"),
+        (HEAD + b'\n"\n"\nx\nx\nx\nx\nx\n"', "FILE_QUOTING"),
     ],
 )
 def test_bad_file__is_refused_with_the_first_reason(data: bytes, reason: str) -> None:
@@ -135,7 +140,7 @@ def test_records__both_ways_cut_hostile_text_as_by_hand(text: str) -> None:
     if expected is not None:
         expected = [expected[0][2], *expected[1:]]
     for way in (records.read_records, records._by_csv):
-        assert as_list(way(text)) == expected
+        assert as_list(way(text, 99)) == expected
 
 
 @settings(max_examples=200, deadline=None)

@@ -123,7 +123,8 @@ def book(
 
 def open_lots(outcome: LotsOutcome) -> list[str]:
     """`account asset acquired quantity basis FLAGS`, one per lot."""
-    return [_line(r, "acquired_at", "quantity", "basis") for r in outcome.open_lots_frame().iter_rows(named=True)]
+    lots = outcome.open_lots_frame().iter_rows(named=True)
+    return [_line(r, "acquired_at", "quantity", "basis") for r in lots]
 
 
 def in_transit(outcome: LotsOutcome) -> list[str]:

@@ -228,7 +228,9 @@ class Naive:
         lot.arrival = self.arrivals
         self.held.setdefault((account, asset), []).append(lot)
 
-    def realize(self, event: Event, asset: str, lots: list[NaiveLot], proceeds: Fraction | None, flags: set[str]) -> None:
+    def realize(
+        self, event: Event, asset: str, lots: list[NaiveLot], proceeds: Fraction | None, flags: set[str]
+    ) -> None:
         whole = sum((lot.quantity for lot in lots), Fraction(0))
         rest = proceeds
         for n, lot in enumerate(lots):

@@ -1,4 +1,4 @@
-"""Ledgers made by chance: few accounts, assets, instants and keys, so that ties, rings and gaps are common."""
+"""Ledgers made by chance: few accounts, assets, instants and keys, so that ties and rings are common."""
 
 from dataclasses import replace
 

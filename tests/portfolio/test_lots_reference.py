@@ -48,7 +48,13 @@ def shortages(outcome: LotsOutcome) -> Lines:
     return [(r["account"], r["asset"], r["ts"], Fraction(r["quantity"])) for r in records]
 
 
-def check(rows: list[Tx], method: str, values: dict[int, int | None], matches: set[tuple[int, int]], as_of: int | None) -> None:
+def check(
+    rows: list[Tx],
+    method: str,
+    values: dict[int, int | None],
+    matches: set[tuple[int, int]],
+    as_of: int | None,
+) -> None:
     ledger = frame(rows)
     outcome = run(ledger, link(ledger, matches), method, CASH, values, as_of)
     naive = Naive(rows, method, values, matches, as_of).run()
@@ -60,7 +66,7 @@ def check(rows: list[Tx], method: str, values: dict[int, int | None], matches: s
 
 @settings(max_examples=250, deadline=None)
 @given(st.data(), METHOD, MOMENT)
-def test_run__any_ledger__equals_the_naive_calculation(data: st.DataObject, method: str, as_of: int | None) -> None:
+def test_run__any_ledger__equals_naive(data: st.DataObject, method: str, as_of: int | None) -> None:
     rows = data.draw(ledgers())
     numbers = st.integers(1, len(rows))
     matches = data.draw(st.sets(st.tuples(numbers, numbers), max_size=2))
@@ -71,5 +77,5 @@ def test_run__any_ledger__equals_the_naive_calculation(data: st.DataObject, meth
 
 @settings(max_examples=150, deadline=None)
 @given(moves_at_one_instant(), METHOD)
-def test_run__rings_and_chains_at_one_instant__equal_the_naive_calculation(rows: list[Tx], method: str) -> None:
+def test_run__rings_and_chains_at_one_instant__equal_naive(rows: list[Tx], method: str) -> None:
     check(rows, method, {}, set(), None)

@@ -169,6 +169,7 @@ def test_hour__at_a_half_hour_shift__leaves_a_half_hour_bucket() -> None:
         "2024-04-06T15:30:00Z",
         "2024-04-06T16:30:00Z",
     ]
+    assert is_boundary("1h", "Australia/Lord_Howe", hours).all()
 
 
 def test_day__that_has_no_midnight__opens_at_the_first_instant_of_its_date() -> None:
@@ -181,6 +182,13 @@ def test_day__whose_midnight_comes_twice__opens_at_the_first() -> None:
     # In St John's 00:01 on 7 November 2010 went back to 23:01 of the 6th.
     days = closes("1d", "America/St_Johns", at("2010-11-06T12:00:00Z"), at("2010-11-08T12:00:00Z"))
     assert texts(days) == ["2010-11-07T02:30:00Z", "2010-11-08T03:30:00Z"]
+
+
+def test_day__whose_midnight_is_jumped_over__opens_at_the_jump() -> None:
+    # In Toronto 23:30 on 30 March 1919 was 00:30 of the 31st.
+    noon = int(datetime(1919, 3, 30, 17, tzinfo=UTC).timestamp()) * 1_000_000
+    (opened,) = closes("1d", "America/Toronto", noon, noon + DAY_US - HOUR_US).tolist()
+    assert opened == noon + 11 * HOUR_US + 30 * MINUTE_US
 
 
 def test_date__that_the_zone_skips__has_no_bucket() -> None:
