@@ -50,7 +50,7 @@ def _asset(raw: Any) -> str:
 
 
 def _zone(raw: Any) -> str:
-    if raw not in available_timezones():
+    if not isinstance(raw, str) or raw not in available_timezones():
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
     return str(raw)
 
@@ -88,7 +88,7 @@ def _pairs(raw: Any) -> tuple[str, ...]:
 
 def _pegs(raw: Any) -> tuple[tuple[str, str], ...]:
     if isinstance(raw, str):
-        raw = dict(part.split("=", 1) if "=" in part else (part, "") for part in _texts(raw))
+        raw = {part.partition("=")[0]: part.partition("=")[2] for part in _texts(raw)}
     if not isinstance(raw, dict):
         raise ValueError('must be a table such as USDT = "USD"')
     pegs = {_asset(token): _asset(to) for token, to in raw.items()}

@@ -7,8 +7,8 @@ way to split an amount, so that parts always add up to the whole.
 import re
 
 PLACES = 18  # decimal places of every quantity and amount: DECIMAL(38,18)
-SCALE = 10**PLACES
-SCALED_MAX = 10**38 - 1  # the largest magnitude that DECIMAL(38,18) holds, scaled
+SCALE: int = 10**PLACES
+SCALED_MAX: int = 10**38 - 1  # the largest magnitude that DECIMAL(38,18) holds, scaled
 
 _PLAIN = re.compile(r"-?[0-9]{1,20}(?:\.[0-9]{1,18})?")
 

@@ -20,7 +20,7 @@ from engine.errors import StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.snapshots.nav_reader import read_points
-from engine.snapshots.parquet_writer import DATASET, SCHEMA_ID, FileRecord, paths, write_asset
+from engine.snapshots.parquet_writer import DATASET, SCHEMA_ID, AssetFiles, FileRecord, paths
 from engine.store.reader import Reader
 from engine.store.writer import Writer
 from engine.valuation import buckets, price_engine
@@ -145,23 +145,23 @@ def _write(
     home: Home, resolution: str, series: Series, inputs: price_engine.Inputs,
     live: dict[tuple[str, str], FileRecord],
 ) -> tuple[list[FileRecord], price_engine.NavTotals]:  # fmt: skip
-    files: list[FileRecord] = []
+    records: list[FileRecord] = []
     totals = price_engine.NavTotals(inputs)
-    for values, frame, days in snapshot_frames(series, inputs):
+    for values, files in asset_files(series, inputs):
         totals.add(values)
-        files += write_asset(home.lake, resolution, values.asset, frame, days, live)
-    return files, totals
+        records += files.write(home.lake, resolution, live)
+    return records, totals
 
 
-def snapshot_frames(
+def asset_files(
     series: Series, inputs: price_engine.Inputs
-) -> Iterator[tuple[price_engine.AssetValues, pl.DataFrame, pl.Series]]:
-    """Each asset's values, its snapshot rows, and the day of each row."""
+) -> Iterator[tuple[price_engine.AssetValues, AssetFiles]]:
+    """Each asset's values, and its snapshots cut into days."""
     day_of = dict(zip(series.closes.tolist(), series.days, strict=True))
     for values in price_engine.run(inputs):
         frame = price_engine.snapshots(values, inputs)
         days = frame["bucket_close"].to_physical().replace_strict(day_of, return_dtype=pl.String)
-        yield values, frame, days
+        yield values, AssetFiles(values.asset, frame, days)
 
 
 def _complete(totals: price_engine.NavTotals, size: int) -> int:
