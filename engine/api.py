@@ -4,7 +4,9 @@
 behind the client (this process, or a daemon elsewhere) makes no difference to who uses it.
 """
 
+import asyncio
 import getpass
+import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -28,7 +30,12 @@ __all__ = [
     "connect",
     "demo_files",
     "home_path",
+    "host",
+    "host_demo",
+    "make_demo",
     "make_home",
+    "on_signals",
+    "run_daemon",
     "split_file",
 ]
 
@@ -78,6 +85,49 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
     except BaseException:
         executor.close()
         raise
+
+
+async def host(home: Path) -> EngineClient:
+    """A client of an engine that works by itself, hosted here until the client is closed."""
+    await asyncio.to_thread(importlib.import_module, "engine.runtime.host")  # heavy; never on the loop
+    from engine.link.inprocess import InProcessClient
+    from engine.runtime.home import Home
+    from engine.runtime.host import Host
+
+    Home(home).require()
+    return InProcessClient(await Host.open(Home(home)))
+
+
+async def host_demo(home: Path, seed: int) -> EngineClient:
+    """As `host`, on a new home of made-up trading that goes on under a faster clock."""
+    await asyncio.to_thread(importlib.import_module, "engine.runtime.demo_host")
+    from engine.link.inprocess import InProcessClient
+    from engine.runtime.demo_host import DemoHost
+
+    return InProcessClient(await DemoHost.open(home, seed))
+
+
+async def run_daemon(home: Path) -> None:
+    """Works on the home by itself in the foreground until a signal ends it. HomeInUse if another does."""
+    from engine.runtime.daemon import run_daemon as run
+    from engine.runtime.home import Home
+
+    Home(home).require()
+    await run(home)
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Calls `stop` on the first TERM, INT or HUP of this process; a second TERM ends it at once."""
+    from engine.runtime.signals import on_signals as install
+
+    install(stop)
+
+
+async def make_demo(home: Path) -> None:
+    """Makes the demo's home, with its sources and its peg in the settings."""
+    from engine.runtime.demo_host import make_demo_home
+
+    await make_demo_home(home)
 
 
 async def make_home(home: Path, base_currency: str, timezone: str, lot_method: str) -> dict[str, Any]:

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from engine.config import FIXED, Config
-from engine.domain.instants import SECOND_US
+from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import UsageError
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import queries
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home, lay_out
-from engine.runtime.inbox import Claim, Look, claim, left_claims, ready, scan
+from engine.runtime.inbox import Claim, Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.ingest import Ingest, totals
 from engine.runtime.value import commit_values, value_resolution
 from engine.store.files import HomeLock
@@ -47,6 +47,7 @@ class Engine:
         self._writer = writer
         self._listeners: list[Listener] = []
         self._told = 0
+        self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._commands = {"ingest": self._ingest, "value": self._value}
 
     @classmethod
@@ -73,14 +74,28 @@ class Engine:
         if self._lock is not None:
             self._lock.release()
 
+    @property
+    def told(self) -> int:
+        """The number of the last event."""
+        return self._told
+
+    def now(self) -> int:
+        """The engine's clock, in microseconds UTC."""
+        return self._clock()
+
     def subscribe(self, listener: Listener) -> None:
         self._listeners.append(listener)
 
-    def _tell(self, kind: str, data: dict[str, Any]) -> None:
+    def tell(self, kind: str, data: dict[str, Any]) -> None:
+        """Tells all listeners; facts are told after they are stored."""
         self._told += 1
         event = Event(self._told, kind, data)
         for listener in self._listeners:
             listener(event)
+
+    def log(self, level: str, kind: str, text: str) -> None:
+        """Tells a line for people: level info, warn or bad."""
+        self.tell("log", {"at": format_instant(self._clock()), "level": level, "kind": kind, "text": text})
 
     async def do(self, command: Command) -> Result:
         """Carries a command out. UsageError for a command that does not exist."""
@@ -100,39 +115,42 @@ class Engine:
 
     # -- ingest --
 
+    async def ingest_file(self, path: Path, name: str, claimed: Claim | None = None, dry_run: bool = False) -> dict[str, Any]:
+        """Takes one file in, when its turn comes; its entry of `ingest --json`."""
+        writer = None if dry_run else self._writer
+        batch_rows = self.config["ingest.batch_rows"]
+        async with self._turn:
+            ingest = Ingest(self.home, writer, self._executor, self._clock, batch_rows, self.tell)
+            return await ingest.file(path, name, claimed)
+
     async def _ingest(self, command: Command) -> dict[str, Any]:
-        writer = None if command.dry_run else self._writer
-        ingest = Ingest(
-            self.home, writer, self._executor, self._clock, self.config["ingest.batch_rows"], self._tell
-        )
         paths = [Path(path) for path in command.arguments.get("paths", [])]
-        entries = [await ingest.file(path, path.name) for path in _existing(paths)]
+        entries = [await self.ingest_file(path, path.name, dry_run=command.dry_run) for path in _existing(paths)]
         waiting: list[str] = []
         if not paths:
-            entries, waiting = await self._take_inbox(ingest, command.dry_run)
+            entries, waiting = await self._take_inbox(command.dry_run)
         return {"files": entries, "totals": totals(entries), "waiting": waiting}
 
-    async def _take_inbox(self, ingest: Ingest, dry_run: bool) -> tuple[list[dict[str, Any]], list[str]]:
+    async def _take_inbox(self, dry_run: bool) -> tuple[list[dict[str, Any]], list[str]]:
         """Everything that is in the inbox now, once it has settled; and the names that are not taken."""
         if dry_run:
-            looks, others = scan(self.home.inbox, self._clock())
-            return [await ingest.file(self.home.inbox / name, name) for name in looks], others
-        entries = [await ingest.file(left.path, left.name, left) for left in left_claims(self.home)]
-        before, others = scan(self.home.inbox, self._clock())
+            looks, others = scan(self.home.inbox, system_clock())
+            return [await self.ingest_file(self.home.inbox / name, name, dry_run=True) for name in looks], others
+        entries = [await self.ingest_file(left.path, left.name, left) for left in left_claims(self.home)]
+        before, others = scan(self.home.inbox, system_clock())
         pending = set(before)
         seen: dict[str, Look] = {}
         while pending:
-            looks, others = scan(self.home.inbox, self._clock())
+            looks, others = scan(self.home.inbox, system_clock())
             pending &= set(looks)
             for name in sorted(name for name in pending if ready(seen.get(name), looks[name])):
                 pending.discard(name)
                 claimed: Claim | None = claim(self.home, name)
                 if claimed is not None:
-                    entries.append(await ingest.file(claimed.path, name, claimed))
-            seen = {name: seen.get(name, look) if _unchanged(seen.get(name), look) else look
-                    for name, look in looks.items()}  # fmt: skip
+                    entries.append(await self.ingest_file(claimed.path, name, claimed))
+            seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             if pending:
-                self._tell("settling", {"names": sorted(pending)})
+                self.tell("settling", {"names": sorted(pending)})
                 await asyncio.sleep(LOOK_EVERY_S)
         return entries, others
 
@@ -144,16 +162,18 @@ class Engine:
         wanted = command.arguments.get("resolution")
         sums = {"buckets": 0, "snapshots": 0, "complete": 0}
         each = {}
+        reach = self._clock() if command.arguments.get("until_now") else None
+        after, until = (queries.instant(command.arguments, name) for name in ("from", "to"))
         for resolution in RESOLUTIONS if wanted is None else (wanted,):
-            self._tell("value_started", {"resolution": resolution})
-            valued = await self._executor.run(
-                value_resolution, str(self.home.path), resolution,
-                queries.instant(command.arguments, "from"), queries.instant(command.arguments, "to"),
-            )  # fmt: skip
-            await commit_values(self._writer, self.home, valued)
+            async with self._turn:
+                self.tell("value_started", {"resolution": resolution})
+                valued = await self._executor.run(
+                    value_resolution, str(self.home.path), resolution, after, until, reach
+                )
+                await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
-            self._tell("value_done", {"resolution": resolution, **each[resolution]})
+            self.tell("value_done", {"resolution": resolution, **each[resolution]})
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each}
 
@@ -163,12 +183,6 @@ def _existing(paths: list[Path]) -> list[Path]:
     if missing:
         raise UsageError(f"There is no file {', '.join(missing)}.", "Check the path; nothing was ingested.")
     return paths
-
-
-def _unchanged(before: Look | None, now: Look) -> bool:
-    if before is None:
-        return False
-    return (before.size, before.mtime, before.inode) == (now.size, now.mtime, now.inode)
 
 
 async def make_home(

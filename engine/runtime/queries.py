@@ -12,6 +12,7 @@ import numpy as np
 
 from engine.config import LOT_METHODS
 from engine.domain.instants import format_instant, parse_instant
+from engine.domain.reasons import ROW_REASONS
 from engine.domain.transactions import COLUMNS
 from engine.errors import EngineError, UsageError
 from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
@@ -19,14 +20,15 @@ from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.inbox import takes
-from engine.runtime.value import Series, inputs_of, series_of, snapshot_frames
+from engine.runtime.value import Series, asset_files, inputs_of
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
-from engine.snapshots.parquet_writer import FileRecord, check_file, content_digest, paths
+from engine.snapshots.parquet_writer import FileRecord, check_file, paths
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
 Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 HEADERS = {"transactions": COLUMNS, "prices": PRICE_COLUMNS, "fx": FX_COLUMNS}
+PAGE_ROWS = 200  # a page of rows draws in well under half a second
 QUARANTINE_ID_HEX = 12  # of the file's SHA-256: enough to be unique, short enough to type
 
 
@@ -162,6 +164,34 @@ def _quarantined(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def quarantine_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A page of open quarantine rows, newest file first: `total` and `rows`, each reason with a hint.
+
+    Arguments: offset, limit, reason (a code) and text (found anywhere in the row), all optional.
+    """
+    where, values = ["q.status = 'open'"], []
+    if arguments.get("reason"):
+        where.append("EXISTS (SELECT 1 FROM json_each(q.reasons) r WHERE json_extract(r.value, '$.code') = ?)")
+        values.append(arguments["reason"])
+    if arguments.get("text"):
+        where.append("(instr(lower(q.fields), lower(?)) OR instr(lower(f.name), lower(?)))")
+        values += [arguments["text"]] * 2
+    source = f"FROM quarantine q JOIN files f USING (file) WHERE {' AND '.join(where)}"
+    limit = min(int(arguments.get("limit") or PAGE_ROWS), PAGE_ROWS)
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        total = reader.value(f"SELECT count(*) {source}", values)
+        found = reader.records(
+            f"SELECT f.name AS file, sha256, record, line, q.status, kind, fields, q.reasons {source}"
+            " ORDER BY f.committed_at DESC, f.file DESC, record LIMIT ? OFFSET ?",
+            [*values, limit, int(arguments.get("offset") or 0)],
+        )
+    rows = [_quarantined(row) for row in found]
+    for row in rows:
+        row["reasons"] = [reason | {"hint": ROW_REASONS[reason["code"]]} for reason in row["reasons"]]
+    return {"total": total, "rows": rows}
+
+
 def _named_fields(kind: str, fields: list[str]) -> dict[str, str]:
     """The record's fields by column; what goes beyond the header is named by its place."""
     columns = HEADERS[kind]
@@ -191,7 +221,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     resolution = arguments.get("resolution") or "1d"
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
-        closes = _materialised(reader, resolution, config["timezone"])
+        closes = materialised(reader, resolution, config["timezone"])
         kept = (closes > (after if after is not None else -1)) & (
             closes <= (until if until is not None else np.iinfo(np.int64).max)
         )
@@ -218,7 +248,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _materialised(reader: Reader, resolution: str, zone: str) -> np.ndarray:
+def materialised(reader: Reader, resolution: str, zone: str) -> np.ndarray:
     """All closes of the days that were valued."""
     spans = reader.rows(
         "SELECT close_first, close_last FROM valued WHERE resolution = ? ORDER BY close_first", (resolution,)
@@ -320,16 +350,12 @@ def _intact(home: Home, reader: Reader, resolution: str) -> tuple[list[str], int
 
 
 def _follow(reader: Reader, books: Books, resolution: str) -> tuple[list[str], int]:
-    days = {dt for (dt,) in reader.rows("SELECT dt FROM valued WHERE resolution = ?", (resolution,))}
-    whole = series_of(books, resolution)
-    kept = np.array([day in days for day in whole.days], dtype=bool)
-    series = Series(whole.closes[kept], [day for day in whole.days if day in days])
+    zone = books.config["timezone"]
+    closes = materialised(reader, resolution, zone)
+    series = Series(closes, buckets.local_dates(buckets.opens(closes, resolution, zone), zone))
     made: dict[tuple[str, str], str] = {}
-    for values, frame, day in snapshot_frames(series, inputs_of(books, resolution, series.closes)):
-        start = 0
-        for length, dt in zip(*day.rle().struct.unnest(), strict=True):
-            made[dt, values.asset] = content_digest(frame.slice(start, length))
-            start += length
+    for values, files in asset_files(series, inputs_of(books, resolution, series.closes)):
+        made |= {(dt, values.asset): content for dt, content in files.contents()}
     live = {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
     differing = sorted(key for key in made.keys() | live.keys() if made.get(key) != live.get(key))
     hint = "; values are older than the inputs: run `navdeck value`" if differing else ""
@@ -340,6 +366,7 @@ QUERIES: dict[str, Answer] = {
     "status": status,
     "lots": lots,
     "quarantine": quarantine,
+    "quarantine_page": quarantine_page,
     "digest": digests,
     "config": configuration,
     "nav": nav,

@@ -51,12 +51,17 @@ class Series:
     days: list[str]
 
 
-def value_resolution(home_path: str, resolution: str, after: int | None, until: int | None) -> Valued:
-    """Values all days that have a close in (after, until] and writes their snapshot files."""
+def value_resolution(
+    home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None
+) -> Valued:
+    """Values all days that have a close in (after, until] and writes their snapshot files.
+
+    `reach`: the series goes on to the last close by then, priced or not (a running engine's now).
+    """
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
         books = Books(reader, home.config())
-        series = series_of(books, resolution, after, until)
+        series = series_of(books, resolution, after, until, reach)
         live = {(row["dt"], row["asset"]): FileRecord(**row) for row in reader.live_files(resolution)}
         inputs = inputs_of(books, resolution, series.closes)
     files, totals = _write(home, resolution, series, inputs, live)
@@ -73,10 +78,14 @@ def value_resolution(home_path: str, resolution: str, after: int | None, until: 
     )
 
 
-def series_of(books: Books, resolution: str, after: int | None = None, until: int | None = None) -> Series:
+def series_of(
+    books: Books, resolution: str, after: int | None = None, until: int | None = None, reach: int | None = None
+) -> Series:
     """The series of a resolution: from the first ledger row to the last close that a price can price."""
     first, last = books.first_ts(), _last_priced(books, resolution)
     zone = books.config["timezone"]
+    if reach is not None:
+        last = reach if last is None else max(last, reach)
     if first is None or last is None or last < first:
         return Series(np.zeros(0, dtype=np.int64), [])
     closes = buckets.closes(resolution, zone, first, last)
@@ -194,7 +203,7 @@ def _day_spans(series: Series) -> list[tuple[str, int, int]]:
     return [(day, first, last) for day, (first, last) in spans.items()]
 
 
-async def commit_values(writer: Writer, home: Home, valued: Valued) -> None:
+async def commit_values(writer: Writer, valued: Valued) -> None:
     """Makes the new files live and the replaced ones dead, in one transaction with the days they cover."""
     kept = {file.path for file in valued.files}
     days = {day for day, _, _ in valued.days}
@@ -202,7 +211,7 @@ async def commit_values(writer: Writer, home: Home, valued: Valued) -> None:
         found = await connection.exec_driver_sql(
             "SELECT path, dt FROM lake_files WHERE dead_at IS NULL AND resolution = ?", (valued.resolution,)
         )
-        listed = found.all()
+        listed: list[Any] = list(found.all())
         dead = [path for path, dt in listed if path not in kept and (valued.whole or dt in days)]
         known = {path for path, _ in listed}
         if dead:

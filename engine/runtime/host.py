@@ -1,0 +1,161 @@
+"""An engine that works by itself, with the overview that consoles draw from. One a home.
+
+`do`, `ask`, `subscribe` and `close` are what a client needs; whether the client is in this process or on a
+wire makes no difference here.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any
+
+from engine.domain.instants import DAY_US, format_instant
+from engine.messages import Command, Event, Query, Result
+from engine.runtime import queries
+from engine.runtime.engine import Engine, Listener, system_clock
+from engine.runtime.executors import WorkerExecutor
+from engine.runtime.home import Home
+from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
+from engine.runtime.service import Service
+
+DRAIN_S = 8.0  # what is under way may take this long to finish before its worker is ended
+LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # answered beside the worker
+
+
+class Host:
+    """Engine, service and overview of one home."""
+
+    def __init__(self, engine: Engine, executor: WorkerExecutor, label: str) -> None:
+        self._engine = engine
+        self._executor = executor
+        self._label = label
+        self._overview = Overview()
+        self._service = Service(engine, self._overview)
+        self._started_at = engine.now()
+        self._refreshing: set[asyncio.Task[None]] = set()
+        self._running: asyncio.Task[None] | None = None
+        engine.subscribe(self._note)
+
+    @classmethod
+    async def open(cls, home: Home, label: str = "", clock: Callable[[], int] = system_clock) -> "Host":
+        """Opens the home for writing and starts to work. HomeInUse if another engine has it."""
+        executor = WorkerExecutor()
+        try:
+            engine = await Engine.open(home, executor, clock, writing=True)
+        except BaseException:
+            executor.close()
+            raise
+        host = cls(engine, executor, label)
+        await host._refresh_status()
+        await host._refresh_nav()
+        host._running = asyncio.create_task(host._service.run(), name="service")
+        return host
+
+    # -- what a client needs --
+
+    def subscribe(self, listener: Listener) -> None:
+        self._engine.subscribe(listener)
+
+    async def do(self, command: Command) -> Result:
+        """Carries a command out; `ingest` without paths only wakes the inbox."""
+        if command.name == "ingest" and not command.arguments.get("paths") and not command.dry_run:
+            self._service.wake()
+            return Result({"files": [], "totals": {}, "waiting": []})
+        self._engine.log("info", "command", f"{command.actor or 'someone'}: {command.name} {command.reason}".strip())
+        return await self._engine.do(command)
+
+    async def ask(self, query: Query) -> Result:
+        """Answers a query; light ones beside the worker, so that they never wait for heavy work."""
+        if query.name == "overview":
+            return Result(self.document())
+        if query.name in LIGHT:
+            return Result(await self._light(query.name, query.arguments))
+        return await self._engine.ask(query)
+
+    async def close(self) -> None:
+        """Stops the loops; what is under way is finished, or after DRAIN_S ended before it commits."""
+        self._service.stop()
+        if self._running is not None:
+            done, _ = await asyncio.wait({self._running}, timeout=DRAIN_S)
+            if not done:
+                self._executor.kill()
+                await asyncio.wait({self._running}, timeout=1.0)
+        for task in list(self._refreshing):
+            task.cancel()
+        await self._engine.close()
+
+    def document(self) -> dict[str, Any]:
+        """The overview as it is now."""
+        config, close = self._engine.config, self._service.next_close()
+        jobs = [] if close is None else [{"name": "bucket close", "next_at": format_instant(close)}]
+        return {
+            "seq": self._engine.told,
+            "now": format_instant(self._engine.now()),
+            "home": str(self._engine.home.path),
+            "label": self._label,
+            "hosting": True,
+            "pid": os.getpid(),
+            "started_at": format_instant(self._started_at),
+            "read_only": False,
+            **self._service.state(),
+            **{key: config[key] for key in ("base_currency", "timezone", "lot_method")},
+            **self._overview.document(),
+            "jobs": jobs,
+        }
+
+    # -- keeping the overview --
+
+    def _note(self, event: Event) -> None:
+        self._overview.note(event.seq, self._engine.now(), event.kind, event.data)
+        if event.kind == "file_done":
+            self._engine.log(*_file_line(event.data))
+            self._later(self._refresh_status())
+        elif event.kind == "value_done":
+            self._later(self._refresh_status())
+            if event.data["resolution"] == nav_resolution(self._overview.status):
+                self._later(self._refresh_nav())
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._refreshing.add(task)
+        task.add_done_callback(self._refreshing.discard)
+
+    async def _light(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        answer = queries.QUERIES[name]
+        return await asyncio.to_thread(answer, str(self._engine.home.path), self._engine.now(), arguments)
+
+    async def _refresh_status(self) -> None:
+        status = await self._light("status", {})
+        before, self._overview.status = self._overview.status, status
+        if before.get("counts") != status["counts"]:
+            self._engine.tell("counts", {"counts": status["counts"], "watermarks": status["watermarks"],
+                                         "last_runs": status["last_runs"]})  # fmt: skip
+        if before.get("quarantine_reasons") != status["quarantine_reasons"]:
+            self._engine.tell("quarantine", {"open": status["counts"]["quarantine_open"],
+                                             "by_reason": status["quarantine_reasons"]})  # fmt: skip
+        if before.get("alerts") != status["alerts"]:
+            self._engine.tell("alerts", {"alerts": status["alerts"]})
+
+    async def _refresh_nav(self) -> None:
+        resolution = nav_resolution(self._overview.status)
+        last = self._overview.status.get("watermarks", {}).get("valued_last", {}).get(resolution)
+        since = None if last is None else queries.instant({"t": last}, "t")
+        after = None if since is None else format_instant(max(0, since - NAV_DAYS[resolution] * DAY_US))
+        document = await self._light("nav", {"resolution": resolution, "from": after})
+        known = {point["bucket_close"]: point for point in self._overview.nav["points"]}
+        changed = [point for point in document["points"] if known.get(point["bucket_close"]) != point]
+        self._overview.nav = {"resolution": resolution, "points": document["points"]}
+        self._overview.holds = holds_of(document["points"])
+        if changed:
+            self._engine.tell("nav", {"resolution": resolution, "points": changed, "holds": self._overview.holds})
+
+
+def _file_line(entry: dict[str, Any]) -> tuple[str, str, str]:
+    """The log line of a finished file: level, kind, text."""
+    name = entry["name"]
+    if entry["status"] == "rejected":
+        return "bad", "file_rejected", f"{name} refused: {entry['reason']} ({entry['detail']})"
+    if entry["status"] == "duplicate":
+        return "info", "file_duplicate", f"{name} is known already"
+    text = f"{name}: {entry['accepted']:,} accepted, {entry['duplicates']:,} duplicates, {entry['quarantined']:,} quarantined"
+    return "warn" if entry["quarantined"] else "info", "file_ingested", text

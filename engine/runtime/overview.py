@@ -1,0 +1,110 @@
+"""What a console needs to draw itself: one document of the engine as it is now, kept by listening to its events.
+
+It stores nothing and decides nothing: lists are short and bounded, figures come from the store's queries.
+"""
+
+from collections import deque
+from typing import Any
+
+from engine.domain.instants import SECOND_US, format_instant
+from engine.runtime.inbox import Look
+
+MEMORY_POINTS = 150  # one every two seconds: five minutes
+RECENT_FILES = 100
+EVENTS_KEPT = 200
+NAV_DAYS = {"5m": 2, "1h": 30, "1d": 720}  # some 600-700 points: more than any screen has columns
+HOLD_REASONS = ("FX_HELD", "PEG_BROKEN")
+
+
+class Overview:
+    """The live part of the `overview` document."""
+
+    def __init__(self) -> None:
+        self.memory: dict[str, Any] = {}
+        self.history: deque[float] = deque(maxlen=MEMORY_POINTS)
+        self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_FILES)
+        self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+        self.active: dict[str, Any] | None = None
+        self.valuing: dict[str, Any] | None = None
+        self.waiting: list[dict[str, Any]] = []
+        self.others: list[str] = []
+        self.status: dict[str, Any] = {}
+        self.nav: dict[str, Any] = {"resolution": "1d", "points": []}
+        self.holds: list[dict[str, Any]] = []
+
+    def note(self, seq: int, at: int, kind: str, data: dict[str, Any]) -> None:
+        """Takes one event in."""
+        if kind == "file_started":
+            self.active = {"name": data["name"], "stage": "reading", "done": 0, "rows": 0,
+                           "started_at": format_instant(at)}  # fmt: skip
+        elif kind == "file_progress" and self.active is not None:
+            self.active |= {"stage": "storing", "done": data["done"], "rows": data["rows"]}
+        elif kind == "file_done":
+            self.active = None
+            self.recent.appendleft(data)
+        elif kind == "value_started":
+            self.valuing = {"resolution": data["resolution"], "started_at": format_instant(at)}
+        elif kind == "value_done":
+            self.valuing = None
+        elif kind == "log":
+            self.events.append({"seq": seq, **data})
+        elif kind == "memory":
+            self.memory = data
+            self.history.append(data["ratio"])
+        elif kind == "inbox":
+            self.waiting, self.others = data["waiting"], data["others"]
+
+    def document(self) -> dict[str, Any]:
+        """The live part as JSON."""
+        counts = self.status.get("counts", {})
+        return {
+            "counts": counts,
+            "watermarks": self.status.get("watermarks", {}),
+            "last_runs": self.status.get("last_runs", {}),
+            "alerts": self.status.get("alerts", []),
+            "memory": {**self.memory, "history": list(self.history)},
+            "inbox": {"waiting": self.waiting, "others": self.others, "active": self.active,
+                      "recent": list(self.recent)},
+            "quarantine": {"open": counts.get("quarantine_open", 0),
+                           "by_reason": self.status.get("quarantine_reasons", {})},
+            "nav": self.nav,
+            "holds": self.holds,
+            "valuing": self.valuing,
+            "events": list(self.events),
+        }  # fmt: skip
+
+
+def nav_resolution(status: dict[str, Any]) -> str:
+    """The finest resolution that has prices of its own."""
+    priced = status.get("watermarks", {}).get("prices_last", {})
+    if "spot" in priced:
+        return "5m"
+    return next((resolution for resolution in NAV_DAYS if resolution in priced), "1d")
+
+
+def waiting_files(looks: dict[str, Look], now: int) -> list[dict[str, Any]]:
+    """The inbox's files as JSON, by name."""
+    return [
+        {"name": name, "bytes": look.size, "age_s": max(0, (now - look.mtime) // SECOND_US)}
+        for name, look in sorted(looks.items())
+    ]
+
+
+def holds_of(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs of withheld points, newest first: pair, reason, from, to, number of closes."""
+    open_runs: dict[tuple[str, str], dict[str, Any]] = {}
+    runs: list[dict[str, Any]] = []
+    for point in points:
+        found = {
+            (name, reason)
+            for reason in point["reasons"] if reason in HOLD_REASONS
+            for name in point["held"]
+        }  # fmt: skip
+        open_runs = {key: run for key, run in open_runs.items() if key in found}
+        for key in sorted(found):
+            if key not in open_runs:
+                open_runs[key] = {"pair": key[0], "reason": key[1], "from": point["bucket_close"], "closes": 0}
+                runs.append(open_runs[key])
+            open_runs[key]["to"] = point["bucket_close"]
+            open_runs[key]["closes"] += 1
+    return runs[::-1]

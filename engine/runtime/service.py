@@ -1,0 +1,214 @@
+"""The engine at work by itself: it takes what lands in the inbox, values what changed, and every bucket as it closes.
+
+Each loop is supervised: if one fails it is started again after a growing pause, and until it is well again
+the engine says it is *degraded*, and why. Facts are told after they are stored. The clock is a port.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from watchfiles import awatch
+
+from engine.domain.instants import format_instant
+from engine.messages import Command
+from engine.runtime.engine import Engine, system_clock
+from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
+from engine.runtime.memory import memory_now
+from engine.runtime.overview import Overview, waiting_files
+from engine.valuation.buckets import first_close
+
+SCAN_EVERY_S = 10.0  # a full look even if no event came: events only wake
+LOOK_AGAIN_S = 2.1  # while a file settles
+WAKE_DEBOUNCE_MS = 200
+DUE_EVERY_S = 0.5  # how often the valuation loop asks whether something is due
+MEMORY_EVERY_S = 2.0
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
+RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
+ACTOR = "engine"
+
+
+@dataclass
+class Due:
+    """What is to be valued: everything from `since` on; `whole`: a change of unknown reach."""
+
+    since: int | None = None
+    whole: bool = False
+
+    def touch(self, since: int | None) -> None:
+        """Remembers a change from an instant on (None: anywhere); the earliest wins."""
+        if since is None:
+            self.whole = True
+        else:
+            self.since = since if self.since is None else min(self.since, since)
+
+    def take(self) -> "Due | None":
+        """What is due, and forgets it."""
+        if self.since is None and not self.whole:
+            return None
+        due = Due(self.since, self.whole)
+        self.since, self.whole = None, False
+        return due
+
+
+class Service:
+    """Runs the loops of one engine until told to stop."""
+
+    def __init__(self, engine: Engine, overview: Overview) -> None:
+        self.engine = engine
+        self._overview = overview
+        self._due = Due(whole=True)
+        self._stop = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._causes: dict[str, str] = {}
+        self._taking = True  # files are being taken in: valuing waits, so that a pile is valued once
+        self._next_close: int | None = None
+        self._loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "inbox": self._inbox,
+            "watch": self._watch,
+            "valuation": self._valuation,
+            "memory": self._memory,
+        }
+
+    def stop(self) -> None:
+        """Asks every loop to finish what it is in, and end."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self._wake.set()
+            self._tell_state()
+
+    async def run(self) -> None:
+        """Runs until `stop`; what is under way then is finished first."""
+        self._tell_state()
+        async with asyncio.TaskGroup() as group:
+            for name, loop in self._loops.items():
+                group.create_task(self._supervise(name, loop), name=name)
+
+    def wake(self) -> None:
+        """Makes the inbox loop look at once."""
+        self._wake.set()
+
+    def state(self) -> dict[str, Any]:
+        """running, degraded or draining, with the causes."""
+        causes = [{"task": name, "cause": cause} for name, cause in sorted(self._causes.items())]
+        state = "draining" if self._stop.is_set() else "degraded" if causes else "running"
+        return {"state": state, "causes": causes}
+
+    def next_close(self) -> int | None:
+        """When the next bucket closes, on the engine's clock."""
+        return self._next_close
+
+    def _tell_state(self) -> None:
+        self.engine.tell("state", self.state())
+
+    async def _supervise(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
+        pause = BACKOFF_FIRST_S
+        while not self._stop.is_set():
+            try:
+                await loop()
+            except Exception as error:  # whatever the fault: it is told, and the loop starts again
+                if self._stop.is_set():
+                    return
+                self._causes[name] = f"{type(error).__name__}: {error}"
+                self._tell_state()
+                self.engine.log("bad", "task_failed", f"{name} failed and starts again: {self._causes[name]}")
+                await self._pause(pause)
+                pause = min(pause * 2, BACKOFF_MAX_S)
+
+    def _well(self, name: str) -> None:
+        if self._causes.pop(name, None) is not None:
+            self._tell_state()
+            self.engine.log("info", "task_recovered", f"{name} is well again")
+
+    async def _pause(self, seconds: float) -> bool:
+        """Waits; True as soon as the service is to stop."""
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    # -- inbox --
+
+    async def _watch(self) -> None:
+        events = awatch(self.engine.home.inbox, stop_event=self._stop, debounce=WAKE_DEBOUNCE_MS, recursive=False)
+        async for _ in events:
+            self._well("watch")
+            self._wake.set()
+
+    async def _inbox(self) -> None:
+        for left in left_claims(self.engine.home):
+            self._note(await self.engine.ingest_file(left.path, left.name, left))
+        seen: dict[str, Look] = {}
+        while not self._stop.is_set():
+            # Files carry the machine's time, whatever the engine's clock says.
+            looks, others = scan(self.engine.home.inbox, system_clock())
+            self._tell_inbox(looks, others)
+            for name in [name for name, look in looks.items() if ready(seen.get(name), look)]:
+                if self._stop.is_set():
+                    return
+                self._taking = True
+                looks.pop(name)
+                claimed = claim(self.engine.home, name)
+                if claimed is not None:
+                    self._note(await self.engine.ingest_file(claimed.path, name, claimed))
+            self._taking = False
+            seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
+            self._well("inbox")
+            await self._until_woken(LOOK_AGAIN_S if looks else SCAN_EVERY_S)
+
+    def _tell_inbox(self, looks: dict[str, Look], others: list[str]) -> None:
+        waiting = waiting_files(looks, system_clock())
+        names = [file["name"] for file in waiting], others
+        if names != ([file["name"] for file in self._overview.waiting], self._overview.others):
+            self.engine.tell("inbox", {"waiting": waiting, "others": others})
+
+    async def _until_woken(self, seconds: float) -> None:
+        if self._stop.is_set():
+            return
+        try:
+            await asyncio.wait_for(self._wake.wait(), seconds)
+        except TimeoutError:
+            return
+        self._wake.clear()
+
+    def _note(self, entry: dict[str, Any]) -> None:
+        if entry["accepted"]:
+            self._due.touch(entry["touched_from"])
+
+    # -- valuation --
+
+    async def _valuation(self) -> None:
+        while not self._stop.is_set():
+            self._note_close()
+            due = None if self._taking else self._due.take()
+            if due is not None:
+                await self._value(due)
+                self._well("valuation")
+            if await self._pause(DUE_EVERY_S):
+                return
+
+    def _note_close(self) -> None:
+        """A bucket that has closed is valued, with or without prices."""
+        now = self.engine.now()
+        if self._next_close is not None and now >= self._next_close:
+            self._due.touch(self._next_close)
+        if self._next_close is None or now >= self._next_close:
+            self._next_close = first_close(RESOLUTION, self.engine.config["timezone"], now + 1)
+
+    async def _value(self, due: Due) -> None:
+        since = None if due.whole or due.since is None else format_instant(max(0, due.since - 1))
+        try:
+            await self.engine.do(Command("value", {"from": since, "until_now": True}, actor=ACTOR))
+        except BaseException:
+            self._due.touch(None if due.whole else due.since)
+            raise
+
+    # -- memory --
+
+    async def _memory(self) -> None:
+        while not await self._pause(MEMORY_EVERY_S):
+            self.engine.tell("memory", memory_now())
+            self._well("memory")
+

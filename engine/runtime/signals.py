@@ -1,0 +1,24 @@
+"""Signals of a process that hosts an engine: the first asks it to drain, a second TERM ends it at once."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+EXIT_AT_ONCE = 1
+
+
+def on_signals(stop: Callable[[], None]) -> None:
+    """Calls `stop` on the first TERM, INT or HUP; a second TERM ends the process at once."""
+    loop = asyncio.get_running_loop()
+    asked: list[int] = []
+
+    def take(number: int) -> None:
+        if asked and number == signal.SIGTERM:
+            os._exit(EXIT_AT_ONCE)
+        asked.append(number)
+        stop()
+
+    for number in SIGNALS:
+        loop.add_signal_handler(number, take, number)
