@@ -5,6 +5,7 @@ With `writing` it holds the home's lock and the one writer; without, it only rea
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ class Engine:
         self._writer = writer
         self._listeners: list[Listener] = []
         self._told = 0
+        self._untold: deque[Event] = deque()
+        self._telling = False
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._commands = {"ingest": self._ingest, "value": self._value}
 
@@ -87,11 +90,22 @@ class Engine:
         self._listeners.append(listener)
 
     def tell(self, kind: str, data: dict[str, Any]) -> None:
-        """Tells all listeners; facts are told after they are stored."""
+        """Tells all listeners; facts are told after they are stored.
+
+        What a listener tells in turn waits, so that everyone hears events in the order of their numbers.
+        """
         self._told += 1
-        event = Event(self._told, kind, data)
-        for listener in self._listeners:
-            listener(event)
+        self._untold.append(Event(self._told, kind, data))
+        if self._telling:
+            return
+        self._telling = True
+        try:
+            while self._untold:
+                event = self._untold.popleft()
+                for listener in self._listeners:
+                    listener(event)
+        finally:
+            self._telling = False
 
     def log(self, level: str, kind: str, text: str) -> None:
         """Tells a line for people: level info, warn or bad."""

@@ -1,0 +1,132 @@
+"""An engine that works by itself: what lands is taken and valued, faults are named and survived, closing drains."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from engine.errors import HomeInUse
+from engine.messages import Command, Event, Query
+from engine.runtime import service
+from engine.runtime.host import Host
+from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
+
+PATIENCE_S = 60.0  # a busy machine; nothing here waits for time to pass
+
+
+class Heard:
+    """Events as they come, to be waited for."""
+
+    def __init__(self, host: Host) -> None:
+        self.events: list[Event] = []
+        self._news = asyncio.Event()
+        host.subscribe(self._take)
+
+    def _take(self, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+    async def of(self, kind: str, fits: Callable[[dict[str, Any]], bool] = lambda data: True) -> dict[str, Any]:
+        """The first event of a kind that fits, now or later."""
+        async with asyncio.timeout(PATIENCE_S):
+            while True:
+                for event in self.events:
+                    if event.kind == kind and fits(event.data):
+                        return event.data
+                self._news.clear()
+                await self._news.wait()
+
+
+@asynccontextmanager
+async def hosting(deck: Deck) -> Any:
+    host = await Host.open(deck.home, clock=lambda: NOW)
+    try:
+        yield host, Heard(host)
+    finally:
+        await host.close()
+
+
+def test_host__a_file_in_the_inbox__is_taken_valued_and_shown(deck: Deck) -> None:
+    async def run() -> None:
+        deck.drop("trades.csv", to_csv([buy(), buy(quantity="-1")]))
+        deck.drop("prices.csv", to_csv([bar(bucket_close="2025-03-02T00:00:00Z", close="110")], PRICE_COLUMNS))
+        async with hosting(deck) as (host, heard):
+            await heard.of("file_done", lambda data: data["name"] == "trades.csv")
+            await heard.of("file_done", lambda data: data["name"] == "prices.csv")
+            await heard.of("nav", lambda data: any(point["nav"] == "165" for point in data["points"]))
+            shown = (await host.ask(Query("overview"))).value
+            assert shown["state"] == "running"
+            assert shown["counts"]["transactions"] == 1
+            assert shown["quarantine"] == {"open": 1, "by_reason": {"QUANTITY_SIGN": 1}}
+            assert {entry["name"] for entry in shown["inbox"]["recent"]} == {"trades.csv", "prices.csv"}
+            page = (await host.ask(Query("quarantine_page", {"reason": "QUANTITY_SIGN"}))).value
+            assert page["total"] == 1
+            assert page["rows"][0]["reasons"][0]["hint"]
+            assert (await host.ask(Query("quarantine_page", {"reason": "PRICE_MISSING"}))).value["total"] == 0
+
+    asyncio.run(run())
+
+
+def test_host__events_are_numbered_without_gaps__and_the_overview_says_how_far(deck: Deck) -> None:
+    async def run() -> None:
+        deck.drop("trades.csv", to_csv([buy()]))
+        async with hosting(deck) as (host, heard):
+            await heard.of("file_done")
+            shown = (await host.ask(Query("overview"))).value
+            numbers = [event.seq for event in heard.events]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+            assert shown["seq"] == numbers[-1]
+
+    asyncio.run(run())
+
+
+def test_host__a_close_passes_without_prices__and_is_still_a_bucket(deck: Deck) -> None:
+    async def run() -> None:
+        deck.drop("trades.csv", to_csv([buy(timestamp="2025-12-30T10:00:00Z")]))
+        async with hosting(deck) as (_, heard):
+            done = await heard.of("value_done", lambda data: data["resolution"] == "1d" and data["buckets"] > 0)
+            assert done == {"resolution": "1d", "buckets": 2, "snapshots": 2, "complete": 0}
+
+    asyncio.run(run())
+
+
+def test_service__a_loop_that_fails__is_named_and_starts_again(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_scan, failures = service.scan, [OSError("the disk is tired")]
+
+    def scan(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return real_scan(*arguments)
+
+    monkeypatch.setattr(service, "scan", scan)
+
+    async def run() -> None:
+        deck.drop("trades.csv", to_csv([buy()]))
+        async with hosting(deck) as (_, heard):
+            degraded = await heard.of("state", lambda data: data["state"] == "degraded")
+            assert degraded["causes"] == [{"task": "inbox", "cause": "OSError: the disk is tired"}]
+            await heard.of("file_done")
+            await heard.of("log", lambda data: data["kind"] == "task_recovered")
+
+    asyncio.run(run())
+
+
+def test_host__a_second_one_on_the_home__is_refused(deck: Deck) -> None:
+    async def run() -> None:
+        async with hosting(deck):
+            with pytest.raises(HomeInUse):
+                await Host.open(deck.home)
+
+    asyncio.run(run())
+
+
+def test_host__closed__leaves_the_home_to_others(deck: Deck) -> None:
+    async def run() -> None:
+        async with hosting(deck) as (host, _):
+            await host.do(Command("ingest", {"paths": []}))
+        async with hosting(deck):
+            pass
+
+    asyncio.run(run())
