@@ -1,41 +1,94 @@
 """The command line: one verb, one question or act. It parses first and imports what the verb needs after.
 
 Data goes to stdout (a table, or with --json one JSON document), everything else to stderr. Exit codes:
-0 done, 1 failed, 2 wrong usage, 3 done but rows quarantined or files rejected, 4 home in use.
+0 done, 1 failed, 2 wrong usage, 3 done but rows quarantined or files rejected, 4 home in use; 130 after
+ctrl+c, as shells expect.
 """
 
 import argparse
 import asyncio
+import difflib
+import io
 import json
+import re
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_SOME_BAD, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
+WELCOME = """\
+navdeck keeps the books of a portfolio exact: files in, lots, gains and NAV out.
+It never guesses a price, never loses a row, and always says why.
+
+Have a look, with made-up data in a throw-away home:
+  navdeck demo
+
+The first five minutes with your own files:
+  navdeck init                    make a home for your books
+  navdeck ingest trades.csv       take in transactions, prices, FX rates
+  navdeck quarantine list         rows that were set aside, and why
+  navdeck value                   value every holding at every close
+  navdeck nav                     what it is worth, and where that is not known
+  navdeck lots                    what you hold, what it cost, what it gained
+
+Also: status, digest, verify, config, split.
+`navdeck VERB --help` shows options and examples; --json gives any answer to programs.
+"""
+
 EXAMPLES = {
-    "init": "navdeck init --home ~/books --timezone Europe/Berlin --base-currency EUR",
-    "demo": "navdeck demo --headless",
-    "ingest": "navdeck ingest trades.csv prices.parquet\n  navdeck ingest --dry-run trades.csv\n  navdeck ingest",
-    "value": "navdeck value\n  navdeck value --resolution 1d --from 2024-03-01 --to 2024-04-01",
-    "nav": "navdeck nav --resolution 1h --from 2024-03-01 --to 2024-03-02\n  navdeck nav --account main --json",
-    "lots": "navdeck lots --asset ETH\n  navdeck lots --method LIFO --as-of 2024-01-01 --json",
-    "quarantine": "navdeck quarantine list",
-    "status": "navdeck status",
-    "digest": "navdeck digest --json",
-    "verify": "navdeck verify",
-    "config": "navdeck config",
-    "split": "navdeck split huge.csv --to parts/",
-}
+    "init": ("navdeck init --home ~/books --timezone Europe/Berlin --base-currency EUR",),
+    "demo": ("navdeck demo", "navdeck demo --headless --seed 11 --home ~/demo"),
+    "ingest": (
+        "navdeck ingest trades.csv prices.parquet", "navdeck ingest --dry-run trades.csv", "navdeck ingest",
+    ),
+    "value": ("navdeck value", "navdeck value --resolution 1d --from 2024-03-01 --to 2024-04-01"),
+    "nav": (
+        "navdeck nav --resolution 1h --from 2024-03-01 --to 2024-03-02", "navdeck nav --account main --json",
+    ),
+    "lots": ("navdeck lots --asset ETH", "navdeck lots --method LIFO --as-of 2024-01-01 --json"),
+    "quarantine": ("navdeck quarantine list", "navdeck quarantine list --json"),
+    "status": ("navdeck status",),
+    "digest": ("navdeck digest --json",),
+    "verify": ("navdeck verify",),
+    "config": ("navdeck config",),
+    "split": ("navdeck split huge.csv --to parts/",),
+}  # fmt: skip
+
+
+class WrongUsage(Exception):
+    """The command line makes no sense: what is wrong, and what to do."""
+
+    def __init__(self, problem: str, hint: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.hint = hint
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse, but a mistake is told in one line with a hint."""
+
+    def error(self, message: str) -> NoReturn:
+        given = re.match(r"argument VERB: invalid choice: '(.*?)'", message)
+        if given is None:
+            raise WrongUsage(f"{message}.", f"`{self.prog} --help` shows what it takes.")
+        close = difflib.get_close_matches(given[1], EXAMPLES, n=1)
+        meant = f"Did you mean `navdeck {close[0]}`? " if close else ""
+        raise WrongUsage(f"there is no verb {given[1]!r}.", f"{meant}`navdeck --help` lists all verbs.")
 
 
 def parser() -> argparse.ArgumentParser:
     """All verbs and their options."""
-    root = argparse.ArgumentParser(
+    root = Parser(
         prog="navdeck",
-        description="Keeps the books of a portfolio exact: it never guesses, never loses a row, always says why.",
-    )
-    verbs = root.add_subparsers(dest="verb", metavar="VERB", required=True)
+        description="Keeps the books of a portfolio exact: no guess, no lost row, always a reason.",
+        epilog="exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but rows quarantined or files rejected,"
+        " 4 the home is in use",
+        allow_abbrev=False,
+    )  # fmt: skip
+    root.add_argument("--version", action="store_true", help="show the version and leave")
+    _common(root, home=None, json=False)
+    verbs = root.add_subparsers(dest="verb", metavar="VERB")
 
     init = _verb(verbs, "init", "make a new home: the folder that holds one deployment")
     init.add_argument("--base-currency", default="USD", help="the currency NAV is told in (fixed)")
@@ -80,13 +133,20 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _verb(verbs: Any, name: str, about: str) -> argparse.ArgumentParser:
+    examples = "".join(f"\n  {example}" for example in EXAMPLES[name])
     verb: argparse.ArgumentParser = verbs.add_parser(
-        name, help=about, description=about[0].upper() + about[1:] + ".",
-        epilog=f"examples:\n  {EXAMPLES[name]}", formatter_class=argparse.RawDescriptionHelpFormatter,
+        name, help=about, description=about[0].upper() + about[1:] + ".", epilog=f"examples:{examples}",
+        formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
     )  # fmt: skip
-    verb.add_argument("--home", help="the home; otherwise NAVDECK_HOME or the user's data folder")
-    verb.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    _common(verb, home=argparse.SUPPRESS, json=argparse.SUPPRESS)
     return verb
+
+
+def _common(holder: argparse.ArgumentParser, home: str | None, json: bool | str) -> None:
+    """What may stand before the verb as well as after it; after it, only what is given counts."""
+    where = "the home; otherwise NAVDECK_HOME or the user's data folder"
+    holder.add_argument("--home", default=home, metavar="FOLDER", help=where)
+    holder.add_argument("--json", action="store_true", default=json, help="one JSON document on stdout")
 
 
 def _range_options(verb: argparse.ArgumentParser) -> None:
@@ -95,8 +155,33 @@ def _range_options(verb: argparse.ArgumentParser) -> None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The entry point. Errors become one message with a hint on stderr, and an exit code."""
-    arguments = parser().parse_args(argv)
+    """The entry point: the exit code. SystemExit where argparse ends by itself (--help, wrong usage)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a letter that it lacks is no reason to fail
+    given = list(sys.argv[1:] if argv is None else argv)
+    try:
+        arguments = parser().parse_args(given)
+    except WrongUsage as wrong:
+        _complain(wrong.problem, wrong.hint, "USAGE", "--json" in given)
+        raise SystemExit(EXIT_USAGE) from None
+    if arguments.version:
+        print(f"navdeck {_version()}")
+        return EXIT_DONE
+    if arguments.verb is None:
+        print(WELCOME, end="")
+        return EXIT_DONE
+    return _run(arguments)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("navdeck")
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    """Runs the verb. An error becomes one message with a hint on stderr, and an exit code."""
     from console import verbs
     from engine.api import EngineError
 
@@ -107,11 +192,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        _complain(f"{error.strerror or error}{where}.", "Check that the path is there and may be used.", "OS_ERROR",
-                  arguments.json)  # fmt: skip
+        hint = "Check that the path is there and may be used."
+        _complain(f"{error.strerror or error}{where}.", hint, "OS_ERROR", arguments.json)
         return EXIT_FAILED
     except KeyboardInterrupt:
-        _complain("Interrupted.", "Nothing is half done: run the same command again.", "INTERRUPTED", False)
+        hint = "Nothing is half done: run the same command again."
+        _complain("Interrupted.", hint, "INTERRUPTED", arguments.json)
         return EXIT_INTERRUPTED
 
 

@@ -1,34 +1,44 @@
-"""Progress bars on stderr for what takes longer than a moment; silent where nobody looks."""
+"""Progress on stderr for what takes longer than a moment; silent where nobody looks.
 
+It shows what the engine tells and decides nothing. Its lines are gone when the work is done.
+"""
+
+import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
 from rich import progress
 from rich.console import Console
 
-from console.text import safe_text
+from console.text import bytes_text, count, safe_text, shorten
 from engine.api import EngineClient, Event
+
+NAME_WIDTH = 22  # cells of a file name beside its bar
+BAR_WIDTH = 12  # cells; with the rest of a line this stays under 80
 
 
 class Progress:
-    """Shows the engine's events while it is open. One line a file or resolution, gone when done."""
+    """Shows the engine's events while it is open: one line for the whole, one for what is worked on."""
 
-    def __init__(self, client: EngineClient, verb: str, quiet: bool) -> None:
-        self._console = Console(stderr=True)
-        self._shown = not quiet and sys.stderr.isatty()
+    def __init__(self, client: EngineClient, quiet: bool, paths: Sequence[str] = ()) -> None:
+        console = Console(stderr=True)
+        shown = not quiet and sys.stderr.isatty() and not console.is_dumb_terminal
         self._bars = progress.Progress(
-            progress.SpinnerColumn(),
+            progress.SpinnerColumn(finished_text="✓"),
             progress.TextColumn("{task.description}", markup=False),
-            progress.BarColumn(bar_width=24),
+            progress.BarColumn(bar_width=BAR_WIDTH),
             progress.TextColumn("{task.fields[said]}", markup=False),
             progress.TimeElapsedColumn(),
-            console=self._console,
+            console=console,
             transient=True,
-            disable=not self._shown,
+            disable=not shown,
         )
-        self._verb = verb
-        self._task: progress.TaskID | None = None
+        self._sizes = [_size(path) for path in paths]
+        self._files = 0  # done
+        self._whole = self._line("waking the engine")
+        self._part: progress.TaskID | None = None
         client.subscribe(self._take)
 
     def __enter__(self) -> Self:
@@ -42,21 +52,65 @@ class Progress:
 
     def _take(self, event: Event) -> None:
         data = event.data
-        if event.kind == "file_started":
-            self._next(f"reading {safe_text(data['name'])}", None)
-        elif event.kind == "file_progress":
-            self._move(f"storing {safe_text(data['name'])}", data["done"], data["rows"])
-        elif event.kind == "settling":
-            self._next(f"waiting for {len(data['names'])} files to settle", None)
-        elif event.kind == "value_started":
-            self._next(f"valuing at {data['resolution']}", None)
+        match event.kind:
+            case "file_started":
+                self._started(f"reading {_short(data['name'])}")
+            case "file_progress":
+                said = f"{count(data['done'])} of {count(data['rows'])} rows"
+                self._moved(f"storing {_short(data['name'])}", data["done"], data["rows"], said)
+            case "file_done":
+                self._file_done()
+            case "settling":
+                self._started(f"waiting for {len(data['names'])} files to be complete")
+            case "value_started":
+                self._bars.update(self._whole, description="valuing", total=None)
+                self._started(f"every holding at {data['resolution']} closes")
+            case "value_done":
+                said = f"{count(data['buckets'])} closes, {count(data['snapshots'])} snapshots"
+                self._moved(f"{data['resolution']} closes", 1, 1, said)
+                self._part = None  # its line stays while the others are valued
 
-    def _next(self, text: str, total: float | None) -> None:
-        if self._task is not None:
-            self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(text, total=total, said="")
+    def _line(self, told: str) -> progress.TaskID:
+        return self._bars.add_task(told, total=None, said="")
 
-    def _move(self, text: str, done: int, total: int) -> None:
-        if self._task is not None:
-            said: dict[str, Any] = {"said": f"{done:,} of {total:,} rows"}
-            self._bars.update(self._task, description=text, completed=done, total=total, **said)
+    def _started(self, told: str) -> None:
+        """A new line for what is worked on now; the whole starts with the first."""
+        if self._part is not None:
+            self._bars.remove_task(self._part)
+        self._part = self._line(told)
+        if self._sizes and not self._files:
+            self._tell_whole()
+
+    def _moved(self, told: str, done: int, total: int, said: str) -> None:
+        if self._part is not None:
+            fields: dict[str, Any] = {"said": said}
+            self._bars.update(self._part, description=told, completed=done, total=total, **fields)
+
+    def _file_done(self) -> None:
+        self._files += 1
+        if self._part is not None:
+            self._bars.remove_task(self._part)
+            self._part = None
+        self._tell_whole()
+
+    def _tell_whole(self) -> None:
+        """Files and bytes so far; of how many, where the files were named."""
+        if not self._sizes:
+            self._bars.update(self._whole, description=f"{count(self._files)} files taken in")
+            return
+        done, total = sum(self._sizes[: self._files]), sum(self._sizes)
+        fields: dict[str, Any] = {"said": f"{bytes_text(done)} of {bytes_text(total)}"}
+        told = f"{count(self._files)} of {count(len(self._sizes))} files"
+        self._bars.update(self._whole, description=told, completed=done, total=max(1, total), **fields)
+
+
+def _short(name: str) -> str:
+    return shorten(safe_text(name), NAME_WIDTH)
+
+
+def _size(path: str) -> int:
+    """Bytes of a file; 0 for one that cannot be seen (the engine will say why)."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return 0

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -17,6 +18,14 @@ from engine import api
 from engine.api import Command, EngineClient, Query
 
 DAY_US = 86_400_000_000
+DEMO_SETTINGS = """
+[fx]
+primary = ["demo_fx_hourly"]
+fallback = ["demo_ecb_eod"]
+
+[fx.pegs]
+USDT = "USD"
+"""
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -25,11 +34,16 @@ async def run(arguments: argparse.Namespace) -> int:
 
 
 def _print(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:
-    if arguments.json:
-        json.dump(document, sys.stdout, ensure_ascii=True)
-        sys.stdout.write("\n")
-    else:
-        table(document)
+    """The answer on stdout. A reader who has seen enough (`| head`) changes nothing about what was done."""
+    try:
+        if arguments.json:
+            json.dump(document, sys.stdout, ensure_ascii=True)
+            sys.stdout.write("\n")
+        else:
+            table(document)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 async def _asked(arguments: argparse.Namespace, name: str, **values: Any) -> dict[str, Any]:
@@ -49,9 +63,7 @@ async def _init(arguments: argparse.Namespace) -> int:
 
 
 async def _ingest(arguments: argparse.Namespace) -> int:
-    client = await api.connect(
-        api.home_path(arguments.home), writing=not arguments.dry_run, worker=True
-    )
+    client = await api.connect(api.home_path(arguments.home), writing=not arguments.dry_run, worker=True)
     try:
         document = await _ingested(client, arguments.paths, arguments.dry_run, arguments.json)
     finally:
@@ -62,16 +74,20 @@ async def _ingest(arguments: argparse.Namespace) -> int:
 
 
 async def _ingested(client: EngineClient, paths: list[str], dry_run: bool, quiet: bool) -> dict[str, Any]:
-    with Progress(client, "ingest", quiet):
-        absolute = [str(Path(path).absolute()) for path in paths]
-        command = Command("ingest", {"paths": absolute}, actor=api.actor(), dry_run=dry_run)
+    with Progress(client, quiet, paths):
+        command = Command("ingest", {"paths": _absolute(paths)}, actor=api.actor(), dry_run=dry_run)
         return (await client.do(command)).value
+
+
+def _absolute(paths: list[str]) -> list[str]:
+    return [str(Path(path).absolute()) for path in paths]
 
 
 async def _value(arguments: argparse.Namespace) -> int:
     client = await api.connect(api.home_path(arguments.home), writing=True, worker=True)
+    wanted = _range(arguments) | {"resolution": arguments.resolution}
     try:
-        document = await _valued(client, _range(arguments) | {"resolution": arguments.resolution}, arguments.json)
+        document = await _valued(client, wanted, arguments.json)
     finally:
         await client.close()
     _print(document, arguments, tables.valued)
@@ -79,7 +95,7 @@ async def _value(arguments: argparse.Namespace) -> int:
 
 
 async def _valued(client: EngineClient, values: dict[str, Any], quiet: bool) -> dict[str, Any]:
-    with Progress(client, "value", quiet):
+    with Progress(client, quiet):
         return (await client.do(Command("value", values, actor=api.actor()))).value
 
 
@@ -137,41 +153,36 @@ async def _split(arguments: argparse.Namespace) -> int:
 
 async def _demo(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.home or tempfile.mkdtemp(prefix="navdeck-demo-"))
-    midnight = time.time_ns() // 1000 // DAY_US * DAY_US
     await api.make_home(folder, "USD", "UTC", "FIFO")
-    _configure_demo(folder)
-    inbox = folder / "inbox"
-    names = []
-    for name, data in api.demo_files(arguments.seed, midnight):
-        (inbox / name).write_bytes(data)
-        names.append(name)
+    files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
     client = await api.connect(folder, writing=True, worker=True)
     try:
-        ingested = await _ingested(client, [str(inbox / name) for name in names], False, arguments.json)
+        ingested = await _ingested(client, [str(path) for path in files], False, arguments.json)
         values = await _valued(client, {}, arguments.json)
-        navs = {
-            resolution: (await client.ask(Query("nav", {"resolution": resolution}))).value
-            for resolution in ("1d", "1h")
-        }
+        daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
+        hourly = (await client.ask(Query("nav", {"resolution": "1h"}))).value
         lots = (await client.ask(Query("lots"))).value
-        digest = (await client.ask(Query("digest"))).value
+        digest = (await client.ask(Query("digest"))).value["digest"]
     finally:
         await client.close()
-    for name in names:
-        (inbox / name).unlink(missing_ok=True)
-    document = {
-        "home": str(folder), "ingest": ingested, "value": values, "nav": navs["1d"], "digest": digest["digest"],
-    }  # fmt: skip
-    _print(document, arguments, lambda told: tables.demo(told, navs["1h"], lots))
+    for path in files:
+        path.unlink(missing_ok=True)
+    document = {"home": str(folder), "ingest": ingested, "value": values, "nav": daily, "digest": digest}
+    _print(document, arguments, lambda told: tables.demo(told, hourly, lots))
     return EXIT_DONE
 
 
-def _configure_demo(folder: Path) -> None:
-    """The demo's sources and its peg, added to the new home's settings."""
+def _lay_demo(folder: Path, seed: int) -> list[Path]:
+    """Adds the demo's sources and peg to the new home's settings, and puts its files into the inbox."""
     with (folder / "navdeck.toml").open("a", encoding="utf-8") as settings:
-        settings.write(
-            '\n[fx]\nprimary = ["demo_fx_hourly"]\nfallback = ["demo_ecb_eod"]\n\n[fx.pegs]\nUSDT = "USD"\n'
-        )
+        settings.write(DEMO_SETTINGS)
+    midnight = time.time_ns() // 1000 // DAY_US * DAY_US
+    paths = []
+    for name, data in api.demo_files(seed, midnight):
+        path = folder / "inbox" / name
+        path.write_bytes(data)
+        paths.append(path)
+    return paths
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {

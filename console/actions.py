@@ -1,0 +1,111 @@
+"""Every act of an operator once: key, label, where it works, what it does.
+
+Bindings, the bottom line, the palette, the help page and the README's key table come from this list and from
+nowhere else. How an act is carried out is its screen's or the app's business.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from engine.api import Command
+
+Needs = Literal["", "engine", "writing"]
+
+OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
+# Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
+SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", NAV: "5", EVENTS: "8"}
+LISTS = (INBOX, QUARANTINE, EVENTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One act. `keys`: as Textual names them, the first is shown as `shown`. `screens`: where; none: everywhere.
+
+    `foot`: its rank in the bottom line, 0: not there; 1 always, 2 where there is room. `danger`: asks first.
+    `needs`: what must be there; why it is missing is told when the key is pressed.
+    """
+
+    id: str
+    keys: tuple[str, ...]
+    shown: str
+    label: str
+    help: str
+    screens: tuple[str, ...] = ()
+    foot: int = 0
+    danger: bool = False
+    needs: Needs = ""
+    command: str = ""
+
+    def works_on(self, screen: str) -> bool:
+        return not self.screens or screen in self.screens
+
+
+ACTIONS = (
+    Action("overview", ("1",), "1", "Overview", "The state of everything on one page"),
+    Action("inbox", ("2",), "2", "Inbox", "Files: waiting, being read, taken, refused"),
+    Action("quarantine", ("3",), "3", "Quarantine", "Rows that were set aside, and why"),
+    Action("nav", ("5",), "5", "NAV", "Net asset value and its drawdown, with gaps where it is not known"),
+    Action("events", ("8",), "8", "Events", "What happened, newest last"),
+    Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
+    Action("filter", ("slash",), "/", "filter", "Show rows with a text; !text: without it; ~text: a regular expression",
+           LISTS, foot=1),
+    Action("reason_before", ("left_square_bracket",), "[", "reason", "Only the reason before", (QUARANTINE,)),
+    Action("reason_after", ("right_square_bracket",), "]", "reason", "Only the next reason", (QUARANTINE,), foot=1),
+    Action("range_before", ("left_square_bracket",), "[", "shorter", "A shorter range", (NAV,), foot=1),
+    Action("range_after", ("right_square_bracket",), "]", "longer", "A longer range", (NAV,), foot=1),
+    Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,), foot=1),
+    Action("ingest", ("i",), "i", "take inbox", "Take the files in the inbox now", (OVERVIEW, INBOX), foot=2,
+           needs="writing", command="ingest"),
+    Action("value", ("V",), "V", "value now", "Value every holding up to now", (OVERVIEW, NAV), foot=2,
+           needs="writing", command="value"),
+    Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
+    Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
+    Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs="engine"),
+    Action("back", ("escape",), "esc", "back", "Close, clear the filter, or go to the overview"),
+    Action("help", ("question_mark",), "?", "help", "This page", foot=1),
+    Action("palette", ("colon", "ctrl+p"), ":", "menu", "Find any act by typing", foot=1),
+    Action("quit", ("q", "ctrl+q"), "q", "quit", "Leave; an engine hosted here finishes what it does first", foot=1),
+)  # fmt: skip
+
+# Moves of a list's cursor; Textual's own actions of the list widget.
+MOVES = (
+    ("up,k", "cursor(-1)", "up, k", "One row up"),
+    ("down,j", "cursor(1)", "down, j", "One row down"),
+    ("pageup", "page(-1)", "page up", "One page up"),
+    ("pagedown,space", "page(1)", "page down, space", "One page down"),
+    ("home,g", "edge(-1)", "home, g", "First row"),
+    ("end,G", "edge(1)", "end, G", "Last row"),
+)
+
+BY_ID = {action.id: action for action in ACTIONS}
+
+
+def for_screen(screen: str) -> list[Action]:
+    """The acts that work on a screen, its own first."""
+    there = [action for action in ACTIONS if action.works_on(screen)]
+    return sorted(there, key=lambda action: not action.screens)
+
+
+def why_not(action: Action, *, connected: bool, read_only: bool) -> str:
+    """Why the act cannot be carried out now; empty if it can."""
+    if action.needs and not connected:
+        return "not connected to an engine"
+    if action.needs == "writing" and read_only:
+        return "this console is read-only"
+    return ""
+
+
+def command(action: Action, actor: str) -> Command:
+    """What the act asks of the engine."""
+    arguments = {"paths": []} if action.command == "ingest" else {}
+    return Command(action.command, arguments, actor=actor, reason=f"asked for in the console ({action.label})")
+
+
+def key_table() -> list[tuple[str, str, str]]:
+    """Keys, where they work, and what they do: the rows of the README's table."""
+    acts = [
+        (" or ".join(dict.fromkeys((action.shown, *(key for key in action.keys if "+" in key)))),
+         ", ".join(action.screens) or "everywhere", action.help)
+        for action in ACTIONS
+    ]  # fmt: skip
+    return acts + [(shown, "lists", help_text) for _, _, shown, help_text in MOVES]

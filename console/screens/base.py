@@ -1,0 +1,154 @@
+"""What all screens share: the top and the bottom line, repainting, keys from the registry, lists with a filter."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from console import actions
+from console.client import EVERYTHING, Topics
+from console.modals.detail import Detail
+from console.screens.filtering import Filter, parse
+from console.terminal import too_small
+from console.widgets.bars import KeyBar, header
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import Line, line
+
+if TYPE_CHECKING:
+    from console.app import NavdeckApp
+
+Document = dict[str, Any]
+
+
+def bindings(screen: str) -> list[BindingType]:
+    """The keys of a screen's own acts; those that work everywhere belong to the app."""
+    return [
+        Binding(",".join(action.keys), f"app.act('{action.id}')", action.label, show=False, id=action.id)
+        for action in actions.ACTIONS
+        if screen in action.screens
+    ]
+
+
+class DeckScreen(Screen[None]):
+    """A screen: `body` makes its parts; acts of its own are methods `do_<id>`."""
+
+    ID: ClassVar[str]
+    AUTO_FOCUS: ClassVar[str | None] = "Rows"
+    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+
+    @property
+    def deck(self) -> "NavdeckApp":
+        return cast("NavdeckApp", self.app)
+
+    @property
+    def doc(self) -> Document:
+        return self.deck.mirror.doc
+
+    @property
+    def now(self) -> int:
+        return self.deck.now
+
+    def compose(self) -> ComposeResult:
+        yield Lines(self._top, id="top")
+        yield from self.body()
+        yield KeyBar(self.ID, self.deck.why_not)
+        yield Lines(self._tiny, id="tiny")
+
+    def body(self) -> Sequence[Widget]:
+        raise NotImplementedError
+
+    def _top(self, width: int, _height: int) -> list[Line]:
+        return [header(self.deck.mirror, self.now, self.deck.frozen, width)]
+
+    def _tiny(self, width: int, _height: int) -> list[Line]:
+        return [line((too_small(self.size.width, self.size.height)[:width], "warn"))]
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.set_class(bool(too_small(event.size.width, event.size.height)), "-tiny")
+
+    def on_screen_resume(self) -> None:
+        self.deck.call_after_refresh(self.redraw, EVERYTHING)
+
+    def redraw(self, topics: Topics) -> None:
+        """Repaints the panels that tell of these topics."""
+        for panel in self.query(Lines):
+            if panel.topics & topics and panel.is_on_screen:
+                panel.repaint()
+
+    def copied(self) -> str:
+        """What `copy` copies here."""
+        raise NotImplementedError
+
+    def do_back(self) -> None:
+        if self.ID != actions.OVERVIEW:
+            self.deck.switch_mode(actions.OVERVIEW)
+
+
+class ListScreen(DeckScreen):
+    """A screen whose main part is a list that can be filtered and opened."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter = Filter()
+
+    def compose(self) -> ComposeResult:
+        yield from super().compose()
+        yield Input(placeholder="text, !not text, ~regular expression", id="filter", compact=True)
+
+    @property
+    def rows(self) -> Rows:
+        return self.query_one(Rows)
+
+    def refilter(self) -> None:
+        """The filter changed."""
+        raise NotImplementedError
+
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        """The title and the lines, for a width, of all about the row under the cursor."""
+        raise NotImplementedError
+
+    def do_detail(self) -> None:
+        found = self.detail()
+        if found:
+            self.deck.push_screen(Detail(*found))
+
+    @on(Rows.Opened)
+    def _opened(self) -> None:
+        self.do_detail()
+
+    def do_filter(self) -> None:
+        self.add_class("-filtering")
+        self.query_one("#filter", Input).focus()
+
+    def do_back(self) -> None:
+        """Leaves the filter, then the screen."""
+        if self.has_class("-filtering") or self.filter.typed:
+            self.query_one("#filter", Input).value = ""
+            self._done()
+        else:
+            super().do_back()
+
+    @on(Input.Changed, "#filter")
+    def _typed(self, event: Input.Changed) -> None:
+        if event.value != self.filter.typed:
+            self.filter = parse(event.value)
+            self.refilter()
+
+    @on(Input.Submitted, "#filter")
+    def _done(self) -> None:
+        self.remove_class("-filtering")
+        self.rows.focus()
+        self.redraw(EVERYTHING)
+
+    def filter_told(self) -> Line:
+        """What the filter is, for the head of the list."""
+        if not self.filter.typed:
+            return ()
+        wrong = (f"  {self.filter.problem}", "warn") if self.filter.problem else ("", "text")
+        return line(("  filter ", "muted"), (self.filter.typed, "mark"), ("  esc clears it", "muted"), wrong)

@@ -1,0 +1,326 @@
+"""What the panels say, as lines: pure functions of the mirrored overview, a time and a size."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from console.text import UNKNOWN, bytes_text, count, instant, money, words
+from console.widgets.figures import (
+    age,
+    bar,
+    clock,
+    day_clock,
+    gauge,
+    memory_state,
+    percent,
+    share,
+    spark,
+    span,
+    to_us,
+)
+from console.widgets.pieces import BLANK, Line, Piece, cut, joined, line, spread, wrapped
+from console.widgets.series import drawdown, samples
+
+Document = dict[str, Any]
+
+LABEL_CELLS = 12  # of the one-line gauges
+SPARK_CELLS = 24
+LEVELS: dict[str, Piece] = {"info": ("·", "muted"), "warn": ("! warn", "warn"), "bad": ("✗ bad", "bad")}
+
+
+def head(text: str, about: str = "") -> Line:
+    """The head of a part of a page."""
+    return line((text, "strong"), (f"  {about}", "muted"))
+
+
+def _labelled(label: str, *parts: str | Piece) -> Line:
+    return line((f"{label:<{LABEL_CELLS}}", "muted"), *parts)
+
+
+# -- one line each ------------------------------------------------------------------------------------
+
+
+def nav_line(doc: Document, now: int) -> Line:
+    """The newest NAV, or that it is not known and what was known last."""
+    points = doc["nav"]["points"]
+    if not points:
+        return _labelled("NAV", ("no values yet", "muted"))
+    last = points[-1]
+    trend = _labelled("", (spark([_number(p["nav"]) for p in points[-SPARK_CELLS:]], SPARK_CELLS), "accent"))[1:]
+    if last["nav"] is not None:
+        told: Line = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"),
+                          (f"  at {clock(last['bucket_close'])}Z, {age(last['bucket_close'], now)} ago", "muted"))  # fmt: skip
+    else:
+        told = line(gap_piece(last), (f" at {clock(last['bucket_close'])}Z", "muted"), *_known_last(points))
+    return (*_labelled("NAV"), *told, ("   ", "text"), *trend)
+
+
+def gap_piece(point: Document) -> Piece:
+    """Why a point has no NAV, in a word and a sign."""
+    if point["held"]:
+        return f"‖ held: {', '.join(point['held'])}", "held"
+    return f"× not known: {', '.join(point['reasons']).lower().replace('_', ' ') or 'not complete'}", "warn"
+
+
+def _known_last(points: Sequence[Document]) -> Line:
+    known = next((point for point in reversed(points) if point["nav"] is not None), None)
+    if known is None:
+        return BLANK
+    return line((f"; last {money(known['nav'])} at {day_clock(known['bucket_close'])}Z", "muted"))
+
+
+def _number(nav: str | None) -> float | None:
+    return None if nav is None else float(nav)
+
+
+def drawdown_line(doc: Document) -> Line:
+    """How far NAV is below its highest complete point, of the points that are there."""
+    resolution, points = doc["nav"]["resolution"], doc["nav"]["points"]
+    known = [sample.value for sample in drawdown(samples(points, resolution)) if sample.value is not None]
+    if not known:
+        return _labelled("Drawdown", (UNKNOWN, "muted"))
+    reach = span(to_us(points[-1]["bucket_close"]) - to_us(points[0]["bucket_close"]))
+    return _labelled("Drawdown", percent(known[-1]), (f"  of NAV, worst {percent(min(known))} in {reach}; flows not"
+                                                      " taken out", "muted"))  # fmt: skip
+
+
+def memory_line(doc: Document, width: int) -> Line:
+    """The share of the memory limit that is used, with the marks at which work slows and stops."""
+    memory = doc["memory"]
+    word, meaning = memory_state(memory["ratio"])
+    told = line(f" {share(memory['ratio'])} ", (word, meaning),
+                (f"  {bytes_text(memory['used_bytes'])} of {bytes_text(memory['limit_bytes'])}", "muted"))  # fmt: skip
+    return (*_labelled("Memory"), *gauge(memory["ratio"], max(10, min(40, width - 48))), *told)
+
+
+def inbox_line(doc: Document, width: int) -> Line:
+    """What the inbox holds and what is being read."""
+    inbox = doc["inbox"]
+    waiting = line(f"{count(len(inbox['waiting']))} waiting")
+    if inbox["others"]:
+        waiting = (*waiting, (f"  {count(len(inbox['others']))} not taken !", "warn"))
+    if inbox["active"] is None:
+        last = inbox["recent"][0] if inbox["recent"] else None
+        quiet = f"  last {last['name']}: {last['status']}" if last else "  nothing yet"
+        return (*_labelled("Inbox"), *waiting, (quiet, "muted"))
+    return (*_labelled("Inbox"), *waiting, ("  ", "text"), *active_line(inbox["active"], width - 30))
+
+
+def active_line(active: Document, width: int) -> Line:
+    """The file that is being read or stored, and how far it is."""
+    told = line((f"{active['stage']} ", "accent"), active["name"])
+    if not active["rows"]:
+        return told
+    ratio = active["done"] / active["rows"]
+    progress = line("  ", (bar(ratio, 12), "accent"), f" {share(ratio)}")
+    return (*cut(told, max(8, width - 18)), *progress)
+
+
+def quarantine_line(doc: Document) -> Line:
+    """How many rows are set aside, and the commonest reasons."""
+    found = doc["quarantine"]
+    if not found["open"]:
+        return _labelled("Quarantine", ("✓ empty", "ok"))
+    reasons = [f"{code} {count(number)}" for code, number in commonest(found["by_reason"])]
+    return _labelled("Quarantine", (f"{count(found['open'])} open !", "warn"), (f"  {', '.join(reasons)}", "muted"))
+
+
+def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
+    """Reasons with their counts, the commonest first."""
+    return sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
+
+
+def data_line(doc: Document) -> Line:
+    """How much is stored, and how far it reaches."""
+    marks = doc["watermarks"]
+    told = f"{count(doc['counts']['transactions'])} transactions"
+    prices = max((mark for mark in marks["prices_last"].values() if mark), default=None)
+    reach = [f"{name} to {day_clock(mark)}Z" for name, mark in
+             (("ledger", marks["ledger_last"]), ("prices", prices), ("FX", marks["fx_last"])) if mark]  # fmt: skip
+    return _labelled("Data", told, ("  " + "  ".join(reach), "muted"))
+
+
+def valuing_line(doc: Document, now: int) -> Line:
+    """Whether values are being computed, and when they were last."""
+    if doc["valuing"]:
+        return _labelled("Values", (f"valuing at {doc['valuing']['resolution']} …", "accent"))
+    last = doc["last_runs"]["value"]
+    return _labelled("Values", ("never computed", "muted") if last is None else f"computed {age(last, now)} ago")
+
+
+def next_line(doc: Document, now: int) -> Line:
+    """The jobs to come."""
+    jobs = sorted((job for job in doc["jobs"] if job["next_at"]), key=lambda job: job["next_at"])
+    told = [f"{job['name']} {clock(job['next_at'])}Z (in {span(max(0, to_us(job['next_at']) - now))})" for job in jobs]
+    return _labelled("Next", ("  ".join(told) or "nothing planned", "muted"))
+
+
+# -- parts of several lines ---------------------------------------------------------------------------
+
+
+def attention(doc: Document) -> list[Line]:
+    """What needs a person, worst first; one calm line if nothing does."""
+    found = [line(("✗ ", "bad"), f"{cause['task']}: {cause['cause']}") for cause in doc["causes"]]
+    found += [hold_line(hold) for hold in doc["holds"]]
+    found += [line(("! ", "warn"), alert["text"], (f"  {alert['hint']}", "muted")) for alert in doc["alerts"]]
+    return found or [line(("✓ ", "ok"), ("nothing needs you", "muted"))]
+
+
+def hold_line(hold: Document) -> Line:
+    """One hold: what, since when, how much of NAV it withholds."""
+    what = hold["pair"] or hold["asset"] or ""
+    until = f" to {day_clock(hold['to'])}Z" if hold["to"] else ""
+    return line(("‖ held ", "held"), what, (f"  {hold['reason']} from {day_clock(hold['from'])}Z{until},"
+                                            f" {count(hold['closes'])} closes", "muted"))  # fmt: skip
+
+
+def event_line(event: Document, width: int) -> Line:
+    """One event: when, how bad, what."""
+    sign = LEVELS.get(event["level"], LEVELS["info"])
+    return cut(line((f"{event['at'][5:10]} {event['at'][11:19]}  ", "muted"), (f"{sign[0]:<6}  ", sign[1]),
+                    event["text"]), width)  # fmt: skip
+
+
+def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
+    """The newest events, newest last."""
+    found = doc["events"][-rows:] if rows > 0 else []
+    return [event_line(event, width) for event in found] or [line(("nothing happened yet", "muted"))][: max(0, rows)]
+
+
+def memory(doc: Document, width: int, height: int) -> list[Line]:
+    """The memory panel: gauge, marks, figures, history."""
+    found = doc["memory"]
+    word, meaning = memory_state(found["ratio"])
+    wide = max(10, width)
+    made = [
+        spread(line((f"{share(found['ratio'])} ", "strong"), (word, meaning)),
+               line((f"{bytes_text(found['used_bytes'])} of {bytes_text(found['limit_bytes'])}", "muted")), wide),
+        gauge(found["ratio"], wide),
+        _gauge_marks(wide),
+        line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
+        BLANK,
+        line((f"last {span(len(found['history']) * 2_000_000)}, scale 0 to 100%", "muted")),
+        line((spark(found["history"], wide, 0.0, 1.0), meaning)),
+    ]  # fmt: skip
+    return made[:height]
+
+
+def _gauge_marks(width: int) -> Line:
+    alert, critical = round(0.65 * width), round(0.90 * width)
+    first, second = "65% slower", "90% stops"
+    start = max(0, alert - len(first) // 2)
+    after = max(start + len(first) + 1, min(critical - len(second) // 2, width - len(second)))
+    return line(" " * start, (first, "muted"), " " * (after - start - len(first)), (second, "muted"))
+
+
+def inbox(doc: Document, width: int, height: int) -> list[Line]:
+    """The inbox panel: what is read now, what waits, what was taken last."""
+    found = doc["inbox"]
+    made = [active_line(found["active"], width) if found["active"] else line(("✓ ", "ok"), ("idle", "muted"))]
+    names = ", ".join(entry["name"] for entry in found["waiting"])
+    made.append(line(f"{count(len(found['waiting']))} waiting", (f"  {names}", "muted")))
+    if found["others"]:
+        made.append(line((f"! {count(len(found['others']))} not taken", "warn"), (f"  {', '.join(found['others'])}", "muted")))
+    made.append(BLANK)
+    made += [recent_line(entry, width) for entry in found["recent"][: max(0, height - len(made))]]
+    return [cut(each, width) for each in made[:height]]
+
+
+STATUS = {"ingested": ("✓", "ok"), "duplicate": ("=", "muted"), "rejected": ("✗", "bad")}
+
+
+def recent_line(entry: Document, width: int) -> Line:
+    """A file that was taken or refused, in one line."""
+    sign, meaning = STATUS.get(entry["status"], ("·", "muted"))
+    if entry["status"] == "ingested" and entry["quarantined"]:
+        sign, meaning = "!", "warn"
+    return spread(line((f"{sign} ", meaning), entry["name"]), line((outcome(entry), "muted")), width)
+
+
+def outcome(entry: Document) -> str:
+    """What became of a file, in words."""
+    if entry["status"] != "ingested":
+        return entry["status"] + (f": {entry['reason']}" if entry["reason"] else "")
+    aside = f", {count(entry['quarantined'])} set aside" if entry["quarantined"] else ""
+    return f"{count(entry['accepted'])} of {count(entry['rows'])} rows{aside}"
+
+
+def reasons(by_reason: dict[str, int], width: int, height: int) -> list[Line]:
+    """Reasons with bars, the commonest first; what has no room is told by a count."""
+    pairs = commonest(by_reason)
+    if not pairs:
+        return [line(("✓ ", "ok"), ("nothing is set aside", "muted"))][:height]
+    shown = pairs[: max(1, height if len(pairs) <= height else height - 1)]
+    made = [_reason_line(code, number, pairs[0][1], width) for code, number in shown]
+    if len(shown) < len(pairs):
+        made.append(line((f"and {count(len(pairs) - len(shown))} reasons more", "muted")))
+    return made[:height]
+
+
+def _reason_line(code: str, number: int, most: int, width: int) -> Line:
+    room = max(4, width - 32)
+    return line(f"{code:<22} {count(number):>7} ", ("█" * max(1, round(number / most * room)), "warn"))
+
+
+# -- whole pages --------------------------------------------------------------------------------------
+
+
+def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
+    """The overview where there is no room for panels."""
+    made = [
+        nav_line(doc, now), drawdown_line(doc), memory_line(doc, width), inbox_line(doc, width),
+        quarantine_line(doc), data_line(doc), valuing_line(doc, now), next_line(doc, now), BLANK,
+    ]  # fmt: skip
+    needs = attention(doc)
+    room = max(1, min(len(needs), height - len(made) - 7))
+    made += [head("Needs attention"), *needs[:room]]
+    if room < len(needs):
+        made[-1] = line((f"… and {len(needs) - room + 1} more", "muted"))
+    made += [BLANK, head("Events", "newest last")]
+    made += newest_events(doc, width, height - len(made))
+    return [cut(each, width) for each in made[:height]]
+
+
+def details(pairs: Sequence[tuple[str, Line]], width: int) -> list[Line]:
+    """Names and what belongs to them, one under the other; long text is folded."""
+    edge = max((len(name) for name, _ in pairs), default=0)
+    made = []
+    for name, told in pairs:
+        for number, part in enumerate(_folded(told, max(8, width - edge - 2))):
+            made.append(line((f"{name if number == 0 else '':<{edge}}  ", "muted"), *part))
+    return made
+
+
+def _folded(told: Line, width: int) -> list[Line]:
+    if len(told) != 1:
+        return [cut(told, width)]
+    text, mark = told[0]
+    return [line((part, mark)) for part in wrapped(text, width)]
+
+
+def reason_lines(reason: Document, width: int) -> list[Line]:
+    """A reason of a quarantined row: code, column and value, then what it means and what to do."""
+    where = f"{reason['column']} = " if reason["column"] else ""
+    value = [f"{where}{reason['value']}"] if reason["column"] or reason["value"] else []
+    told = reason.get("hint") or words(reason["code"])
+    made: list[Line] = [line(("! ", "warn"), (reason["code"], "strong"))]
+    made += [line("  ", (part, "warn")) for text in value for part in wrapped(text, width - 2)]
+    return made + [line("  ", (part, "muted")) for part in wrapped(told, width - 2) if part]
+
+
+def known(told: str | None) -> str:
+    """An instant in words."""
+    return instant(told)
+
+
+def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:
+    """Choices in one line, the chosen one marked; it is kept in sight."""
+    made = [line((f"[{name} {count(number)}]" if place == chosen else f" {name} {count(number)} ",
+                  "mark" if place == chosen else "muted")) for place, (name, number) in enumerate(parts)]  # fmt: skip
+    start = 0
+    while start < chosen and sum(len(part[0][0]) + 1 for part in made[start : chosen + 1]) > width - 2:
+        start += 1
+    before: list[Line] = [line(("… ", "muted"))] if start else []
+    return cut(joined([*before, *made[start:]], " "), width)
+
+
+Redraw = Callable[[int, int], list[Line]]

@@ -1,0 +1,51 @@
+"""What this terminal can do, and what follows from it: decided once, from plain values, before Textual starts.
+
+It never writes to the terminal and never changes the environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+WIDTH_LEAST, HEIGHT_LEAST = 60, 16  # cells; below this one line says so
+DARK, PLAIN = "navdeck-dark", "ansi-dark"
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """The decisions. `refusal`: why there can be no console here and a plain status is shown; empty if there can."""
+
+    refusal: str
+    theme: str
+    mouse: bool
+    ascii: bool
+
+    @property
+    def ansi(self) -> bool:
+        """Whether only the terminal's own colours are used."""
+        return self.theme.startswith("ansi-")
+
+
+def decide(environ: Mapping[str, str], *, is_tty: bool, encoding: str) -> Terminal:
+    """What to do on this terminal. `encoding`: of its output, as Python names it."""
+    no_colour = bool(environ.get("NO_COLOR"))
+    return Terminal(
+        refusal=_refusal(environ.get("TERM", ""), is_tty),
+        theme=PLAIN if no_colour else DARK,
+        mouse="SSH_CONNECTION" not in environ,  # over SSH the terminal's own selection matters more
+        ascii="utf" not in encoding.lower() or environ.get("TERM") == "linux",
+    )
+
+
+def _refusal(term: str, is_tty: bool) -> str:
+    if not is_tty:
+        return "the output is no terminal"
+    if term in ("", "dumb"):
+        return f"TERM is {term or 'not set'}: this terminal cannot place a cursor"
+    return ""
+
+
+def too_small(width: int, height: int) -> str:
+    """The one line that is shown below the least size; empty where there is room."""
+    if width >= WIDTH_LEAST and height >= HEIGHT_LEAST:
+        return ""
+    return f"navdeck needs {WIDTH_LEAST}x{HEIGHT_LEAST}, this is {width}x{height}"

@@ -1,0 +1,126 @@
+"""The line at the top, which tells the state of everything, and the one at the bottom, which tells the keys."""
+
+from collections.abc import Callable, Sequence
+
+from textual import events
+
+from console import actions
+from console.actions import Action
+from console.client import Mirror
+from console.text import count
+from console.widgets.figures import level, memory_state, share, span, to_us
+from console.widgets.lines import Lines
+from console.widgets.pieces import BLANK, Line, cells, joined, line
+
+BETWEEN = " │ "
+STATES = {"running": "ok", "starting": "muted", "degraded": "warn", "draining": "warn"}
+
+
+def header(mirror: Mirror, now: int, frozen: bool, width: int) -> Line:
+    """The state in one line; what does not fit is dropped from the right."""
+    left = _name(mirror, frozen)
+    made = left
+    for segment in _segments(mirror, now):
+        wider = joined([made, segment], BETWEEN)
+        if cells(wider) > width:
+            break
+        made = wider
+    return made
+
+
+def _name(mirror: Mirror, frozen: bool) -> Line:
+    doc = mirror.doc
+    words = {"lost": "DISCONNECTED", "failed": "NO ENGINE", "leaving": "LEAVING"}
+    alarms = [words.get(mirror.phase, ""), "FROZEN" if frozen else "", "READ-ONLY" if doc["read_only"] else ""]
+    label = f" {doc['label']}" if doc["label"] else ""
+    shouted: list[Line] = [line((f" {word} ", "reverse")) for word in alarms if word]
+    return (*joined(shouted, " "), (" navdeck", "strong"), (label, "mark"))
+
+
+def _segments(mirror: Mirror, now: int) -> list[Line]:
+    doc = mirror.doc
+    if mirror.phase == "starting":
+        return [line(("starting engine…", "muted"))]
+    if mirror.phase in ("lost", "failed"):
+        again = ", trying again" if mirror.phase == "lost" else ""
+        return [line((mirror.trouble[0] + again, "bad"))]
+    open_rows, holds, waiting = doc["quarantine"]["open"], len(doc["holds"]), len(doc["inbox"]["waiting"])
+    word, meaning = memory_state(doc["memory"]["ratio"])
+    alert = f" {word}" if word == "ok" else f" {word} !"
+    return [
+        line((doc["state"], STATES.get(doc["state"], "bad"))),
+        line(("RAM ", "muted"), (level(doc["memory"]["ratio"]), meaning), f" {share(doc['memory']['ratio'])}",
+             (alert, meaning)),
+        line(("inbox ", "muted"), count(waiting)),
+        line(("quarantine ", "muted"), (f"{count(open_rows)} !", "warn") if open_rows else ("0", "text")),
+        line(("held ", "muted"), (f"{count(holds)} ‖", "held") if holds else ("0", "text")),
+        line((_who(mirror, now), "muted")),
+        line((doc["home"], "muted")),
+    ]  # fmt: skip
+
+
+def _who(mirror: Mirror, now: int) -> str:
+    doc = mirror.doc
+    what = "engine here" if doc["hosting"] else "daemon"
+    up = f" up {span(now - to_us(doc['started_at']))}" if doc["started_at"] else ""
+    return f"{what} pid {doc['pid']}{up}"
+
+
+class KeyBar(Lines):
+    """The keys that matter here, and the screens. A click on one is as good as the key."""
+
+    def __init__(self, screen: str, blocked: Callable[[Action], str]) -> None:
+        super().__init__(self._keys, id="keys")
+        self._screen_id = screen
+        self._blocked = blocked
+        self._places: list[tuple[int, int, str]] = []
+
+    def _keys(self, width: int, _height: int) -> list[Line]:
+        entries = key_entries(self._screen_id, width, lambda action: bool(self._blocked(action)))
+        self._places = []
+        made: Line = line(" ")
+        for action_id, entry in entries:
+            start = cells(made)
+            made = (*made, *entry, ("  ", "text"))
+            self._places.append((start, start + cells(entry), action_id))
+        return [made]
+
+    async def on_click(self, event: events.Click) -> None:
+        for start, end, action_id in self._places:
+            if start <= event.x < end:
+                await self.run_action(f"app.act('{action_id}')")
+
+
+def key_entries(screen: str, width: int, blocked: Callable[[Action], bool]) -> list[tuple[str, Line]]:
+    """What the bottom line tells: screens by name where there is room, else by digit; then keys as they fit."""
+    acts = [action for action in actions.for_screen(screen) if action.foot]
+    needed = [action for action in acts if action.foot == 1]
+    named = True
+    if _width(_tabs(screen, True), needed, blocked) > width:
+        named = False
+    shown = list(needed)
+    for action in acts:
+        if action.foot > 1 and _width(_tabs(screen, named), [*shown, action], blocked) <= width:
+            shown.append(action)
+    while shown and _width(_tabs(screen, named), shown, blocked) > width:
+        shown.remove(next((action for action in shown if not action.screens), shown[-1]))
+    ordered = [action for action in acts if action in shown]
+    return [*_tabs(screen, named), *((action.id, _key(action, blocked(action))) for action in ordered)]
+
+
+def _tabs(screen: str, named: bool) -> list[tuple[str, Line]]:
+    made = []
+    for screen_id, digit in actions.SCREENS.items():
+        here = screen_id == screen
+        label = f" {actions.BY_ID[screen_id].label}" if named or here else ""
+        made.append((screen_id, line((digit, "mark"), (label, "strong" if here else "muted"))))
+    return made
+
+
+def _key(action: Action, blocked: bool) -> Line:
+    return line((action.shown, "muted" if blocked else "mark"), (f" {action.label}", "muted"))
+
+
+def _width(tabs: Sequence[tuple[str, Line]], acts: Sequence[Action], blocked: Callable[[Action], bool]) -> int:
+    entries = [entry for _, entry in tabs] + [_key(action, blocked(action)) for action in acts]
+    return cells(joined(entries, "  ")) + 2 if entries else len(BLANK)

@@ -1,0 +1,160 @@
+"""Lines of text as plain values: pieces with a meaning, and columns that fit a width.
+
+A meaning ("ok", "held") becomes a colour only when a widget draws it. Nothing here knows of Textual or themes,
+and nothing ever reads text as markup.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+
+from console.text import CUT, shorten
+
+type Piece = tuple[str, str]  # text, meaning
+type Line = tuple[Piece, ...]
+
+MARKS = ("text", "strong", "muted", "ok", "warn", "bad", "held", "mark", "accent", "reverse")
+BLANK: Line = ()
+GAP = "  "  # between columns
+
+# What stands for our own signs where the terminal's character set is not UTF-8; all of them one cell wide.
+_ASCII = str.maketrans(
+    {
+        "…": "~", "–": "-", "−": "-", "—": "-", "·": ".", "│": "|", "┆": ":", "─": "-", "✓": "+", "✗": "x",
+        "×": "x", "‖": "H", "▸": ">", "▏": "|", "█": "#", "░": ".", "▓": "=", "→": ">", "┤": "|", "┴": "+",
+        "▁": "_", "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "⏎": "<",
+    }
+)  # fmt: skip
+
+
+def line(*parts: str | Piece) -> Line:
+    """A line of these parts; bare text has no meaning of its own."""
+    return tuple((part, "text") if isinstance(part, str) else part for part in parts)
+
+
+def cells(line: Line) -> int:
+    """How many cells the line takes."""
+    return sum(cell_len(text) for text, _ in line)
+
+
+def cut(line: Line, width: int) -> Line:
+    """The line in at most `width` cells; what is cut off at the right is told by an ellipsis."""
+    if cells(line) <= width:
+        return line
+    kept: list[Piece] = []
+    room = width - 1
+    for text, mark in line:
+        kept.append((_start(text, room), mark))
+        room -= cell_len(text)
+        if room <= 0:
+            break
+    return (*kept, (CUT, "muted")) if width > 0 else BLANK
+
+
+def _start(text: str, width: int) -> str:
+    kept = text[: max(0, width)]
+    while cell_len(kept) > width:
+        kept = kept[:-1]
+    return kept
+
+
+def spread(left: Line, right: Line, width: int) -> Line:
+    """`left` at the left end and `right` at the right one; the left gives way."""
+    room = width - cells(right)
+    shown = cut(left, room - 1)
+    return (*shown, (" " * max(0, room - cells(shown)), "text"), *right)
+
+
+def joined(parts: Iterable[Line], between: str) -> Line:
+    """The parts after one another, with `between`, muted, between them."""
+    made: list[Piece] = []
+    for part in parts:
+        if made:
+            made.append((between, "muted"))
+        made += part
+    return tuple(made)
+
+
+def ascii_text(text: str) -> str:
+    """`text` in ASCII of the same width: our own signs by their stand-ins, others as question marks."""
+    if text.isascii():
+        return text
+    told = text.translate(_ASCII)
+    return told if told.isascii() else "".join(c if c.isascii() else "?" * cell_len(c) for c in told)
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` cells, broken between words, or in a word that is longer than a line."""
+    lines = [""]
+    for word in text.split(" "):
+        glued = f"{lines[-1]} {word}" if lines[-1] else word
+        if cell_len(glued) <= width:
+            lines[-1] = glued
+            continue
+        if lines[-1]:
+            lines.append("")
+        while cell_len(word) > width > 0:
+            head = _start(word, width) or word[0]
+            lines[-1:] = [head, ""]
+            word = word[len(head) :]
+        lines[-1] = word
+    return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its head, least width in cells; left out first if `rank` is higher, 0: never.
+
+    `grows`: takes its share of the room that is left.
+    """
+
+    head: str
+    least: int
+    right: bool = False
+    rank: int = 0
+    grows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns that fit a width, by their place among all, with the width each has."""
+
+    columns: Sequence[Column]
+    widths: dict[int, int]
+
+    def head(self) -> Line:
+        """The heads, muted, over their columns."""
+        return self.row([(column.head, "muted") for column in self.columns])
+
+    def row(self, found: Sequence[Piece]) -> Line:
+        """One row: each cell padded or shortened to its column."""
+        last = max(self.widths)
+        made: list[Piece] = []
+        for place, width in self.widths.items():
+            text, mark = found[place]
+            column = self.columns[place]
+            made.append((_padded(text, width, column.right), mark))
+            if place != last:
+                made.append((GAP, "text"))
+        return tuple(made)
+
+
+def fitted(columns: Sequence[Column], width: int) -> Layout:
+    """The layout of `columns` in `width` cells."""
+    shown = list(range(len(columns)))
+    while len(shown) > 1 and _least(columns, shown) > width and any(columns[place].rank for place in shown):
+        shown.remove(max(shown, key=lambda place: columns[place].rank))
+    spare = max(0, width - _least(columns, shown))
+    shares = sum(columns[place].grows for place in shown) or 1
+    return Layout(columns, {place: columns[place].least + spare * columns[place].grows // shares for place in shown})
+
+
+def _least(columns: Sequence[Column], shown: Sequence[int]) -> int:
+    return sum(columns[place].least for place in shown) + len(GAP) * (len(shown) - 1)
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    shown = shorten(text, width)
+    space = " " * (width - cell_len(shown))
+    return space + shown if right else shown + space

@@ -1,0 +1,47 @@
+"""What every test starts from: an environment without settings of its own, and homes to work on."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engine.runtime.engine import make_home
+from engine.runtime.home import Home
+from tests.runtime.deck import START, Deck
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No NAVDECK_ setting, no colour wish and no width of the terminal that runs the tests."""
+    for name in [name for name in os.environ if name.startswith("NAVDECK_")]:
+        monkeypatch.delenv(name)
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def blank_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new home, made once; tests work on copies of it."""
+    path = tmp_path_factory.mktemp("blank") / "home"
+    asyncio.run(make_home(Home(path), "USD", "UTC", "FIFO", lambda: START))
+    return path
+
+
+@pytest.fixture
+def new_deck(blank_home: Path, tmp_path: Path) -> Callable[[str], Deck]:
+    """Makes homes, each under a name of its own."""
+
+    def make(name: str = "home") -> Deck:
+        shutil.copytree(blank_home, tmp_path / name)
+        return Deck(tmp_path / name)
+
+    return make
+
+
+@pytest.fixture
+def deck(new_deck: Callable[[str], Deck]) -> Deck:
+    """One home."""
+    return new_deck("home")

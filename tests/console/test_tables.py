@@ -1,0 +1,293 @@
+"""Tables fit the terminal, cut no amount or instant, show no hostile byte and never unknown as 0."""
+
+import copy
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from console import tables, text
+from engine.domain.reasons import FILE_REASONS, ROW_REASONS
+
+HOSTILE = "[/nope]\x1b[31m\u202eevil\x9b2J\r\n"
+CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
+LONG_NAME = "statement-of-everything-that-happened-in-the-year-2024-part-17.csv"
+LARGEST = "99999999999999999999.987654321012345678"
+ERC20 = "erc20:0x6b175474e89094c44da98b954eedeac495271d0f"
+
+
+def file_entry(path: str, **given: Any) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "path": path, "sha256": "ab" * 32, "kind": "transactions", "status": "ingested", "rows": 123_456,
+        "accepted": 123_400, "duplicates": 50, "quarantined": 6, "fees_created": 98_765, "reason": None,
+        "detail": None, "reasons": {"PRICE_INVALID": 4, "FORMULA_PREFIX": 2},
+    }  # fmt: skip
+    return entry | given
+
+
+def ingested() -> dict[str, Any]:
+    refused: dict[str, Any] = {"status": "rejected", "kind": None, "reason": "FILE_HEADER", "reasons": {}}
+    refused |= dict.fromkeys(tables.FILE_COUNTS, 0)
+    files = [file_entry(f"/somewhere/{LONG_NAME}"), file_entry(f"/x/{HOSTILE}.csv", **refused)]
+    totals = {name: files[0][name] for name in tables.FILE_COUNTS}
+    return {"files": files, "totals": totals, "waiting": ["notes.txt", HOSTILE]}
+
+
+def point(close: str, nav: str | None, **given: Any) -> dict[str, Any]:
+    made = {
+        "bucket_close": close, "nav": nav, "priced_value": nav, "coverage": 1.0, "missing": [], "held": [],
+        "reasons": [], "flags": ["PEGGED"], "excluded": 0, "unmatched_value": "0",
+    }  # fmt: skip
+    return made | given
+
+
+def series() -> dict[str, Any]:
+    names = [ERC20, HOSTILE]
+    gap = {"priced_value": "1200000.5", "coverage": 0.875, "reasons": ["NO_PRICE"], "missing": names}
+    held = {"priced_value": "7", "coverage": 0.5, "reasons": ["FX_HELD"], "held": ["EUR/USD"]}
+    unmatched = {"flags": ["FX_CLOSED", "IN_TRANSIT", "PEGGED", "PROVISIONAL"], "unmatched_value": None}
+    points = [
+        point("2024-03-04T00:00:00Z", "1289589.364"),
+        point("2024-03-05T00:00:00Z", None, **gap),
+        point("2024-03-06T00:00:00Z", None, **gap),
+        point("2024-03-07T00:00:00Z", None, **held),
+        point("2024-03-08T00:00:00Z", "1183266.41", **unmatched),
+    ]
+    return {"base_currency": "USD", "resolution": "1d", "cash": "external", "stale": True, "points": points}
+
+
+def lot(**given: Any) -> dict[str, Any]:
+    made = {
+        "account": "main-exchange", "asset_id": ERC20, "acquired_at": "2024-03-04T12:30:05.25Z",
+        "quantity": "80528.534770000000000001", "cost_basis_usd": "1289589.364", "flags": ["FEE_AT_BASIS"],
+    }  # fmt: skip
+    return made | given
+
+
+def books() -> dict[str, Any]:
+    gain = {"disposed_at": "2024-04-01T00:00:00Z", "proceeds_usd": "10.5", "gain_usd": "-1279.125"}
+    return {
+        "method": "FIFO",
+        "open_lots": [lot(), lot(acquired_at=None, cost_basis_usd=None, flags=["NO_BASIS", HOSTILE])],
+        "in_transit": [lot(left_at="2024-05-06T07:08:09Z", flags=["UNMATCHED_TRANSFER"])],
+        "realized": [lot(**gain), lot(**gain, asset_id=HOSTILE)],
+    }
+
+
+def aside() -> list[dict[str, Any]]:
+    reasons = [
+        {"code": "IDEMPOTENCY_CONFLICT", "column": "external_id", "value": HOSTILE},
+        {"code": "COLUMN_COUNT", "column": "", "value": ""},
+    ]
+    return [
+        {"id": "0964aeffd0a7-100000", "file": LONG_NAME, "sha256": "ab" * 32, "record": 100_000,
+         "line": 100_001, "status": "open", "reasons": reasons, "row": {}},
+    ]  # fmt: skip
+
+
+def status() -> dict[str, Any]:
+    return {
+        "home": "/home/someone/" + "deep/" * 30, "base_currency": "USD", "lot_method": "FIFO",
+        "timezone": "America/Argentina/Buenos_Aires",
+        "counts": dict.fromkeys(tables.COUNT_WORDS, 1_234_567),
+        "watermarks": {
+            "ledger_first": None, "ledger_last": "2024-03-04T12:30:05Z", "fx_last": None,
+            "prices_last": {"1d": "2024-03-04T00:00:00Z", "5m": "2024-03-04T12:35:00Z"}, "valued_last": {},
+        },
+        "last_runs": {"ingest": "2024-03-04T12:30:05.123456Z", "value": None},
+        "alerts": [{"code": "X", "text": f"something {HOSTILE}", "hint": "navdeck quarantine list"}],
+    }  # fmt: skip
+
+
+def settings() -> dict[str, Any]:
+    row = {"key": "fx.drift_bps_max", "value": "25", "origin": "NAVDECK_DRIFT_BPS", "help": "help " * 8}
+    return {"settings": [row, row | {"key": "cash_assets", "value": "USD, EUR, " * 20, "origin": "default"}]}
+
+
+def verdict() -> dict[str, Any]:
+    problems = [f"{HOSTILE}: 3 accepted, but 2 are stored"]
+    check = {"check": "rows", "ok": False, "looked_at": 1_000, "problems": problems}
+    return {"ok": False, "checks": [check]}
+
+
+def values() -> dict[str, Any]:
+    sums = {"buckets": 105_120, "complete": 104_000, "snapshots": 12_345_678}
+    return {"resolutions": {"1d": sums, "5m": sums}, "snapshots": 24_691_356, "seconds": 12.5}
+
+
+def demo() -> dict[str, Any]:
+    return {"home": "/x/demo", "ingest": ingested(), "value": values(), "nav": series(), "digest": "ab" * 32}
+
+
+PAGES: dict[str, Callable[[], None]] = {
+    "ingest": lambda: tables.ingested(ingested()),
+    "nav": lambda: tables.nav(series()),
+    "lots": lambda: tables.lots(books()),
+    "quarantine": lambda: tables.quarantine(aside()),
+    "status": lambda: tables.status(status()),
+    "config": lambda: tables.config(settings()),
+    "verify": lambda: tables.verified(verdict()),
+    "value": lambda: tables.valued(values()),
+    "split": lambda: tables.split({"file": "a", "parts": ["/x/" + "y" * 120, HOSTILE]}),
+    "demo": lambda: tables.demo(demo(), series(), books()),
+}
+AMOUNTS_AND_INSTANTS = {
+    "ingest": ["123,456", "123,400", "✗ rejected"],
+    "nav": ["1,289,589.36", "1,200,000.50", "1,183,266.41", "2024-03-04 00:00Z", "2024-03-08 00:00Z", "88%"],
+    "lots": [
+        "80,528.534770000000000001", "1,289,589.36", "-1,279.12", "2024-03-04 12:30:05Z",
+        "2024-05-06 07:08:09Z",
+    ],
+    "quarantine": ["0964aeffd0a7-100000", "100,001", "IDEMPOTENCY_CONFLICT", "COLUMN_COUNT"],
+    "status": ["1,234,567", "2024-03-04 12:30:05Z", "2024-03-04 12:35Z"],
+    "value": ["105,120", "104,000", "12,345,678"],
+    "demo": ["1,289,589.36", "2024-03-05 00:00Z", "2024-03-06 00:00Z", "ab" * 32],
+}
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Draws a page as it stands in a pipe of a given width."""
+
+    def draw(page: Callable[[], None], width: int) -> str:
+        monkeypatch.setattr(tables, "PIPED_WIDTH", width)
+        page()
+        return capsys.readouterr().out
+
+    return draw
+
+
+@pytest.mark.parametrize("width", [80, 160])
+@pytest.mark.parametrize("name", PAGES)
+def test_page__fits__and_shows_every_figure_whole(name: str, width: int, drawn: Callable[..., str]) -> None:
+    told = drawn(PAGES[name], width)
+
+    assert max(cell_len(line) for line in told.splitlines()) <= width
+    assert [wanted for wanted in AMOUNTS_AND_INSTANTS.get(name, []) if wanted not in told] == []
+    assert not re.search(r"[0-9][,.][0-9]*…|…[0-9]*[,.][0-9]|20[0-9][0-9]-[0-9-]*…", told)
+
+
+@pytest.mark.parametrize("width", [40, 80, 160])
+@pytest.mark.parametrize("name", PAGES)
+def test_page__hostile_data__shown_as_text(name: str, width: int, drawn: Callable[..., str]) -> None:
+    assert not CONTROLS.search(drawn(PAGES[name], width))
+
+
+@pytest.mark.parametrize("name", ["ingest", "nav", "lots", "verify"])
+def test_page__markup_in_data__stays_as_it_is(name: str, drawn: Callable[..., str]) -> None:
+    assert "[/nope]" in drawn(PAGES[name], 160)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_page__terminal_of_a_few_cells__still_fits(name: str, drawn: Callable[..., str]) -> None:
+    assert max(cell_len(line) for line in drawn(PAGES[name], 32).splitlines()) <= 32
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_lots__largest_amounts__never_cut(width: int, drawn: Callable[..., str]) -> None:
+    document = books()
+    for row in (*document["open_lots"], *document["in_transit"], *document["realized"]):
+        row |= {"quantity": LARGEST, "cost_basis_usd": LARGEST}
+        row |= {"proceeds_usd": LARGEST, "gain_usd": f"-{LARGEST}"}
+
+    told = drawn(lambda: tables.lots(document), width)
+
+    assert "99,999,999,999,999,999,999.987654321012345678" in told
+    assert "-99,999,999,999,999,999,999.99" in told
+    assert max(cell_len(line) for line in told.splitlines()) <= width
+
+
+def test_nav__unknown__is_a_dash_and_never_0(drawn: Callable[..., str]) -> None:
+    lines = drawn(PAGES["nav"], 160).splitlines()
+
+    (gap,) = [line for line in lines if line.startswith("2024-03-05")]
+    assert gap.split()[2:5] == ["–", "1,200,000.50", "88%"]
+    assert "✗ NO_PRICE" in gap
+    provisional = " ".join(line for line in lines if "provisional" in line or "worth" in line)
+    assert "is worth – at 2024-03-08 00:00Z" in provisional
+
+
+def test_gains__one_piece_unknown__the_sum_is_unknown(drawn: Callable[..., str]) -> None:
+    document = books()
+    document["realized"] = [
+        lot(asset_id="ETH", proceeds_usd="5", gain_usd=None),
+        lot(asset_id="ETH", proceeds_usd="6", gain_usd="1"),
+    ]
+
+    told = drawn(lambda: tables.lots(document), 160)
+
+    (row,) = [line for line in told.splitlines() if line.startswith("ETH ")]
+    assert row.split()[-1] == "–"
+    assert "11.00" in row
+
+
+def test_lots__sums__lose_no_digit() -> None:
+    assert tables.total([LARGEST, "0.000000000000000001", f"-{LARGEST}"]) == "0.000000000000000001"
+    assert tables.total(["1", None]) is None
+    assert tables.total(["1.50", "1.50"]) == "3"
+
+
+def test_withheld__runs__one_line_each(drawn: Callable[..., str]) -> None:
+    told = drawn(lambda: tables.show(tables.withheld(series())), 160).splitlines()
+
+    runs = [line for line in told if line.startswith("2024")]
+    assert [line.split()[:5] for line in runs] == [
+        ["2024-03-05", "00:00Z", "2024-03-06", "00:00Z", "2"],
+        ["2024-03-07", "00:00Z", "2024-03-07", "00:00Z", "1"],
+    ]
+    assert "held EUR/USD" in runs[1]
+
+
+def test_ingest__narrow__keeps_the_end_of_a_name(drawn: Callable[..., str]) -> None:
+    told = drawn(PAGES["ingest"], 80)
+
+    assert "part-17.csv" in told
+    assert "…" in told
+
+
+def test_ingest__empty_inbox__says_so(drawn: Callable[..., str]) -> None:
+    document = ingested() | {"files": [], "waiting": []}
+    document["totals"] = dict.fromkeys(document["totals"], 0)
+
+    assert "the inbox is empty" in drawn(lambda: tables.ingested(document), 80)
+
+
+def test_pages__same_document__same_text_and_document_untouched(drawn: Callable[..., str]) -> None:
+    document = demo()
+    before = copy.deepcopy(document)
+
+    def page() -> None:
+        tables.demo(document, series(), books())
+
+    assert drawn(page, 80) == drawn(page, 80)
+    assert document == before
+
+
+def test_words__every_reason__has_some() -> None:
+    assert [code for code in (*ROW_REASONS, *FILE_REASONS) if not text.words(code)] == []
+
+
+@pytest.mark.parametrize(
+    ("amount", "told"),
+    [(None, "–"), ("0", "0.00"), ("0.001", "<0.01"), ("-0.001", ">-0.01"), ("1234.565", "1,234.56"),
+     (LARGEST, "99,999,999,999,999,999,999.99")],
+)  # fmt: skip
+def test_money__rounded_for_the_eye__never_hides_something(amount: str | None, told: str) -> None:
+    assert text.money(amount) == told
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [("2024-03-04T00:00:00Z", "2024-03-04 00:00Z"), ("2024-03-04T12:30:05.25Z", "2024-03-04 12:30:05Z"),
+     ("2024-03-04T12:30:00.25Z", "2024-03-04 12:30Z"), (None, "unknown")],
+)  # fmt: skip
+def test_instant__short__is_utc_and_whole(given: str | None, told: str) -> None:
+    assert text.instant(given) == told
+
+
+def test_shorten__wide_letters__counted_in_cells() -> None:
+    assert cell_len(text.shorten("価格表" * 20, 21)) <= 21
+    assert text.shorten("short.csv", 9) == "short.csv"
+    assert text.shorten("prices-2024-week-43.csv", 14) == "pric…ek-43.csv"

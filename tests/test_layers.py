@@ -1,0 +1,193 @@
+"""The house's shape: who may import whom, what a verb loads, and the tidiness that keeps it readable."""
+
+import ast
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from engine import api, errors
+from tests.runtime.deck import ROOT, Deck
+
+HEAVY = ("polars", "duckdb", "pyarrow", "sqlalchemy", "aiosqlite", "textual", "numpy", "rich")
+FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 70
+CLOCKS = re.compile(r"datetime\.(now|utcnow|today)|time\.(time|time_ns|monotonic)\(|date\.today")
+CLOCK_OWNERS = {"engine/runtime/engine.py", "console/verbs.py"}
+NO_FLOAT = (
+    "engine/ingestion",
+    "engine/portfolio/lots",
+    "engine/portfolio/booking",
+    "engine/valuation",
+    "engine/domain",
+)
+
+
+def loaded(program: str) -> set[str]:
+    """The top-level modules that a program has loaded at its end."""
+    told = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys\n{program}\nimport json\nprint()\nprint(json.dumps(list(sys.modules)))",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    return {name.split(".")[0] for name in json.loads(told.stdout.splitlines()[-1])}
+
+
+def test_parsing__loads_nothing_heavy() -> None:
+    program = "from console.cli import parser\nparser().parse_args(['ingest', 'a.csv', '--json'])"
+    assert loaded(program).isdisjoint(HEAVY)
+
+
+def test_status__loads_no_textual(deck: Deck) -> None:
+    program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
+    assert loaded(program).isdisjoint({"textual", "textual_plotext", "plotext"})
+
+
+def test_api__loads_nothing_heavy() -> None:
+    assert loaded("import engine.api").isdisjoint(HEAVY)
+
+
+def test_import_contracts__hold() -> None:
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "0 broken" in done.stdout
+
+
+def test_api__every_name_it_promises_is_there() -> None:
+    assert [name for name in api.__all__ if not hasattr(api, name)] == []
+    assert sorted(set(api.__all__)) == sorted(api.__all__)
+
+
+def subclasses(root: type[Exception]) -> Iterator[type[Exception]]:
+    for one in root.__subclasses__():
+        yield one
+        yield from subclasses(one)
+
+
+def drawn_parents() -> dict[str, str]:
+    """Each error of the drawn tree and the one it hangs from."""
+    parents: dict[str, str] = {}
+    path: list[str] = []
+    for line in (errors.__doc__ or "").splitlines():
+        match = re.match(r"([│ ]*(?:[├└]── )?)([A-Z]\w+) ", line)
+        if match is None or not (match[1] or match[2] == "EngineError"):
+            continue
+        depth = len(match[1]) // 4
+        del path[depth:]
+        if path:
+            parents[match[2]] = path[-1]
+        path.append(match[2])
+    return parents
+
+
+def test_errors__the_drawn_tree_is_the_real_one() -> None:
+    real = {one.__name__: one.__base__.__name__ for one in subclasses(errors.EngineError) if one.__base__}
+    assert drawn_parents() == real
+
+
+def test_errors__each_has_a_code_of_its_own() -> None:
+    codes = [one.code for one in (errors.EngineError, *subclasses(errors.EngineError))]  # type: ignore[attr-defined]
+    assert len(set(codes)) == len(codes)
+
+
+@cache
+def sources() -> dict[str, str]:
+    """Every Python file of console and engine, by path from the root."""
+    files = (path for folder in ("console", "engine") for path in (ROOT / folder).rglob("*.py"))
+    return {path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8") for path in sorted(files)}
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    return {path: ast.parse(text) for path, text in sources().items()}
+
+
+def lines_with(pattern: str | re.Pattern[str], *, below: tuple[str, ...] = ("",)) -> set[str]:
+    chosen = {path: text for path, text in sources().items() if path.startswith(below)}
+    return {path for path, text in chosen.items() if re.search(pattern, text)}
+
+
+def calls(name: str, below: tuple[str, ...]) -> set[str]:
+    """Files in which the built-in `name` is called."""
+    return {
+        path
+        for path, tree in trees().items()
+        if path.startswith(below)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
+    }
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        "engine/domain",
+        "engine/ingestion",
+        "engine/valuation",
+        "engine/portfolio",
+        "engine/snapshots",
+        "engine/store",
+        "engine/config.py",
+    ],
+)
+def test_clock__never_read_by_what_must_be_pure(layer: str) -> None:
+    assert lines_with(CLOCKS, below=(layer,)) == set()
+
+
+def test_clock__wall_time_is_asked_for_in_one_place_of_the_engine() -> None:
+    wall = re.compile(r"datetime\.(now|utcnow|today)|time\.(time|time_ns)\(|date\.today")
+    assert lines_with(wall) <= CLOCK_OWNERS
+
+
+def test_engine__never_prints() -> None:
+    assert calls("print", ("engine/",)) == set()
+
+
+def test_money__no_float_near_it() -> None:
+    assert calls("float", NO_FLOAT) == set()
+
+
+def test_exceptions__none_caught_without_a_name() -> None:
+    bare = {
+        path
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ExceptHandler) and node.type is None
+    }
+    assert bare == set()
+
+
+def test_files__short() -> None:
+    assert [path for path, text in sources().items() if text.count("\n") > FILE_LINES_MAX] == []
+
+
+def test_functions__short() -> None:
+    long = [
+        f"{path}:{node.name}"
+        for path, tree in trees().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert long == []
+
+
+def test_modules__each_says_what_it_owns() -> None:
+    assert [path for path, tree in trees().items() if tree.body and not ast.get_docstring(tree)] == []
+
+
+def test_console__uses_only_the_narrow_door() -> None:
+    inner = re.compile(r"^\s*(?:from|import) engine\.(?!api\b)", re.MULTILINE)
+    assert lines_with(inner, below=("console/",)) == set()
