@@ -87,6 +87,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )  # fmt: skip
     root.add_argument("--version", action="store_true", help="show the version and leave")
+    root.add_argument("--daemon", action="store_true", help="work by itself, without a console, until a signal")
     _common(root, home=None, json=False)
     verbs = root.add_subparsers(dest="verb", metavar="VERB")
 
@@ -168,6 +169,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.version:
         print(f"navdeck {_version()}")
         return EXIT_DONE
+    if arguments.daemon:
+        arguments.verb = "daemon"
     if arguments.verb is None:
         print(WELCOME, end="")
         return EXIT_DONE

@@ -18,14 +18,6 @@ from engine import api
 from engine.api import Command, EngineClient, Query
 
 DAY_US = 86_400_000_000
-DEMO_SETTINGS = """
-[fx]
-primary = ["demo_fx_hourly"]
-fallback = ["demo_ecb_eod"]
-
-[fx.pegs]
-USDT = "USD"
-"""
 
 
 async def run(arguments: argparse.Namespace) -> int:
@@ -153,7 +145,7 @@ async def _split(arguments: argparse.Namespace) -> int:
 
 async def _demo(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.home or tempfile.mkdtemp(prefix="navdeck-demo-"))
-    await api.make_home(folder, "USD", "UTC", "FIFO")
+    await api.make_demo(folder)
     files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
     client = await api.connect(folder, writing=True, worker=True)
     try:
@@ -173,9 +165,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _lay_demo(folder: Path, seed: int) -> list[Path]:
-    """Adds the demo's sources and peg to the new home's settings, and puts its files into the inbox."""
-    with (folder / "navdeck.toml").open("a", encoding="utf-8") as settings:
-        settings.write(DEMO_SETTINGS)
+    """Puts the demo's files into the new home's inbox."""
     midnight = time.time_ns() // 1000 // DAY_US * DAY_US
     paths = []
     for name, data in api.demo_files(seed, midnight):
@@ -185,7 +175,13 @@ def _lay_demo(folder: Path, seed: int) -> list[Path]:
     return paths
 
 
+async def _daemon(arguments: argparse.Namespace) -> int:
+    await api.run_daemon(api.home_path(arguments.home))
+    return EXIT_DONE
+
+
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+    "daemon": _daemon,
     "init": _init,
     "demo": _demo,
     "ingest": _ingest,

@@ -165,6 +165,15 @@ def attention(doc: Document) -> list[Line]:
     return found or [line(("✓ ", "ok"), ("nothing needs you", "muted"))]
 
 
+def folded(told: Line, width: int) -> list[Line]:
+    """A line with a lead, a text and what may follow, in as many lines as it needs."""
+    lead, *rest = told
+    made = [
+        line(("  ", "text"), (part, mark)) for text, mark in rest for part in wrapped(text.strip(), max(8, width - 2))
+    ]
+    return [(lead, *made[0][1:]), *made[1:]] if made else [told]
+
+
 def hold_line(hold: Document) -> Line:
     """One hold: what, since when, how much of NAV it withholds."""
     what = hold["pair"] or hold["asset"] or ""
@@ -307,9 +316,6 @@ def reason_lines(reason: Document, width: int) -> list[Line]:
     return made + [line("  ", (part, "muted")) for part in wrapped(told, width - 2) if part]
 
 
-def known(told: str | None) -> str:
-    """An instant in words."""
-    return instant(told)
 
 
 def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:
@@ -321,6 +327,3 @@ def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:
         start += 1
     before: list[Line] = [line(("… ", "muted"))] if start else []
     return cut(joined([*before, *made[start:]], " "), width)
-
-
-Redraw = Callable[[int, int], list[Line]]

@@ -1,0 +1,236 @@
+"""The console: screens as modes, keys from the registry, one session with an engine.
+
+It knows the engine by `engine.api` only and starts it by a callable it is given, after its first frame.
+Signals, the socket and the engine's end are the host's business.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from textual.app import App
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from console import actions, themes
+from console.actions import Action
+from console.client import EVERYTHING, Mirror, Session, Topics
+from console.modals.detail import Detail
+from console.modals.help import help_lines
+from console.modals.palette import Acts
+from console.screens.base import DeckScreen
+from console.screens.events import Events
+from console.screens.inbox import Inbox
+from console.screens.nav import Nav
+from console.screens.overview import Overview
+from console.screens.quarantine import Quarantine
+from console.terminal import DARK, Terminal
+from console.text import count, safe_text
+from console.widgets import chart
+from engine.api import EngineClient, EngineError, actor
+
+PULSE_S = 0.5  # between two repaints of the same panel
+TICK_S = 20.0  # ages are told in minutes and more
+ORDINARY = Terminal(refusal="", theme=DARK, mouse=True, ascii=False)
+
+
+class NavdeckApp(App[None]):
+    """The Textual app. `connect` gives a client of the engine; `on_exit` drains what the host runs, before the end."""
+
+    CSS_PATH = "console.tcss"
+    TITLE = "navdeck"
+    COMMANDS: ClassVar[set[Any]] = {Acts}
+    MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
+        actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.NAV: Nav,
+        actions.EVENTS: Events,
+    }  # fmt: skip
+    DEFAULT_MODE = actions.OVERVIEW
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+underscore"  # the registry's own keys open it
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(",".join(action.keys), f"act('{action.id}')", action.label, show=False, id=action.id)
+        for action in actions.ACTIONS
+        if not action.screens
+    ]
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[EngineClient]],
+        on_exit: Callable[[], Awaitable[None]] | None = None,
+        *,
+        terminal: Terminal = ORDINARY,
+        clock: Callable[[], float] = time.monotonic,
+        themes_folder: Path | None = None,
+    ) -> None:
+        super().__init__(ansi_color=True if terminal.ansi else None)
+        self.terminal = terminal
+        self.frozen = False
+        self.session = Session(connect, self._changed, clock)
+        self._clock = clock
+        self._on_exit = on_exit
+        self._themes_folder = themes_folder or themes.folder()
+        self._dirty: Topics = frozenset()
+        self._pulsing = False
+        self._pulsed_at_s = 0.0
+
+    @property
+    def mirror(self) -> Mirror:
+        return self.session.mirror
+
+    @property
+    def now(self) -> int:
+        """The engine's time, in microseconds UTC."""
+        return self.mirror.now(self._clock())
+
+    # -- start and end --------------------------------------------------------------------------------
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        return themes.FALLBACK
+
+    def on_mount(self) -> None:
+        self.animation_level = "none"
+        self.set_class(self.terminal.ascii, "-ascii")
+        self._load_themes()
+        self.set_interval(TICK_S, partial(self._changed, frozenset({"time"})))
+        self.call_after_refresh(self._begin)
+
+    def _load_themes(self) -> None:
+        found, problems = themes.load(self._themes_folder)
+        for theme in found:
+            self.register_theme(theme)
+        if self.terminal.theme in self.available_themes:
+            self.theme = self.terminal.theme
+        if problems:
+            self.tell("\n".join(str(problem) for problem in problems), "warning", "Themes not taken")
+
+    def _begin(self) -> None:
+        self.run_worker(self._start(), group="session")
+
+    async def _start(self) -> None:
+        await asyncio.to_thread(chart.ready)
+        await self.session.run()
+
+    async def do_quit(self) -> None:
+        """Leaves; asked a second time, at once."""
+        if self.mirror.phase == "leaving":
+            self.exit()
+            return
+        self.mirror.phase = "leaving"
+        self._redraw(EVERYTHING)
+        self.workers.cancel_group(self, "session")
+        self.run_worker(self._leave(), group="leaving")
+
+    async def _leave(self) -> None:
+        try:
+            await (self._on_exit() if self._on_exit else self.session.close())
+        finally:
+            self.exit()
+
+    # -- the pulse: what changed is shown at most twice a second -----------------------------------------
+
+    def _changed(self, topics: Topics) -> None:
+        self._dirty |= topics
+        if not self._pulsing and not self.frozen:
+            self._pulsing = True
+            wait_s = max(0.0, self._pulsed_at_s + PULSE_S - time.monotonic())
+            self.set_timer(wait_s, self._pulse)
+
+    def _pulse(self) -> None:
+        self._pulsing = False
+        self._pulsed_at_s = time.monotonic()
+        topics, self._dirty = self._dirty, frozenset()
+        self._redraw(topics)
+
+    def _redraw(self, topics: Topics) -> None:
+        if self.frozen:
+            self._dirty |= topics
+            return
+        for screen in self.screen_stack:
+            if isinstance(screen, DeckScreen):
+                screen.redraw(topics)
+
+    # -- acts ---------------------------------------------------------------------------------------------
+
+    def why_not(self, action: Action) -> str:
+        """Why the act cannot be carried out now; empty if it can."""
+        return actions.why_not(action, connected=self.session.connected, read_only=self.mirror.doc["read_only"])
+
+    async def action_act(self, action_id: str) -> None:
+        await self.act(action_id)
+
+    async def action_quit(self) -> None:
+        await self.act("quit")
+
+    async def act(self, action_id: str) -> None:
+        """Carries out an act of the registry, or says why it cannot be."""
+        action = actions.BY_ID[action_id]
+        reason = self.why_not(action)
+        if reason:
+            self.tell(f"{action.label}: {reason}", "warning")
+            return
+        if action_id in actions.SCREENS:
+            await self.switch_mode(action_id)
+        elif action.command:
+            self.run_worker(self._command(action), group="command")
+        else:
+            handler = getattr(self.screen, f"do_{action_id}", None) or getattr(self, f"do_{action_id}", None)
+            done = handler() if handler else None
+            if done is not None:
+                await done
+
+    async def _command(self, action: Action) -> None:
+        self.tell(f"{action.label}: asked for")
+        try:
+            result = await self.session.do(actions.command(action, actor()))
+        except (EngineError, OSError) as error:
+            hint = f"\n{error.hint}" if isinstance(error, EngineError) and error.hint else ""
+            self.tell(f"{action.label}: {error}{hint}", "error")
+        else:
+            self.tell(f"{action.label}: {_outcome(result.value)}")
+
+    def tell(self, text: str, severity: Any = "information", title: str = "") -> None:
+        """A toast. Data in it is text, never markup."""
+        self.notify(safe_text(text, keep_lines=True), severity=severity, title=title, markup=False)
+
+    def do_freeze(self) -> None:
+        self.frozen = not self.frozen
+        if self.frozen:
+            for screen in self.screen_stack:
+                if isinstance(screen, DeckScreen):
+                    screen.redraw(EVERYTHING)
+        else:
+            self._redraw(EVERYTHING)
+
+    def do_refresh(self) -> None:
+        self.session.refresh()
+
+    def do_copy(self) -> None:
+        """Copies by OSC 52, which reaches the operator's own clipboard over SSH too."""
+        screen = self.screen
+        text = screen.copied() if isinstance(screen, DeckScreen) else ""
+        if text:
+            self.copy_to_clipboard(text)
+            self.tell(f"copied {count(len(text))} characters")
+        else:
+            self.tell("nothing to copy here", "warning")
+
+    def do_help(self) -> None:
+        self.push_screen(Detail("Keys and signs", partial(help_lines, self.current_mode)))
+
+    def do_palette(self) -> None:
+        self.action_command_palette()
+
+
+def _outcome(value: dict[str, Any]) -> str:
+    """What a command did, in a few words."""
+    totals = value.get("totals")
+    if totals:
+        files = len(value.get("files", []))
+        return (f"{count(files)} files, {count(totals.get('accepted', 0))} rows accepted,"
+                f" {count(totals.get('quarantined', 0))} set aside")  # fmt: skip
+    if "buckets" in value:
+        return f"{count(value['buckets'])} buckets, {count(value['complete'])} complete"
+    return "done"

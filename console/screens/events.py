@@ -1,0 +1,93 @@
+"""Events: what happened, newest last; the list follows until the cursor is moved up."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual.widget import Widget
+
+from console import actions
+from console.client import Topics
+from console.screens import panels
+from console.screens.base import ListScreen, bindings
+from console.text import count, instant
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import Line, cut, line
+
+Document = dict[str, Any]
+
+LEVELS = (
+    ("all", frozenset({"info", "warn", "bad"})), ("warnings and worse", frozenset({"warn", "bad"})),
+    ("only bad", frozenset({"bad"})),
+)  # fmt: skip
+
+
+class Events(ListScreen):
+    """Screen 8."""
+
+    ID = actions.EVENTS
+    BINDINGS = bindings(actions.EVENTS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._level = 0
+        self._found: list[Document] = []
+
+    def body(self) -> Sequence[Widget]:
+        mine = frozenset({"events"})
+        return Lines(self._head, mine, id="head"), Rows(self._row, mine, id="list")
+
+    def redraw(self, topics: Topics) -> None:
+        if "events" in topics:
+            self._fill()
+        super().redraw(topics)
+
+    def _fill(self) -> None:
+        before, follows = self._chosen(), self.rows.cursor >= len(self._found) - 1
+        levels = LEVELS[self._level][1]
+        self._found = [
+            event for event in self.doc["events"]
+            if event["level"] in levels and self.filter.passes(f"{event['kind']} {event['level']} {event['text']}")
+        ]  # fmt: skip
+        self.rows.fill(len(self._found), len(self._found) - 1 if follows else _place(self._found, before))
+
+    def _chosen(self) -> Document | None:
+        return self._found[self.rows.cursor] if self.rows.cursor < len(self._found) else None
+
+    def refilter(self) -> None:
+        self._found = []
+        self.redraw(frozenset({"events"}))
+
+    def do_level(self) -> None:
+        self._level = (self._level + 1) % len(LEVELS)
+        self.refilter()
+
+    def _row(self, index: int, width: int) -> Line:
+        return panels.event_line(self._found[index], width)
+
+    def _head(self, width: int, _height: int) -> list[Line]:
+        follows = "following" if self.rows.cursor >= len(self._found) - 1 else "held; end follows again"
+        about = f"{count(len(self._found))} shown, {LEVELS[self._level][0]}, newest last, {follows}"
+        return [cut((*panels.head("Events", about), *self.filter_told()), width)]
+
+    def on_rows_moved(self) -> None:
+        self.query_one("#head", Lines).repaint()
+
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        event = self._chosen()
+        return ("Event", lambda width: event_detail(event, width)) if event else None
+
+    def copied(self) -> str:
+        event = self._chosen()
+        return f"{event['at']} {event['level']} {event['text']}" if event else ""
+
+
+def _place(found: Sequence[Document], before: Document | None) -> int:
+    """Where the event that the cursor was on is now; the oldest if it is gone."""
+    return next((place for place, event in enumerate(found) if before and event["seq"] == before["seq"]), 0)
+
+
+def event_detail(event: Document, width: int) -> list[Line]:
+    """All about one event."""
+    pairs = [("at", line(instant(event["at"]))), ("level", line(panels.LEVELS.get(event["level"], ("", "text"))[0])),
+             ("kind", line(event["kind"])), ("number", line(count(event["seq"]))), ("text", line(event["text"]))]  # fmt: skip
+    return panels.details(pairs, width)

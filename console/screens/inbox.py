@@ -1,0 +1,191 @@
+"""The inbox: what is being read, what waits, what was taken or refused, and why."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from textual import on
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from console import actions
+from console.client import Topics
+from console.screens import panels
+from console.screens.base import ListScreen, bindings
+from console.text import UNKNOWN, bytes_text, count, instant, words
+from console.widgets.figures import age, share, span
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line
+
+Document = dict[str, Any]
+
+COLUMNS = (
+    Column("state", 10), Column("file", 22, grows=1), Column("rows", 8, right=True),
+    Column("accepted", 8, right=True, rank=2), Column("known", 7, right=True, rank=3),
+    Column("set aside", 9, right=True), Column("age", 7, right=True, rank=1),
+)  # fmt: skip
+SIGNS: dict[str, Piece] = {
+    "reading": ("▸ reading", "accent"), "storing": ("▸ storing", "accent"), "waiting": ("· waiting", "text"),
+    "not taken": ("! not taken", "warn"), "ingested": ("✓ taken", "ok"), "duplicate": ("= known", "muted"),
+    "rejected": ("✗ refused", "bad"),
+}  # fmt: skip
+
+
+def entries(inbox: Document) -> list[Document]:
+    """All files in one list: active, waiting, not taken, then those that were dealt with, newest first."""
+    active = inbox["active"]
+    made = [active | {"status": active["stage"]}] if active else []
+    reading = active["name"] if active else None
+    made += [entry | {"status": "waiting"} for entry in inbox["waiting"] if entry["name"] != reading]
+    made += [{"name": name, "status": "not taken"} for name in inbox["others"]]
+    return made + inbox["recent"]
+
+
+def entry_row(entry: Document, now: int) -> list[Piece]:
+    """One file as cells of COLUMNS."""
+    aside = entry.get("quarantined") or 0
+    return [
+        SIGNS.get(entry["status"], (entry["status"], "text")),
+        (entry["name"], "text"),
+        _size(entry),
+        (_told(entry.get("accepted")), "text"),
+        (_told(entry.get("duplicates")), "muted"),
+        (f"{count(aside)} !" if aside else entry.get("reason") or "", "warn" if aside else "bad"),
+        (_age(entry, now), "muted"),
+    ]
+
+
+def _size(entry: Document) -> Piece:
+    if entry["status"] == "storing" and entry["rows"]:
+        return share(entry["done"] / entry["rows"]), "accent"
+    if "bytes" in entry:
+        return bytes_text(entry["bytes"]), "muted"
+    return _told(entry.get("rows")), "text"
+
+
+def _told(number: int | None) -> str:
+    return "" if number is None else count(number)
+
+
+def _age(entry: Document, now: int) -> str:
+    if "age_s" in entry:
+        return span(int(entry["age_s"]) * 1_000_000)
+    since = entry.get("at") or entry.get("started_at")
+    return age(since, now) if since else ""
+
+
+def entry_detail(entry: Document, now: int, width: int) -> list[Line]:
+    """All about one file."""
+    sign = SIGNS.get(entry["status"], (entry["status"], "text"))
+    pairs: list[tuple[str, Line]] = [("file", line((entry["name"], "strong"))), ("state", line(sign))]
+    if entry.get("kind"):
+        pairs.append(("kind", line(entry["kind"])))
+    if "bytes" in entry:
+        pairs.append(("size", line(bytes_text(entry["bytes"]))))
+    names = (("rows", "rows"), ("accepted", "accepted"), ("duplicates", "known already"), ("quarantined", "set aside"))
+    pairs += [(told, line(count(entry[key]))) for key, told in names if entry.get(key) is not None]
+    if entry.get("reason"):
+        pairs += [("reason", line((entry["reason"], "bad"))), ("", line((words(entry["reason"]), "muted")))]
+    if entry.get("detail"):
+        pairs.append(("detail", line(str(entry["detail"]))))
+    if entry.get("at"):
+        pairs.append(("at", line(f"{instant(entry['at'])}  {age(entry['at'], now)} ago")))
+    made = panels.details(pairs, width)
+    return [*made, BLANK, *_advice(entry, width)]
+
+
+def _advice(entry: Document, width: int) -> list[Line]:
+    if entry["status"] == "not taken":
+        return [line((part, "muted")) for part in panels.wrapped("The inbox takes names that end in .csv or .parquet."
+                                                                 " Rename the file or remove it.", width)]  # fmt: skip
+    if entry.get("quarantined"):
+        return [line(("3 ", "mark"), ("shows the rows that were set aside", "muted"))]
+    return []
+
+
+class Inbox(ListScreen):
+    """Screen 2."""
+
+    ID = actions.INBOX
+    BINDINGS = bindings(actions.INBOX)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._entries: list[Document] = []
+
+    def body(self) -> Sequence[Widget]:
+        mine = frozenset({"inbox", "time"})
+        side = Lines(self._side, mine, id="side")
+        side.border_title = "File"
+        return (
+            Lines(self._head, mine, id="head"),
+            Horizontal(Rows(self._row, mine, id="list"), side, id="split"),
+        )
+
+    def redraw(self, topics: Topics) -> None:
+        if topics & {"inbox", "time"}:
+            self._fill()
+        super().redraw(topics)
+
+    def refilter(self) -> None:
+        self.rows.cursor = 0
+        self.redraw(frozenset({"inbox"}))
+
+    def _fill(self) -> None:
+        """Takes the newest list; the cursor stays on its file."""
+        before = self._chosen()
+        self._entries = [entry for entry in entries(self.doc["inbox"]) if self.filter.passes(_text(entry))]
+        self.rows.fill(len(self._entries), _place(self._entries, before, self.rows.cursor))
+
+    def _chosen(self) -> Document | None:
+        return self._entries[self.rows.cursor] if self.rows.cursor < len(self._entries) else None
+
+    def _row(self, index: int, width: int) -> Line:
+        return fitted(COLUMNS, width).row(entry_row(self._entries[index], self.now))
+
+    def _head(self, width: int, _height: int) -> list[Line]:
+        inbox = self.doc["inbox"]
+        about = f"{count(len(inbox['waiting']))} waiting, {count(len(self._entries))} shown"
+        first = (*panels.head("Inbox", about), *self.filter_told())
+        active = panels.active_line(inbox["active"], width) if inbox["active"] else line(("✓ ", "ok"), ("nothing is being read", "muted"))
+        heads = line("  ", *fitted(COLUMNS, self.rows.size.width - 2).head())
+        return [cut(first, width), cut(active, width), heads]
+
+    def _side(self, width: int, height: int) -> list[Line]:
+        entry = self._chosen()
+        made = entry_detail(entry, self.now, width) if entry else [line(("no file here", "muted"))]
+        refused = _refused(self.doc["inbox"]["recent"])
+        if refused:
+            made += [BLANK, panels.head("Refused, by reason"), *panels.reasons(refused, width, 8)]
+        return made[:height]
+
+    @on(Rows.Moved)
+    def _moved(self) -> None:
+        self.query_one("#side", Lines).repaint()
+
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        entry = self._chosen()
+        return ("File", lambda width: entry_detail(entry, self.now, width)) if entry else None
+
+    def copied(self) -> str:
+        entry = self._chosen()
+        return entry["name"] if entry else ""
+
+
+def _text(entry: Document) -> str:
+    return " ".join(str(entry.get(key) or "") for key in ("name", "status", "kind", "reason"))
+
+
+def _key(entry: Document) -> tuple[str, str]:
+    return entry["name"], entry.get("at") or ""
+
+
+def _place(found: Sequence[Document], before: Document | None, cursor: int) -> int:
+    """Where the file that the cursor was on is now; the first row stays the first."""
+    if before is None or cursor == 0:
+        return cursor
+    return next((place for place, entry in enumerate(found) if _key(entry) == _key(before)), cursor)
+
+
+def _refused(recent: Sequence[Document]) -> dict[str, int]:
+    codes = [entry["reason"] or UNKNOWN for entry in recent if entry["status"] == "rejected"]
+    return {code: codes.count(code) for code in dict.fromkeys(codes)}

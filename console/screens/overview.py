@@ -1,0 +1,84 @@
+"""The overview: the state of everything on one page, in lines where room is short and in panels where there is some."""
+
+from collections.abc import Sequence
+
+from textual.containers import Grid
+from textual.widget import Widget
+
+from console import actions
+from console.client import EVERYTHING
+from console.screens import panels
+from console.screens.base import DeckScreen, bindings
+from console.screens.nav import drawdown_chart, nav_chart
+from console.text import UNKNOWN
+from console.widgets.chart import Chart
+from console.widgets.lines import Lines
+from console.widgets.pieces import BLANK, Line, cut
+
+
+class Overview(DeckScreen):
+    """Screen 1."""
+
+    ID = actions.OVERVIEW
+    BINDINGS = bindings(actions.OVERVIEW)
+
+    def body(self) -> Sequence[Widget]:
+        grid = Grid(
+            titled(Chart(self._nav, frozenset({"nav", "time"}), id="nav"), "Net asset value"),
+            titled(Lines(self._attention, frozenset({"alerts", "state", "nav", "time"}), id="attention"), "Needs attention"),
+            titled(Chart(self._drawdown, frozenset({"nav"}), id="drawdown"), "Drawdown of NAV (flows not taken out)"),
+            titled(Lines(self._memory, frozenset({"memory"}), id="memory"), "Memory"),
+            titled(Lines(self._inbox, frozenset({"inbox"}), id="inbox"), "Inbox"),
+            titled(Lines(self._quarantine, frozenset({"quarantine"}), id="reasons"), "Quarantine"),
+            titled(Lines(self._events, frozenset({"events"}), id="tail"), "Events"),
+            id="panels",
+        )
+        return Lines(self._brief, EVERYTHING, id="brief"), grid
+
+    def _brief(self, width: int, height: int) -> list[Line]:
+        return [BLANK, *panels.brief(self.doc, self.now, width, height - 1)]
+
+    def _nav(self, width: int, height: int) -> list[Line]:
+        told = panels.nav_line(self.doc, self.now)
+        points = self.doc["nav"]["points"]
+        drawn = nav_chart(points, self.doc["nav"]["resolution"], width, height - 2, self.deck.terminal.ascii)
+        return [cut(told, width), BLANK, *drawn] if drawn else [told, BLANK, *self._empty()]
+
+    def _empty(self) -> list[Line]:
+        if self.doc["nav"]["points"]:
+            return []
+        home = self.doc["home"] or UNKNOWN
+        return [((f"Put CSV files of transactions, prices and rates into {home}/inbox.", "muted"),)]
+
+    def _drawdown(self, width: int, height: int) -> list[Line]:
+        points, resolution = self.doc["nav"]["points"], self.doc["nav"]["resolution"]
+        drawn = drawdown_chart(points, resolution, width, height - 1, self.deck.terminal.ascii)
+        return [cut(panels.drawdown_line(self.doc), width), *drawn]
+
+    def _attention(self, width: int, height: int) -> list[Line]:
+        coming = [BLANK, cut(panels.valuing_line(self.doc, self.now), width), cut(panels.data_line(self.doc), width),
+                  cut(panels.next_line(self.doc, self.now), width)]  # fmt: skip
+        found = [part for needed in panels.attention(self.doc) for part in panels.folded(needed, width)]
+        return [*found[: max(1, height - len(coming))], *coming][:height]
+
+    def _memory(self, width: int, height: int) -> list[Line]:
+        return panels.memory(self.doc, width, height)
+
+    def _inbox(self, width: int, height: int) -> list[Line]:
+        return panels.inbox(self.doc, width, height)
+
+    def _quarantine(self, width: int, height: int) -> list[Line]:
+        return panels.reasons(self.doc["quarantine"]["by_reason"], width, height)
+
+    def _events(self, width: int, height: int) -> list[Line]:
+        return panels.newest_events(self.doc, width, height)
+
+    def copied(self) -> str:
+        return "".join(text for text, _ in panels.nav_line(self.doc, self.now)[:3]).strip()
+
+
+def titled(panel: Lines, title: str) -> Lines:
+    """The panel with a title in its frame; titles are ours, never data."""
+    panel.border_title = title
+    panel.add_class("framed")
+    return panel
