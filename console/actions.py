@@ -5,7 +5,7 @@ nowhere else. How an act is carried out is its screen's or the app's business.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from engine.api import Command
 
@@ -97,8 +97,10 @@ def why_not(action: Action, *, connected: bool, read_only: bool) -> str:
 
 def command(action: Action, actor: str) -> Command:
     """What the act asks of the engine."""
-    arguments = {"paths": []} if action.command == "ingest" else {}
-    return Command(action.command, arguments, actor=actor, reason=f"asked for in the console ({action.label})")
+    arguments: dict[str, Any] = {"paths": []} if action.command == "ingest" else {}
+    return Command(
+        action.command, arguments, actor=actor, reason=f"asked for in the console ({action.label})"
+    )
 
 
 def key_table() -> list[tuple[str, str, str]]:

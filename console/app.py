@@ -135,7 +135,7 @@ class NavdeckApp(App[None]):
         self._dirty |= topics
         if not self._pulsing and not self.frozen:
             self._pulsing = True
-            wait_s = max(0.0, self._pulsed_at_s + PULSE_S - time.monotonic())
+            wait_s = max(0.001, self._pulsed_at_s + PULSE_S - time.monotonic())
             self.set_timer(wait_s, self._pulse)
 
     def _pulse(self) -> None:
@@ -156,7 +156,9 @@ class NavdeckApp(App[None]):
 
     def why_not(self, action: Action) -> str:
         """Why the act cannot be carried out now; empty if it can."""
-        return actions.why_not(action, connected=self.session.connected, read_only=self.mirror.doc["read_only"])
+        return actions.why_not(
+            action, connected=self.session.connected, read_only=self.mirror.doc["read_only"]
+        )
 
     async def action_act(self, action_id: str) -> None:
         await self.act(action_id)

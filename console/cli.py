@@ -10,10 +10,14 @@ import asyncio
 import difflib
 import io
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
+
+if TYPE_CHECKING:
+    from console.terminal import Terminal
 
 EXIT_DONE, EXIT_FAILED, EXIT_USAGE, EXIT_SOME_BAD, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -172,9 +176,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.daemon:
         arguments.verb = "daemon"
     if arguments.verb is None:
+        return _without_verb(arguments)
+    return _run(arguments)
+
+
+def _without_verb(arguments: argparse.Namespace) -> int:
+    """`navdeck` alone: the console on the home; where it cannot be drawn its status; without a home, a welcome."""
+    from engine.api import home_path
+
+    if not (home_path(arguments.home) / "state.db").is_file():
         print(WELCOME, end="")
         return EXIT_DONE
+    arguments.verb = "status" if arguments.json or terminal().refusal else "console"
     return _run(arguments)
+
+
+def terminal() -> "Terminal":
+    """What can be drawn where this process writes."""
+    from console.terminal import decide
+
+    return decide(
+        os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty(), encoding=sys.stdout.encoding or ""
+    )
 
 
 def _version() -> str:

@@ -49,13 +49,19 @@ def clean(value: Any) -> Any:
     return [clean(found) for found in value] if isinstance(value, list) else value
 
 
+def waiting(inbox: Document) -> list[Document]:
+    """The files that wait in the inbox, without the one that is being read."""
+    active = inbox["active"]
+    return [entry for entry in inbox["waiting"] if not active or entry["name"] != active["name"]]
+
+
 class Mirror:
     """What the console knows: `doc` has the shape of the engine's overview."""
 
     def __init__(self) -> None:
         self.phase: Phase = "starting"
         self.trouble: tuple[str, str] = ("", "")  # what went wrong with the connection, and a hint
-        self.doc = clean(_BLANK)
+        self.doc: Document = clean(_BLANK)
         self._read_at_s = 0.0
 
     def reset(self, overview: Document, at_s: float) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from console import tables
-from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD
+from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
 from console.progress import Progress
 from engine import api
 from engine.api import Command, EngineClient, Query
@@ -143,8 +143,22 @@ async def _split(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+async def _console(arguments: argparse.Namespace) -> int:
+    from console import hosted
+
+    home = api.home_path(arguments.home)
+    api.require_free(home)
+    await hosted.run(lambda: api.host(home), terminal())
+    return EXIT_DONE
+
+
 async def _demo(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.home or tempfile.mkdtemp(prefix="navdeck-demo-"))
+    if not arguments.headless and not arguments.json and not terminal().refusal:
+        from console import hosted
+
+        await hosted.run(lambda: api.host_demo(folder, arguments.seed), terminal())
+        return EXIT_DONE
     await api.make_demo(folder)
     files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
     client = await api.connect(folder, writing=True, worker=True)
@@ -181,6 +195,7 @@ async def _daemon(arguments: argparse.Namespace) -> int:
 
 
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+    "console": _console,
     "daemon": _daemon,
     "init": _init,
     "demo": _demo,

@@ -34,8 +34,10 @@ class Page(Rows):
 class Detail(ModalScreen[None]):
     """`build` makes the lines for a width."""
 
-    AUTO_FOCUS: ClassVar[str | None] = "Page"
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,enter,q,question_mark", "dismiss", "close", show=False)]
+    AUTO_FOCUS = "Page"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,question_mark", "dismiss", "close", show=False)
+    ]
 
     def __init__(self, title: str, build: Callable[[int], list[Line]]) -> None:
         super().__init__()
@@ -57,10 +59,8 @@ class Detail(ModalScreen[None]):
 
     def _fill(self) -> None:
         page = self.query_one(Page)
-        self._lines = self._build(page.size.width)
+        self._lines = self._build(page.width)
         page.fill(len(self._lines), 0)
 
     def _row(self, index: int, _width: int) -> Line:
         return self._lines[index] if index < len(self._lines) else BLANK
-
-

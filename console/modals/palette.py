@@ -27,7 +27,9 @@ class Acts(Provider):
             if action.id != "palette" and not deck.why_not(action)
         ]  # fmt: skip
         themes = [name for name in deck.available_themes if name.startswith(("navdeck-", "ansi-"))]
-        return made + [(f"Theme: {name}", "Other colours", partial(setattr, deck, "theme", name)) for name in themes]
+        return made + [
+            (f"Theme: {name}", "Other colours", partial(setattr, deck, "theme", name)) for name in themes
+        ]
 
     async def discover(self) -> Hits:
         """Everything, before anything is typed."""

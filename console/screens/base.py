@@ -38,9 +38,9 @@ class DeckScreen(Screen[None]):
     """A screen: `body` makes its parts; acts of its own are methods `do_<id>`."""
 
     ID: ClassVar[str]
-    AUTO_FOCUS: ClassVar[str | None] = "Rows"
-    HORIZONTAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS: ClassVar[list[tuple[int, str]] | None] = [(0, "-short"), (30, "-tall")]
+    AUTO_FOCUS = "Rows"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
 
     @property
     def deck(self) -> "NavdeckApp":
@@ -48,6 +48,7 @@ class DeckScreen(Screen[None]):
 
     @property
     def doc(self) -> Document:
+        """The mirrored overview."""
         return self.deck.mirror.doc
 
     @property
@@ -57,8 +58,12 @@ class DeckScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         yield Lines(self._top, id="top")
         yield from self.body()
+        yield from self.above_keys()
         yield KeyBar(self.ID, self.deck.why_not)
         yield Lines(self._tiny, id="tiny")
+
+    def above_keys(self) -> Sequence[Widget]:
+        return ()
 
     def body(self) -> Sequence[Widget]:
         raise NotImplementedError
@@ -78,7 +83,9 @@ class DeckScreen(Screen[None]):
     def redraw(self, topics: Topics) -> None:
         """Repaints the panels that tell of these topics."""
         for panel in self.query(Lines):
-            if panel.topics & topics and panel.is_on_screen:
+            if topics == EVERYTHING:
+                panel.hurry()
+            if panel.topics & topics and panel.size:
                 panel.repaint()
 
     def copied(self) -> str:
@@ -97,9 +104,8 @@ class ListScreen(DeckScreen):
         super().__init__()
         self.filter = Filter()
 
-    def compose(self) -> ComposeResult:
-        yield from super().compose()
-        yield Input(placeholder="text, !not text, ~regular expression", id="filter", compact=True)
+    def above_keys(self) -> Sequence[Widget]:
+        return (Input(placeholder="text, !not text, ~regular expression", id="filter", compact=True),)
 
     @property
     def rows(self) -> Rows:

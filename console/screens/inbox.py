@@ -8,20 +8,20 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
-from console.client import Topics
+from console.client import Topics, waiting
 from console.screens import panels
 from console.screens.base import ListScreen, bindings
 from console.text import UNKNOWN, bytes_text, count, instant, words
 from console.widgets.figures import age, share, span
 from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line
+from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line, wrapped
 
 Document = dict[str, Any]
 
 COLUMNS = (
-    Column("state", 10), Column("file", 22, grows=1), Column("rows", 8, right=True),
+    Column("state", 11), Column("file", 20, grows=2), Column("rows", 8, right=True),
     Column("accepted", 8, right=True, rank=2), Column("known", 7, right=True, rank=3),
-    Column("set aside", 9, right=True), Column("age", 7, right=True, rank=1),
+    Column("result", 18, grows=1), Column("age", 7, right=True, rank=1),
 )  # fmt: skip
 SIGNS: dict[str, Piece] = {
     "reading": ("▸ reading", "accent"), "storing": ("▸ storing", "accent"), "waiting": ("· waiting", "text"),
@@ -34,22 +34,20 @@ def entries(inbox: Document) -> list[Document]:
     """All files in one list: active, waiting, not taken, then those that were dealt with, newest first."""
     active = inbox["active"]
     made = [active | {"status": active["stage"]}] if active else []
-    reading = active["name"] if active else None
-    made += [entry | {"status": "waiting"} for entry in inbox["waiting"] if entry["name"] != reading]
+    made += [entry | {"status": "waiting"} for entry in waiting(inbox)]
     made += [{"name": name, "status": "not taken"} for name in inbox["others"]]
-    return made + inbox["recent"]
+    return [*made, *inbox["recent"]]
 
 
 def entry_row(entry: Document, now: int) -> list[Piece]:
     """One file as cells of COLUMNS."""
-    aside = entry.get("quarantined") or 0
     return [
         SIGNS.get(entry["status"], (entry["status"], "text")),
         (entry["name"], "text"),
         _size(entry),
         (_told(entry.get("accepted")), "text"),
         (_told(entry.get("duplicates")), "muted"),
-        (f"{count(aside)} !" if aside else entry.get("reason") or "", "warn" if aside else "bad"),
+        _result(entry),
         (_age(entry, now), "muted"),
     ]
 
@@ -63,7 +61,12 @@ def _size(entry: Document) -> Piece:
 
 
 def _told(number: int | None) -> str:
-    return "" if number is None else count(number)
+    return count(number) if number else ""
+
+
+def _result(entry: Document) -> Piece:
+    aside = entry.get("quarantined") or 0
+    return (f"{count(aside)} set aside !", "warn") if aside else (entry.get("reason") or "", "bad")
 
 
 def _age(entry: Document, now: int) -> str:
@@ -81,7 +84,12 @@ def entry_detail(entry: Document, now: int, width: int) -> list[Line]:
         pairs.append(("kind", line(entry["kind"])))
     if "bytes" in entry:
         pairs.append(("size", line(bytes_text(entry["bytes"]))))
-    names = (("rows", "rows"), ("accepted", "accepted"), ("duplicates", "known already"), ("quarantined", "set aside"))
+    names = (
+        ("rows", "rows"),
+        ("accepted", "accepted"),
+        ("duplicates", "known already"),
+        ("quarantined", "set aside"),
+    )
     pairs += [(told, line(count(entry[key]))) for key, told in names if entry.get(key) is not None]
     if entry.get("reason"):
         pairs += [("reason", line((entry["reason"], "bad"))), ("", line((words(entry["reason"]), "muted")))]
@@ -95,7 +103,7 @@ def entry_detail(entry: Document, now: int, width: int) -> list[Line]:
 
 def _advice(entry: Document, width: int) -> list[Line]:
     if entry["status"] == "not taken":
-        return [line((part, "muted")) for part in panels.wrapped("The inbox takes names that end in .csv or .parquet."
+        return [line((part, "muted")) for part in wrapped("The inbox takes names that end in .csv or .parquet."
                                                                  " Rename the file or remove it.", width)]  # fmt: skip
     if entry.get("quarantined"):
         return [line(("3 ", "mark"), ("shows the rows that were set aside", "muted"))]
@@ -144,10 +152,14 @@ class Inbox(ListScreen):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         inbox = self.doc["inbox"]
-        about = f"{count(len(inbox['waiting']))} waiting, {count(len(self._entries))} shown"
+        about = f"{count(len(waiting(inbox)))} waiting, {count(len(self._entries))} shown"
         first = (*panels.head("Inbox", about), *self.filter_told())
-        active = panels.active_line(inbox["active"], width) if inbox["active"] else line(("✓ ", "ok"), ("nothing is being read", "muted"))
-        heads = line("  ", *fitted(COLUMNS, self.rows.size.width - 2).head())
+        active = (
+            panels.active_line(inbox["active"], width)
+            if inbox["active"]
+            else line(("✓ ", "ok"), ("nothing is being read", "muted"))
+        )
+        heads = line("  ", *fitted(COLUMNS, self.rows.width - 2).head())
         return [cut(first, width), cut(active, width), heads]
 
     def _side(self, width: int, height: int) -> list[Line]:

@@ -25,8 +25,14 @@ class Overview(DeckScreen):
     def body(self) -> Sequence[Widget]:
         grid = Grid(
             titled(Chart(self._nav, frozenset({"nav", "time"}), id="nav"), "Net asset value"),
-            titled(Lines(self._attention, frozenset({"alerts", "state", "nav", "time"}), id="attention"), "Needs attention"),
-            titled(Chart(self._drawdown, frozenset({"nav"}), id="drawdown"), "Drawdown of NAV (flows not taken out)"),
+            titled(
+                Lines(self._attention, frozenset({"alerts", "state", "nav", "time"}), id="attention"),
+                "Needs attention",
+            ),
+            titled(
+                Chart(self._drawdown, frozenset({"nav"}), id="drawdown"),
+                "Drawdown of NAV (flows not taken out)",
+            ),
             titled(Lines(self._memory, frozenset({"memory"}), id="memory"), "Memory"),
             titled(Lines(self._inbox, frozenset({"inbox"}), id="inbox"), "Inbox"),
             titled(Lines(self._quarantine, frozenset({"quarantine"}), id="reasons"), "Quarantine"),
@@ -36,7 +42,7 @@ class Overview(DeckScreen):
         return Lines(self._brief, EVERYTHING, id="brief"), grid
 
     def _brief(self, width: int, height: int) -> list[Line]:
-        return [BLANK, *panels.brief(self.doc, self.now, width, height - 1)]
+        return panels.brief(self.doc, self.now, width, height)
 
     def _nav(self, width: int, height: int) -> list[Line]:
         told = panels.nav_line(self.doc, self.now)
@@ -56,8 +62,11 @@ class Overview(DeckScreen):
         return [cut(panels.drawdown_line(self.doc), width), *drawn]
 
     def _attention(self, width: int, height: int) -> list[Line]:
-        coming = [BLANK, cut(panels.valuing_line(self.doc, self.now), width), cut(panels.data_line(self.doc), width),
-                  cut(panels.next_line(self.doc, self.now), width)]  # fmt: skip
+        coming = [
+            BLANK,
+            panels.values_line(self.doc, self.now, width),
+            panels.data_line(self.doc, width),
+        ]
         found = [part for needed in panels.attention(self.doc) for part in panels.folded(needed, width)]
         return [*found[: max(1, height - len(coming))], *coming][:height]
 

@@ -1,9 +1,10 @@
 """What the panels say, as lines: pure functions of the mirrored overview, a time and a size."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from console.text import UNKNOWN, bytes_text, count, instant, money, words
+from console.client import waiting
+from console.text import UNKNOWN, bytes_text, count, money, words
 from console.widgets.figures import (
     age,
     bar,
@@ -13,17 +14,18 @@ from console.widgets.figures import (
     memory_state,
     percent,
     share,
-    spark,
     span,
+    spark,
     to_us,
 )
-from console.widgets.pieces import BLANK, Line, Piece, cut, joined, line, spread, wrapped
+from console.widgets.pieces import BLANK, Line, Piece, as_fits, cells, cut, joined, line, spread, wrapped
 from console.widgets.series import drawdown, samples
 
 Document = dict[str, Any]
 
 LABEL_CELLS = 12  # of the one-line gauges
 SPARK_CELLS = 24
+NARROW_CELLS = 70  # of a panel; below, an event tells its time without the day
 LEVELS: dict[str, Piece] = {"info": ("·", "muted"), "warn": ("! warn", "warn"), "bad": ("✗ bad", "bad")}
 
 
@@ -45,13 +47,21 @@ def nav_line(doc: Document, now: int) -> Line:
     if not points:
         return _labelled("NAV", ("no values yet", "muted"))
     last = points[-1]
-    trend = _labelled("", (spark([_number(p["nav"]) for p in points[-SPARK_CELLS:]], SPARK_CELLS), "accent"))[1:]
+    trend = _labelled("", (spark([_number(p["nav"]) for p in points[-SPARK_CELLS:]], SPARK_CELLS), "accent"))[
+        1:
+    ]
     if last["nav"] is not None:
         told: Line = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"),
                           (f"  at {clock(last['bucket_close'])}Z, {age(last['bucket_close'], now)} ago", "muted"))  # fmt: skip
     else:
         told = line(gap_piece(last), (f" at {clock(last['bucket_close'])}Z", "muted"), *_known_last(points))
-    return (*_labelled("NAV"), *told, ("   ", "text"), *trend)
+    return (*_labelled("NAV"), *told)
+
+
+def nav_trend(doc: Document) -> Line:
+    """The last day's course of NAV as a line of levels."""
+    values = [_number(point["nav"]) for point in doc["nav"]["points"][-SPARK_CELLS:]]
+    return line((spark(values, SPARK_CELLS), "accent"))
 
 
 def gap_piece(point: Document) -> Piece:
@@ -87,22 +97,27 @@ def memory_line(doc: Document, width: int) -> Line:
     """The share of the memory limit that is used, with the marks at which work slows and stops."""
     memory = doc["memory"]
     word, meaning = memory_state(memory["ratio"])
-    told = line(f" {share(memory['ratio'])} ", (word, meaning),
+    told = line(f"{share(memory['ratio'])} ", (word, meaning),
                 (f"  {bytes_text(memory['used_bytes'])} of {bytes_text(memory['limit_bytes'])}", "muted"))  # fmt: skip
-    return (*_labelled("Memory"), *gauge(memory["ratio"], max(10, min(40, width - 48))), *told)
+    room = width - LABEL_CELLS - 2 - cells(told)
+    return (
+        *_labelled("Memory"),
+        *gauge(memory["ratio"], max(10, min(SPARK_CELLS, room))),
+        ("  ", "text"),
+        *told,
+    )
 
 
 def inbox_line(doc: Document, width: int) -> Line:
     """What the inbox holds and what is being read."""
     inbox = doc["inbox"]
-    waiting = line(f"{count(len(inbox['waiting']))} waiting")
+    told = _labelled("Inbox", f"{count(len(waiting(inbox)))} waiting  ")
     if inbox["others"]:
-        waiting = (*waiting, (f"  {count(len(inbox['others']))} not taken !", "warn"))
+        told = (*told, (f"{count(len(inbox['others']))} not taken !  ", "warn"))
     if inbox["active"] is None:
         last = inbox["recent"][0] if inbox["recent"] else None
-        quiet = f"  last {last['name']}: {last['status']}" if last else "  nothing yet"
-        return (*_labelled("Inbox"), *waiting, (quiet, "muted"))
-    return (*_labelled("Inbox"), *waiting, ("  ", "text"), *active_line(inbox["active"], width - 30))
+        return (*told, (f"last {last['name']}: {last['status']}" if last else "nothing yet", "muted"))
+    return (*told, *active_line(inbox["active"], width - cells(told)))
 
 
 def active_line(active: Document, width: int) -> Line:
@@ -111,17 +126,18 @@ def active_line(active: Document, width: int) -> Line:
     if not active["rows"]:
         return told
     ratio = active["done"] / active["rows"]
-    progress = line("  ", (bar(ratio, 12), "accent"), f" {share(ratio)}")
-    return (*cut(told, max(8, width - 18)), *progress)
+    progress = line("  ", (bar(ratio, 12), "accent"), f" {share(ratio):>4}")
+    return (*cut(told, max(8, width - cells(progress))), *progress)
 
 
-def quarantine_line(doc: Document) -> Line:
+def quarantine_line(doc: Document, width: int) -> Line:
     """How many rows are set aside, and the commonest reasons."""
     found = doc["quarantine"]
     if not found["open"]:
         return _labelled("Quarantine", ("✓ empty", "ok"))
-    reasons = [f"{code} {count(number)}" for code, number in commonest(found["by_reason"])]
-    return _labelled("Quarantine", (f"{count(found['open'])} open !", "warn"), (f"  {', '.join(reasons)}", "muted"))
+    told = _labelled("Quarantine", (f"{count(found['open'])} open !", "warn"))
+    codes = [line((f"{code} {count(number)}", "muted")) for code, number in commonest(found["by_reason"])]
+    return as_fits([told, *codes], width)
 
 
 def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
@@ -129,29 +145,25 @@ def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def data_line(doc: Document) -> Line:
+def data_line(doc: Document, width: int) -> Line:
     """How much is stored, and how far it reaches."""
     marks = doc["watermarks"]
-    told = f"{count(doc['counts']['transactions'])} transactions"
+    told = _labelled("Data", f"{count(doc['counts']['transactions'])} transactions")
     prices = max((mark for mark in marks["prices_last"].values() if mark), default=None)
-    reach = [f"{name} to {day_clock(mark)}Z" for name, mark in
-             (("ledger", marks["ledger_last"]), ("prices", prices), ("FX", marks["fx_last"])) if mark]  # fmt: skip
-    return _labelled("Data", told, ("  " + "  ".join(reach), "muted"))
+    ends = (("to", marks["ledger_last"]), ("prices to", prices), ("FX to", marks["fx_last"]))
+    reach = [line((f"{name} {day_clock(mark)}Z", "muted")) for name, mark in ends if mark]
+    return as_fits([told, *reach], width)
 
 
-def valuing_line(doc: Document, now: int) -> Line:
-    """Whether values are being computed, and when they were last."""
+def values_line(doc: Document, now: int, width: int) -> Line:
+    """Whether values are being computed, when they were last, and when the next jobs run."""
     if doc["valuing"]:
-        return _labelled("Values", (f"valuing at {doc['valuing']['resolution']} …", "accent"))
-    last = doc["last_runs"]["value"]
-    return _labelled("Values", ("never computed", "muted") if last is None else f"computed {age(last, now)} ago")
-
-
-def next_line(doc: Document, now: int) -> Line:
-    """The jobs to come."""
+        told = _labelled("Values", (f"valuing at {doc['valuing']['resolution']} …", "accent"))
+    else:
+        last = doc["last_runs"]["value"]
+        told = _labelled("Values", ("never computed", "muted") if last is None else f"computed {age(last, now)} ago")
     jobs = sorted((job for job in doc["jobs"] if job["next_at"]), key=lambda job: job["next_at"])
-    told = [f"{job['name']} {clock(job['next_at'])}Z (in {span(max(0, to_us(job['next_at']) - now))})" for job in jobs]
-    return _labelled("Next", ("  ".join(told) or "nothing planned", "muted"))
+    return as_fits([told, *(line((f"{job['name']} at {clock(job['next_at'])}Z", "muted")) for job in jobs)], width)
 
 
 # -- parts of several lines ---------------------------------------------------------------------------
@@ -169,7 +181,9 @@ def folded(told: Line, width: int) -> list[Line]:
     """A line with a lead, a text and what may follow, in as many lines as it needs."""
     lead, *rest = told
     made = [
-        line(("  ", "text"), (part, mark)) for text, mark in rest for part in wrapped(text.strip(), max(8, width - 2))
+        line(("  ", "text"), (part, mark))
+        for text, mark in rest
+        for part in wrapped(text.strip(), max(8, width - 2))
     ]
     return [(lead, *made[0][1:]), *made[1:]] if made else [told]
 
@@ -185,14 +199,16 @@ def hold_line(hold: Document) -> Line:
 def event_line(event: Document, width: int) -> Line:
     """One event: when, how bad, what."""
     sign = LEVELS.get(event["level"], LEVELS["info"])
-    return cut(line((f"{event['at'][5:10]} {event['at'][11:19]}  ", "muted"), (f"{sign[0]:<6}  ", sign[1]),
-                    event["text"]), width)  # fmt: skip
+    at = event["at"][11:16] if width < NARROW_CELLS else f"{event['at'][5:10]} {event['at'][11:19]}"
+    return cut(line((f"{at}  ", "muted"), (f"{sign[0]:<6}  ", sign[1]), event["text"]), width)
 
 
 def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
     """The newest events, newest last."""
     found = doc["events"][-rows:] if rows > 0 else []
-    return [event_line(event, width) for event in found] or [line(("nothing happened yet", "muted"))][: max(0, rows)]
+    return [event_line(event, width) for event in found] or [line(("nothing happened yet", "muted"))][
+        : max(0, rows)
+    ]
 
 
 def memory(doc: Document, width: int, height: int) -> list[Line]:
@@ -225,10 +241,15 @@ def inbox(doc: Document, width: int, height: int) -> list[Line]:
     """The inbox panel: what is read now, what waits, what was taken last."""
     found = doc["inbox"]
     made = [active_line(found["active"], width) if found["active"] else line(("✓ ", "ok"), ("idle", "muted"))]
-    names = ", ".join(entry["name"] for entry in found["waiting"])
-    made.append(line(f"{count(len(found['waiting']))} waiting", (f"  {names}", "muted")))
+    names = ", ".join(entry["name"] for entry in waiting(found))
+    made.append(line(f"{count(len(waiting(found)))} waiting", (f"  {names}", "muted")))
     if found["others"]:
-        made.append(line((f"! {count(len(found['others']))} not taken", "warn"), (f"  {', '.join(found['others'])}", "muted")))
+        made.append(
+            line(
+                (f"! {count(len(found['others']))} not taken", "warn"),
+                (f"  {', '.join(found['others'])}", "muted"),
+            )
+        )
     made.append(BLANK)
     made += [recent_line(entry, width) for entry in found["recent"][: max(0, height - len(made))]]
     return [cut(each, width) for each in made[:height]]
@@ -248,7 +269,7 @@ def recent_line(entry: Document, width: int) -> Line:
 def outcome(entry: Document) -> str:
     """What became of a file, in words."""
     if entry["status"] != "ingested":
-        return entry["status"] + (f": {entry['reason']}" if entry["reason"] else "")
+        return f"{entry['status']}: {entry['reason']}" if entry["reason"] else str(entry["status"])
     aside = f", {count(entry['quarantined'])} set aside" if entry["quarantined"] else ""
     return f"{count(entry['accepted'])} of {count(entry['rows'])} rows{aside}"
 
@@ -276,8 +297,8 @@ def _reason_line(code: str, number: int, most: int, width: int) -> Line:
 def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The overview where there is no room for panels."""
     made = [
-        nav_line(doc, now), drawdown_line(doc), memory_line(doc, width), inbox_line(doc, width),
-        quarantine_line(doc), data_line(doc), valuing_line(doc, now), next_line(doc, now), BLANK,
+        as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc), memory_line(doc, width), inbox_line(doc, width),
+        quarantine_line(doc, width), data_line(doc, width), values_line(doc, now, width), BLANK,
     ]  # fmt: skip
     needs = attention(doc)
     room = max(1, min(len(needs), height - len(made) - 7))
@@ -314,8 +335,6 @@ def reason_lines(reason: Document, width: int) -> list[Line]:
     made: list[Line] = [line(("! ", "warn"), (reason["code"], "strong"))]
     made += [line("  ", (part, "warn")) for text in value for part in wrapped(text, width - 2)]
     return made + [line("  ", (part, "muted")) for part in wrapped(told, width - 2) if part]
-
-
 
 
 def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:

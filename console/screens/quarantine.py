@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from textual import on
+from textual import on, work
 from textual.containers import Horizontal
 from textual.widget import Widget
 
@@ -12,7 +12,7 @@ from console import actions
 from console.client import Topics
 from console.screens import panels
 from console.screens.base import ListScreen, bindings
-from console.text import count
+from console.text import UNKNOWN, count
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line
 from engine.api import EngineError, Query
@@ -22,7 +22,8 @@ Document = dict[str, Any]
 PAGE_ROWS = 200  # asked for at once; far more than a screen shows
 PAGES_KEPT = 20  # the engine is asked again for older ones
 COLUMNS = (
-    Column("reason", 22), Column("file", 14, grows=2), Column("line", 6, right=True), Column("row", 20, grows=3),
+    Column("reason", 22), Column("wrong", 22, grows=2, prose=True), Column("file", 16, grows=1),
+    Column("line", 7, right=True), Column("row", 30, rank=1, grows=3, prose=True),
 )  # fmt: skip
 KEY_FIELDS = ("action", "quantity", "asset_id", "base", "quote", "rate", "resolution", "close", "bucket_close",
               "timestamp", "asof", "account")  # fmt: skip
@@ -33,9 +34,11 @@ def row_cells(row: Document) -> list[Piece]:
     codes = [reason["code"] for reason in row["reasons"]]
     more = f" +{len(codes) - 1}" if len(codes) > 1 else ""
     fields = [row["row"][name] for name in KEY_FIELDS if row["row"].get(name)]
+    first = row["reasons"][0] if row["reasons"] else {"column": "", "value": ""}
+    wrong = f"{first['column']}: {first['value'] or 'empty'}" if first["column"] else first["value"]
     return [
-        (f"{codes[0] if codes else ''}{more}", "warn"), (row["file"], "text"), (count(row["line"]), "muted"),
-        (" ".join(fields), "text"),
+        (f"{codes[0] if codes else UNKNOWN}{more}", "text"), (wrong or "", "warn"), (row["file"], "text"),
+        (count(row["line"]), "muted"), (" ".join(fields), "muted"),
     ]  # fmt: skip
 
 
@@ -115,8 +118,9 @@ class Quarantine(ListScreen):
 
     def _want(self, page: int) -> None:
         self._wanted = page
-        self.run_worker(self._ask(page), exclusive=True, group="page")
+        self._ask(page)
 
+    @work(exclusive=True, group="page")
     async def _ask(self, page: int) -> None:
         wanted = {"offset": page * PAGE_ROWS, "limit": PAGE_ROWS, "reason": self._reason or None,
                   "text": (self.filter.typed if not self.filter.problem else "") or None}  # fmt: skip
@@ -166,12 +170,16 @@ class Quarantine(ListScreen):
         first = (*panels.head("Quarantine", about), *self.filter_told())
         if self._trouble:
             first = line((self._trouble, "bad"))
-        heads = line("  ", *fitted(COLUMNS, self.rows.size.width - 2).head())
+        heads = line("  ", *fitted(COLUMNS, self.rows.width - 2).head())
         return [cut(first, width), panels.chips(self._reasons(), self._chosen_reason(), width), heads]
 
     def _side(self, width: int, height: int) -> list[Line]:
         row = self._pages.row(self.rows.cursor)
-        return row_detail(row, width)[:height] if row else [line(("✓ ", "ok"), ("nothing is set aside here", "muted"))]
+        return (
+            row_detail(row, width)[:height]
+            if row
+            else [line(("✓ ", "ok"), ("nothing is set aside here", "muted"))]
+        )
 
     @on(Rows.Moved)
     def _moved(self) -> None:

@@ -6,11 +6,11 @@ from textual import events
 
 from console import actions
 from console.actions import Action
-from console.client import Mirror
+from console.client import Mirror, waiting
 from console.text import count
 from console.widgets.figures import level, memory_state, share, span, to_us
 from console.widgets.lines import Lines
-from console.widgets.pieces import BLANK, Line, cells, joined, line
+from console.widgets.pieces import Line, as_fits, cells, joined, line
 
 BETWEEN = " │ "
 STATES = {"running": "ok", "starting": "muted", "degraded": "warn", "draining": "warn"}
@@ -18,20 +18,17 @@ STATES = {"running": "ok", "starting": "muted", "degraded": "warn", "draining": 
 
 def header(mirror: Mirror, now: int, frozen: bool, width: int) -> Line:
     """The state in one line; what does not fit is dropped from the right."""
-    left = _name(mirror, frozen)
-    made = left
-    for segment in _segments(mirror, now):
-        wider = joined([made, segment], BETWEEN)
-        if cells(wider) > width:
-            break
-        made = wider
-    return made
+    return as_fits([_name(mirror, frozen), *_segments(mirror, now)], width, BETWEEN)
 
 
 def _name(mirror: Mirror, frozen: bool) -> Line:
     doc = mirror.doc
     words = {"lost": "DISCONNECTED", "failed": "NO ENGINE", "leaving": "LEAVING"}
-    alarms = [words.get(mirror.phase, ""), "FROZEN" if frozen else "", "READ-ONLY" if doc["read_only"] else ""]
+    alarms = [
+        words.get(mirror.phase, ""),
+        "FROZEN" if frozen else "",
+        "READ-ONLY" if doc["read_only"] else "",
+    ]
     label = f" {doc['label']}" if doc["label"] else ""
     shouted: list[Line] = [line((f" {word} ", "reverse")) for word in alarms if word]
     return (*joined(shouted, " "), (" navdeck", "strong"), (label, "mark"))
@@ -44,14 +41,14 @@ def _segments(mirror: Mirror, now: int) -> list[Line]:
     if mirror.phase in ("lost", "failed"):
         again = ", trying again" if mirror.phase == "lost" else ""
         return [line((mirror.trouble[0] + again, "bad"))]
-    open_rows, holds, waiting = doc["quarantine"]["open"], len(doc["holds"]), len(doc["inbox"]["waiting"])
+    open_rows, holds, files = doc["quarantine"]["open"], len(doc["holds"]), len(waiting(doc["inbox"]))
     word, meaning = memory_state(doc["memory"]["ratio"])
     alert = f" {word}" if word == "ok" else f" {word} !"
     return [
         line((doc["state"], STATES.get(doc["state"], "bad"))),
         line(("RAM ", "muted"), (level(doc["memory"]["ratio"]), meaning), f" {share(doc['memory']['ratio'])}",
              (alert, meaning)),
-        line(("inbox ", "muted"), count(waiting)),
+        line(("inbox ", "muted"), count(files)),
         line(("quarantine ", "muted"), (f"{count(open_rows)} !", "warn") if open_rows else ("0", "text")),
         line(("held ", "muted"), (f"{count(holds)} ‖", "held") if holds else ("0", "text")),
         line((_who(mirror, now), "muted")),
@@ -121,6 +118,8 @@ def _key(action: Action, blocked: bool) -> Line:
     return line((action.shown, "muted" if blocked else "mark"), (f" {action.label}", "muted"))
 
 
-def _width(tabs: Sequence[tuple[str, Line]], acts: Sequence[Action], blocked: Callable[[Action], bool]) -> int:
+def _width(
+    tabs: Sequence[tuple[str, Line]], acts: Sequence[Action], blocked: Callable[[Action], bool]
+) -> int:
     entries = [entry for _, entry in tabs] + [_key(action, blocked(action)) for action in acts]
-    return cells(joined(entries, "  ")) + 2 if entries else len(BLANK)
+    return cells(joined(entries, "  ")) + 2

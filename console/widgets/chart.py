@@ -31,10 +31,6 @@ class Chart(Lines):
 
     least_s = 2.0
 
-    def hurry(self) -> None:
-        """Somebody asked for another picture: the next one need not wait."""
-        self._next_at_s = 0.0
-
 
 def ready() -> None:
     """Imports what draws; slow the first time, so it is done off the event loop."""
@@ -42,7 +38,12 @@ def ready() -> None:
 
 
 def chart(
-    found: Sequence[Sample], width: int, height: int, figure: Figure, mark: str = "accent", ascii_only: bool = False
+    found: Sequence[Sample],
+    width: int,
+    height: int,
+    figure: Figure,
+    mark: str = "accent",
+    ascii_only: bool = False,
 ) -> list[Line]:
     """The chart in `width` x `height` cells; nothing where there is no known value or no room."""
     known = [sample.value for sample in found if sample.value is not None]

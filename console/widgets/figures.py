@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from console.text import UNKNOWN
 from console.widgets.pieces import Line
@@ -89,7 +90,9 @@ def gauge(ratio: float, width: int) -> Line:
     )
 
 
-def spark(values: Sequence[float | None], width: int, low: float | None = None, high: float | None = None) -> str:
+def spark(
+    values: Sequence[float | None], width: int, low: float | None = None, high: float | None = None
+) -> str:
     """The newest values as a line of levels, at most `width` wide, each column the mean of its known values.
 
     A column without a known value is a gap. `low` and `high` set the scale; the values themselves otherwise.
@@ -100,14 +103,16 @@ def spark(values: Sequence[float | None], width: int, low: float | None = None, 
         return ""
     least = min(known) if low is None else low
     reach = (max(known) if high is None else high) - least
-    return "".join(" " if value is None else level((value - least) / reach if reach else 0.5) for value in columns)
+    return "".join(
+        " " if value is None else level((value - least) / reach if reach else 0.5) for value in columns
+    )
 
 
 def _columns(values: Sequence[float | None], width: int) -> list[float | None]:
     if len(values) <= width:
         return list(values)
     edges = [len(values) * place // width for place in range(width + 1)]
-    return [_mean(values[start:end]) for start, end in zip(edges, edges[1:], strict=False)]
+    return [_mean(values[start:end]) for start, end in pairwise(edges)]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

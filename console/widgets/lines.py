@@ -73,7 +73,9 @@ class Lines(ScrollView, can_focus=False):
     DEFAULT_CSS = "Lines { overflow: hidden hidden; }"
     least_s = 0.0  # between two repaints; the app's pulse is enough for most
 
-    def __init__(self, build: Build, topics: Topics = EVERYTHING, *, id: str | None = None, classes: str = "") -> None:
+    def __init__(
+        self, build: Build, topics: Topics = EVERYTHING, *, id: str | None = None, classes: str = ""
+    ) -> None:
         super().__init__(id=id, classes=classes or None)
         self._build = build
         self.topics = topics
@@ -90,6 +92,10 @@ class Lines(ScrollView, can_focus=False):
             self._waiting = True
             self.set_timer(wait_s, self._paint)
 
+    def hurry(self) -> None:
+        """Another picture was asked for: the next one need not wait."""
+        self._next_at_s = 0.0
+
     def _paint(self) -> None:
         self._waiting = False
         if self.least_s:
@@ -99,8 +105,13 @@ class Lines(ScrollView, can_focus=False):
         if regions:
             self.refresh(*regions)
 
+    @property
+    def width(self) -> int:
+        """Cells there are for a line, beside a scrollbar."""
+        return self.scrollable_content_region.width
+
     def _made(self) -> list[Line]:
-        size = self.size
+        size = self.scrollable_content_region.size
         return list(self._build(size.width, size.height)) if size.width and size.height else []
 
     def _differing(self, before: Sequence[Line]) -> list[Region]:
@@ -124,7 +135,9 @@ class Lines(ScrollView, can_focus=False):
         base = self._style("cursor") if self._is_cursor(y) else self.rich_style
         ascii_only = cast("NavdeckApp", self.app).terminal.ascii
         segments = [
-            Segment(shown(text, ascii_only), base + self._style(mark)) for text, mark in _at(self._painted, y) if text
+            Segment(shown(text, ascii_only), base + self._style(mark))
+            for text, mark in _at(self._painted, y)
+            if text
         ]
         return Strip(segments).adjust_cell_length(self.size.width, base)
 
@@ -164,7 +177,9 @@ class Rows(Lines, can_focus=True):
     class Opened(Moved):
         """The row under the cursor was clicked a second time."""
 
-    def __init__(self, row: Callable[[int, int], Line], topics: Topics = EVERYTHING, *, id: str | None = None) -> None:
+    def __init__(
+        self, row: Callable[[int, int], Line], topics: Topics = EVERYTHING, *, id: str | None = None
+    ) -> None:
         super().__init__(self._window, topics, id=id)
         self._row = row
         self.total = 0
@@ -172,7 +187,10 @@ class Rows(Lines, can_focus=True):
 
     def _window(self, width: int, height: int) -> list[Line]:
         top = self.scroll_offset.y
-        return [(self._lead(index), *self._row(index, width - 2)) for index in range(top, min(self.total, top + height))]
+        return [
+            (self._lead(index), *self._row(index, width - 2))
+            for index in range(top, min(self.total, top + height))
+        ]
 
     def _lead(self, index: int) -> Piece:
         """The cursor has a sign of its own, so that it is seen without colour too."""

@@ -76,6 +76,17 @@ def joined(parts: Iterable[Line], between: str) -> Line:
     return tuple(made)
 
 
+def as_fits(parts: Iterable[Line], width: int, between: str = "  ") -> Line:
+    """The parts after one another as far as whole parts fit; what comes last is dropped first."""
+    made: Line | None = None
+    for part in parts:
+        wider = part if made is None else joined([made, part], between)
+        if made is not None and cells(wider) > width:
+            break
+        made = wider
+    return cut(made or BLANK, width)
+
+
 def ascii_text(text: str) -> str:
     """`text` in ASCII of the same width: our own signs by their stand-ins, others as question marks."""
     if text.isascii():
@@ -106,7 +117,7 @@ def wrapped(text: str, width: int) -> list[str]:
 class Column:
     """One column: its head, least width in cells; left out first if `rank` is higher, 0: never.
 
-    `grows`: takes its share of the room that is left.
+    `grows`: takes its share of the room that is left. `prose`: cut at its end; names are cut in the middle.
     """
 
     head: str
@@ -114,6 +125,7 @@ class Column:
     right: bool = False
     rank: int = 0
     grows: int = 0
+    prose: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +146,7 @@ class Layout:
         for place, width in self.widths.items():
             text, mark = found[place]
             column = self.columns[place]
-            made.append((_padded(text, width, column.right), mark))
+            made.append((_padded(text, width, column), mark))
             if place != last:
                 made.append((GAP, "text"))
         return tuple(made)
@@ -147,14 +159,16 @@ def fitted(columns: Sequence[Column], width: int) -> Layout:
         shown.remove(max(shown, key=lambda place: columns[place].rank))
     spare = max(0, width - _least(columns, shown))
     shares = sum(columns[place].grows for place in shown) or 1
-    return Layout(columns, {place: columns[place].least + spare * columns[place].grows // shares for place in shown})
+    widths = {place: columns[place].least + spare * columns[place].grows // shares for place in shown}
+    return Layout(columns, widths)
 
 
 def _least(columns: Sequence[Column], shown: Sequence[int]) -> int:
     return sum(columns[place].least for place in shown) + len(GAP) * (len(shown) - 1)
 
 
-def _padded(text: str, width: int, right: bool) -> str:
-    shown = shorten(text, width)
+def _padded(text: str, width: int, column: Column) -> str:
+    is_cut = column.prose and cell_len(text) > width
+    shown = _start(text, width - 1) + CUT if is_cut else shorten(text, width)
     space = " " * (width - cell_len(shown))
-    return space + shown if right else shown + space
+    return space + shown if column.right else shown + space

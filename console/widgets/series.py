@@ -53,7 +53,8 @@ def drawdown(found: Sequence[Sample]) -> list[Sample]:
             made.append(sample)
             continue
         peak = max(peak, sample.value)
-        made.append(Sample(sample.ts, sample.value / peak - 1, "") if peak > 0 else Sample(sample.ts, None, "missing"))
+        below = sample.value / peak - 1 if peak > 0 else None
+        made.append(Sample(sample.ts, below, "missing" if below is None else ""))
     return made
 
 
@@ -67,7 +68,8 @@ def strokes(found: Sequence[Sample], columns: int) -> list[list[Sample]]:
     if not found:
         return []
     first, last = found[0].ts, found[-1].ts
-    stretches = (list(group) for known, group in groupby(found, lambda sample: sample.value is not None) if known)
+    runs = groupby(found, lambda sample: sample.value is not None)
+    stretches = [list(run) for known, run in runs if known]
     return [_reduced(stretch, first, last, columns) for stretch in stretches]
 
 
@@ -80,7 +82,7 @@ def _reduced(stretch: Sequence[Sample], first: int, last: int, columns: int) -> 
 
 
 def gap_rail(found: Sequence[Sample], columns: int) -> list[str]:
-    """For each column why something in it is not known; empty where all is. So no gap is too short to be seen."""
+    """For each column why something in it is not known, empty where all is: no gap is too short to be seen."""
     rail = [""] * columns
     for before, sample in zip((None, *found), found, strict=False):
         if sample.value is None:

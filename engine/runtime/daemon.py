@@ -19,7 +19,7 @@ from engine.runtime.signals import on_signals
 async def run_daemon(path: Path) -> None:
     """Runs until a signal; log lines go to stderr. HomeInUse if another engine has the home."""
     stop = asyncio.Event()
-    on_signals(stop.set)
+    on_signals(lambda _: stop.set())
     host = await Host.open(Home(path))
     host.subscribe(_write_log)
     _say(f"navdeck: working on {path} as process {os.getpid()}")

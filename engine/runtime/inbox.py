@@ -19,7 +19,6 @@ from engine.store.files import FOLDER_MODE, fsync_folder
 SETTLE_US = 2 * SECOND_US  # between two looks at a file that may still be written
 QUIET_US = 10 * SECOND_US  # without a final newline, a file is taken as complete after this
 SUFFIXES = (".csv", ".parquet")
-UNFINISHED = (".part", ".tmp", ".filepart", ".crdownload", "~")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +43,7 @@ class Claim:
 
 def takes(name: str) -> bool:
     """Whether the inbox takes a file of this name; others wait there."""
-    lower = name.lower()
-    return lower.endswith(SUFFIXES) and not name.startswith(".") and not lower.endswith(UNFINISHED)
+    return name.lower().endswith(SUFFIXES) and not name.startswith(".")
 
 
 def scan(inbox: Path, now: int) -> tuple[dict[str, Look], list[str]]:
@@ -92,7 +90,14 @@ def ready(before: Look | None, now: Look) -> bool:
     if before is None or now.at - before.at < SETTLE_US:
         return False
     same = (before.size, before.mtime, before.inode) == (now.size, now.mtime, now.inode)
-    return same and now.ends_line
+    return same and (now.ends_line or now.at - before.at >= QUIET_US)
+
+
+def first_look(before: Look | None, now: Look) -> Look:
+    """The older look if nothing changed since, so that the settle time adds up."""
+    if before is not None and (before.size, before.mtime, before.inode) == (now.size, now.mtime, now.inode):
+        return before
+    return now
 
 
 def claim(home: Home, name: str) -> Claim | None:

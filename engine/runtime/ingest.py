@@ -9,16 +9,18 @@ import os
 import pickle
 import shutil
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from engine.domain.instants import format_instant
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home, safe_name
 from engine.runtime.inbox import Claim, finish
 from engine.runtime.prepare import INSERTS, Prepared, prepare_file
-from engine.store.files import FOLDER_MODE, fsync_folder, publish
+from engine.store.files import FILE_MODE, fsync_folder, publish
 from engine.store.writer import Writer
 
 Tell = Callable[[str, dict[str, Any]], None]
@@ -49,12 +51,14 @@ class Ingest:
         if self._writer is not None:
             if prepared.status == "rejected":
                 self._set_aside(prepared, path, claimed is not None)
-            if prepared.status == "ingested" or prepared.sha256 is not None and prepared.status == "rejected":
+            if prepared.sha256 is not None and prepared.status != "duplicate":
                 await self._commit(self._writer, prepared)
             if claimed is not None:
                 finish(claimed)
-        self._tell("file_done", prepared.answer())
-        return prepared.answer()
+        dropped = {} if claimed is None else {"path": str(self._home.inbox / prepared.name)}
+        answer = prepared.answer() | dropped  # where the file came from, not where its claim was
+        self._tell("file_done", {"name": prepared.name, "at": format_instant(self._clock()), **answer})
+        return answer | {"touched_from": prepared.touched_from}
 
     async def _commit(self, writer: Writer, prepared: Prepared) -> None:
         done = 0
@@ -83,20 +87,40 @@ class Ingest:
         )
         return int(inserted.scalar_one())
 
-    def _set_aside(self, prepared: Prepared, path: Path, move: bool) -> None:
-        """Puts a refused file into rejected/, beside its reason; a named file is copied, not taken away."""
-        self._home.rejected.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        stem = f"{(prepared.sha256 or 'no-content')[:12]}-{safe_name(prepared.name)}"
-        target = self._home.rejected / stem
-        if move:
-            os.replace(path, target)
-        elif prepared.sha256 is not None:
-            shutil.copyfile(path, target)
-            target.chmod(0o600)
+    def _set_aside(self, prepared: Prepared, path: Path, claimed: bool) -> None:
+        """Puts a refused file into rejected/, beside its reason; a named file is copied, not taken away.
+
+        The reason comes first, and a claim stays until the verdict is committed: a crash in between
+        leaves nothing in rejected/ unexplained, and the file is simply judged again.
+        """
+        target = _target(self._home.rejected, prepared)
         reason = {key: prepared.answer()[key] for key in ("sha256", "reason", "detail")}
         record = {"name": prepared.name, **reason}
-        publish(self._home.rejected / f"{stem}.reason.json", json.dumps(record, indent=2).encode() + b"\n")
+        publish(target.with_name(f"{target.name}.reason.json"), json.dumps(record, indent=2).encode() + b"\n")
+        if prepared.sha256 is not None:
+            _copy(path, target)
+        elif claimed:
+            os.rename(path, target)
         fsync_folder(self._home.rejected)
+
+
+def _target(folder: Path, prepared: Prepared) -> Path:
+    """Where a refused file goes. Equal bytes share a place; what has no bytes gets one of its own."""
+    name = safe_name(prepared.name)
+    if prepared.sha256 is not None:
+        return folder / f"{prepared.sha256[:12]}-{name}"
+    places = (folder / f"no-content-{number}-{name}" for number in count(1))
+    return next(place for place in places if not os.path.lexists(place))
+
+
+def _copy(path: Path, target: Path) -> None:
+    """Copies a file whole or not at all."""
+    temporary = target.with_name(f".{target.name}.tmp")
+    shutil.copyfile(path, temporary, follow_symlinks=False)
+    temporary.chmod(FILE_MODE)
+    with temporary.open("rb") as copy:
+        os.fsync(copy.fileno())
+    temporary.rename(target)
 
 
 def totals(entries: list[dict[str, Any]]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 import polars as pl
 
-from engine.domain.transactions import Action, content_text
+from engine.domain.transactions import TRANSFERS, Action, content_text
 from engine.errors import StoreIntegrity
 from engine.ingestion.csv_processor import BadFile, Parsed, Reject, parse_csv, parse_parquet
 from engine.ingestion.keys import Judged, Known, KnownRow, judge, prepare, wanted
@@ -66,6 +66,7 @@ class Prepared:
     fees_created: int = 0
     reason: str | None = None
     detail: str | None = None
+    touched_from: int | None = None  # no figure before this instant changes; None: nobody can tell
     reasons: dict[str, int] = field(default_factory=dict)  # rows by quarantine reason
     batches: list[tuple[str, bytes]] = field(default_factory=list)
 
@@ -82,24 +83,34 @@ class Prepared:
 def prepare_file(home_path: str, path: str, name: str, now_us: int, batch_rows: int, keep: bool) -> Prepared:
     """Reads, judges and (if `keep`) archives one file. OSError if the disk will not."""
     home = Home(Path(home_path))
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno is not None and Path(path).is_symlink():
-            return _refused(path, name, None, 0, BadFile("FILE_NOT_REGULAR", "a symbolic link"))
-        raise
+    shown, name = _told(path), _told(name)
+    mode = os.lstat(path).st_mode
+    if not stat.S_ISREG(mode):  # nothing but a regular file is ever opened
+        detail = "a symbolic link" if stat.S_ISLNK(mode) else "a folder, pipe, socket or device"
+        return _refused(shown, name, None, 0, BadFile("FILE_NOT_REGULAR", detail))
+    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(handle, "rb") as file:
-        about = os.fstat(file.fileno())
-        if not stat.S_ISREG(about.st_mode):
-            return _refused(path, name, None, 0, BadFile("FILE_NOT_REGULAR", "a folder, pipe or device"))
+        size = os.fstat(file.fileno()).st_size
         parquet = name.lower().endswith(".parquet")
         limit = PARQUET_BYTES_MAX if parquet else CSV_BYTES_MAX
-        if about.st_size > limit:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            detail = f"{about.st_size:,} bytes; at most {limit:,}"
-            return _refused(path, name, sha256, about.st_size, BadFile("FILE_TOO_LARGE", detail))
+        if size > limit:
+            return _too_large(file, Prepared(shown, name, None, size, "ingested"), limit, home)
         prepare_open = _parquet if parquet else _csv
-        return prepare_open(file, path, name, now_us, batch_rows, home, keep)
+        return prepare_open(file, shown, name, now_us, batch_rows, home, keep)
+
+
+def _told(text: str) -> str:
+    r"""A path or name as text that can be stored: bytes that are not UTF-8 as visible `\xNN`."""
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def _too_large(file: BinaryIO, about: Prepared, limit: int, home: Home) -> Prepared:
+    empty = replace(about, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+    with Reader(home.state) as reader:
+        if (seen := _seen(empty, reader)) is not None:  # taken before, under a name with a higher limit
+            return seen
+    detail = f"{about.bytes:,} bytes; at most {limit:,}"
+    return _refused(about.path, about.name, empty.sha256, about.bytes, BadFile("FILE_TOO_LARGE", detail))
 
 
 def _csv(
@@ -128,7 +139,7 @@ def _parquet(
     with Reader(home.state) as reader:
         if (seen := _seen(empty, reader)) is not None:
             return seen
-        parsed = parse_parquet(Path(path), now_us)
+        parsed = parse_parquet(Path(f"/dev/fd/{file.fileno()}"), now_us)  # what was hashed, whatever its name
         if isinstance(parsed, BadFile):
             return _refused(path, name, sha256, empty.bytes, parsed)
         prepared = _judged(parsed, reader, empty, batch_rows)
@@ -184,9 +195,22 @@ def _judged(parsed: Parsed, reader: Reader, empty: Prepared, batch_rows: int) ->
             counts[code] = counts.get(code, 0) + 1
     assert parsed.rows == accepted.height + duplicates + len(rejects), "no row is lost"
     return replace(
-        empty, kind=parsed.kind, rows=parsed.rows, accepted=accepted.height, duplicates=duplicates,
+        empty, touched_from=_touched_from(accepted), kind=parsed.kind, rows=parsed.rows, accepted=accepted.height, duplicates=duplicates,
         quarantined=len(rejects), fees_created=fees, reasons=dict(sorted(counts.items())), batches=batches,
     )  # fmt: skip
+
+
+def _touched_from(accepted: pl.DataFrame) -> int | None:
+    """The first instant of accepted rows. A transfer reaches back to its other side, whenever that was."""
+    if "asof" in accepted.columns:
+        return _first(accepted["asof"])
+    if accepted["action"].is_in(list(TRANSFERS)).any():
+        return None
+    return _first(accepted["ts"])
+
+
+def _first(instants: pl.Series) -> int | None:
+    return None if instants.is_empty() else int(instants.min())  # type: ignore[arg-type]
 
 
 def _quarantined(reject: Reject) -> tuple[Any, ...]:
@@ -240,9 +264,9 @@ def _transactions(
 
 def _known(keyed: Any, reader: Reader) -> Known:
     """What the store has under the keys and ids of this file."""
-    want = wanted(keyed)
     if not reader.value("SELECT 1 FROM tx LIMIT 1"):
         return Known([], {})
+    want = wanted(keyed)
     hashes = sorted({tx_hash for _, tx_hash in want.tx_keys})
     external_ids = sorted({external_id for _, external_id in want.external_keys})
     rows = reader.known_rows(want.ids, hashes, external_ids)

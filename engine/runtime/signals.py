@@ -9,16 +9,17 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_AT_ONCE = 1
 
 
-def on_signals(stop: Callable[[], None]) -> None:
-    """Calls `stop` on the first TERM, INT or HUP; a second TERM ends the process at once."""
+def on_signals(stop: Callable[[int], None]) -> None:
+    """Calls `stop` with the number of the first TERM, INT or HUP; a second TERM ends the process at once."""
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 
     def take(number: int) -> None:
         if asked and number == signal.SIGTERM:
             os._exit(EXIT_AT_ONCE)
+        if not asked:
+            stop(number)
         asked.append(number)
-        stop()
 
     for number in SIGNALS:
         loop.add_signal_handler(number, take, number)

@@ -23,11 +23,16 @@ def applied(connection: Connection) -> int:
 def migrate(connection: Connection) -> None:
     """Brings the file up to date inside the caller's transaction. StoreTooNew if a later navdeck wrote it."""
     done = applied(connection)
+    refuse_newer(done)
+    for number, step in enumerate(MIGRATIONS[done:], start=done + 1):
+        step(connection)
+        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+
+
+def refuse_newer(done: int) -> None:
+    """StoreTooNew if a file has steps behind it that this navdeck does not know."""
     if done > len(MIGRATIONS):
         raise StoreTooNew(
             f"state.db is at schema {done}; this navdeck knows {len(MIGRATIONS)}.",
             "Use the navdeck version that wrote it, or a later one.",
         )
-    for number, step in enumerate(MIGRATIONS[done:], start=done + 1):
-        step(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version = {number}")

@@ -4,8 +4,8 @@ Gives plain rows and polars frames of the domain's schemas. It never writes and 
 """
 
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -13,7 +13,8 @@ from typing import Any, Self
 import polars as pl
 
 from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA
-from engine.errors import HomeMissing
+from engine.errors import HomeMissing, StoreError
+from engine.store.migrations import refuse_newer
 from engine.store.models import MARK_ID_GIVEN
 
 VARIABLES_MAX = 30_000  # SQLite takes 32,766 bound values a statement
@@ -35,9 +36,16 @@ class Reader:
                 "Make one with `navdeck init`, or name another with --home or NAVDECK_HOME.",
             )
         self._connection = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-        self._connection.execute("PRAGMA query_only=ON")
-        self._connection.execute("PRAGMA busy_timeout=5000")
-        self._connection.execute("BEGIN")
+        try:
+            self._begin()
+        except BaseException:
+            self._connection.close()
+            raise
+
+    def _begin(self) -> None:
+        for pragma in ("PRAGMA query_only=ON", "PRAGMA busy_timeout=5000", "BEGIN"):
+            self.rows(pragma)
+        refuse_newer(self.value("PRAGMA user_version"))
 
     def __enter__(self) -> Self:
         return self
@@ -49,12 +57,12 @@ class Reader:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """All rows of one SELECT."""
-        with closing(self._connection.execute(sql, values)) as cursor:
+        with _readable(), closing(self._connection.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
     def records(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """All rows of one SELECT as dictionaries."""
-        with closing(self._connection.execute(sql, values)) as cursor:
+        with _readable(), closing(self._connection.execute(sql, values)) as cursor:
             columns = [column[0] for column in cursor.description]
             return [dict(zip(columns, row, strict=True)) for row in cursor]
 
@@ -190,9 +198,9 @@ class Reader:
         """The catalogue's live lake files, by resolution, day and asset."""
         return self.records(
             "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content"
-            " FROM lake_files WHERE dead_at IS NULL AND (?1 IS NULL OR resolution = ?1)"
+            " FROM lake_files WHERE dead_at IS NULL AND (? IS NULL OR resolution = ?)"
             " ORDER BY resolution, dt, asset",
-            (resolution,),
+            (resolution, resolution),
         )
 
 
@@ -205,6 +213,18 @@ OBSERVATIONS: dict[str, tuple[tuple[str, ...], str, tuple[str, ...]]] = {
     ),
     "fx": (("fx", "base", "quote", "source", "resolution"), "fx_rates", ("rate",)),
 }
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """SQLite's complaints as a StoreError."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise StoreError(
+            f"state.db cannot be read: {error}.",
+            "Change nothing in the home; check the disk, and keep a copy of the folder as it is.",
+        ) from error
 
 
 def _hyphenated(hexed: pl.Expr) -> pl.Expr:

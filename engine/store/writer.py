@@ -44,10 +44,13 @@ class Writer:
         )
         event.listen(engine.sync_engine, "connect", _configure)
         event.listen(engine.sync_engine, "begin", _begin)
-        writer = cls(engine, clock)
-        async with engine.begin() as connection:
-            await connection.run_sync(migrate)
-        return writer
+        try:
+            async with engine.begin() as connection:
+                await connection.run_sync(migrate)
+        except BaseException:
+            await engine.dispose()
+            raise
+        return cls(engine, clock)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, int]]:

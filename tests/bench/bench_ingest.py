@@ -42,7 +42,7 @@ def floor(*files: str) -> dict[str, Any]:
         connection = sqlite3.connect(Path(folder) / "floor.db", isolation_level=None)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
-        columns = ", ".join(f"{name} TEXT" for name in COLUMNS).replace("id TEXT", "id TEXT NOT NULL UNIQUE", 1)
+        columns = ", ".join(["id TEXT NOT NULL UNIQUE", *(f"{name} TEXT" for name in COLUMNS[1:])])
         connection.execute(f"CREATE TABLE tx({columns})")
         insert = f"INSERT OR IGNORE INTO tx VALUES ({','.join('?' * len(COLUMNS))})"
         started = time.perf_counter()

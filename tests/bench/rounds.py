@@ -25,17 +25,19 @@ def answer(cases: Mapping[str, Case]) -> None:
 
 
 def table(title: str, module: str, cases: Sequence[str], arguments: Sequence[str], rounds: int) -> str:
-    """One line a case: median and least seconds, median ratio to the first case of the same round, peak MB."""
+    """One line a case: seconds (median, least), median ratio to the first case of the same round, peak MB."""
     found: dict[str, list[dict[str, Any]]] = {case: [] for case in cases}
     for _ in range(rounds):
         for case in cases:
             found[case].append(_run(module, case, arguments))
-    lines = [f"\n{title}, n = {rounds}", f"{'case':24} {'median s':>9} {'min s':>7} {'x first':>8} {'peak MB':>8}"]
+    lines = [f"\n{title}, n = {rounds}"]
+    lines.append(f"{'case':24} {'median s':>9} {'min s':>7} {'x first':>8} {'peak MB':>8}")
     for case, runs in found.items():
         seconds = [run["seconds"] for run in runs]
         ratios = [run["seconds"] / base["seconds"] for run, base in zip(runs, found[cases[0]], strict=True)]
         peak = max(run["peak_mb"] for run in runs)
-        about = " ".join(f"{name}={value}" for name, value in runs[0].items() if name not in ("seconds", "peak_mb"))
+        told = {name: value for name, value in runs[0].items() if name not in ("seconds", "peak_mb")}
+        about = " ".join(f"{name}={value}" for name, value in told.items())
         lines.append(
             f"{case:24} {statistics.median(seconds):9.3f} {min(seconds):7.3f}"
             f" {statistics.median(ratios):8.2f} {peak:8.0f}  {about}"

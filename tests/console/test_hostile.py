@@ -67,7 +67,7 @@ def attacked(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> Deck:
     return deck
 
 
-@pytest.mark.parametrize("width", ["20", "80", "160"])
+@pytest.mark.parametrize("width", ["20", "160"])
 def test_every_table__no_control_character_and_no_crash(
     attacked: Deck, width: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,13 +101,12 @@ def test_error_that_quotes_a_hostile_name__no_control_character(
     assert unprintable(told.out) | unprintable(told.err) == set()
 
 
-@pytest.mark.parametrize("verb", [["quarantine", "list"], ["status"], ["ingest"]])
-def test_json__ascii_only(attacked: Deck, capsys: pytest.CaptureFixture[str], verb: list[str]) -> None:
-    attacked.ingest()
-    attacked.drop("\u202eagain.csv", [buy(account="\x1b[31m")])
-    main([*verb, "--json", "--home", str(attacked.path)])
+def test_json__ascii_only(attacked: Deck, capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in (["ingest"], ["quarantine", "list"], ["status"], ["lots"]):
+        main([*verb, "--json", "--home", str(attacked.path)])
     out = capsys.readouterr().out
     assert out.isascii()
+    assert out.count("\n") == 4
     assert unprintable(out) == set()
 
 

@@ -10,7 +10,7 @@ import pytest
 from engine.messages import Command, Query
 from engine.runtime.engine import Engine
 from engine.runtime.executors import WorkerExecutor
-from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
+from tests.runtime.deck import FX_COLUMNS, NOW, PRICE_COLUMNS, Deck, Row, bar, buy, rate, to_csv
 
 NewDeck = Callable[[str], Deck]
 PARTS = {"ledger", "observations", "decisions", "open_lots", "realized", "snapshots", "quarantine"}
@@ -47,6 +47,7 @@ def test_digest__batches_of_any_size__the_same(new_deck: NewDeck, monkeypatch: p
     assert told[0] == told[1] == told[2]
 
 
+@pytest.mark.slow
 def test_digest__worker_process_or_thread__the_same(new_deck: NewDeck) -> None:
     plain, other = fill(new_deck("plain")), new_deck("other")
     paths = [str(other.file("trades.csv", TRADES)), str(other.file("bars.csv", to_csv(BARS, PRICE_COLUMNS)))]
@@ -109,6 +110,26 @@ def test_digest__the_smallest_other_fact__another(new_deck: NewDeck, change: dic
     other.take(buy(**change))
     assert one.digest()["parts"]["ledger"] != other.digest()["parts"]["ledger"]
     assert one.fingerprint() != other.fingerprint()
+
+
+@pytest.mark.parametrize(
+    ("columns", "one", "other"),
+    [
+        (PRICE_COLUMNS, bar(), bar(close="101.000000000000000001")),
+        (PRICE_COLUMNS, bar(), bar(volume="1")),
+        (FX_COLUMNS, rate(), rate(rate="1.100000000000000001")),
+    ],
+)
+def test_digest__another_price_or_rate__another(
+    new_deck: NewDeck, columns: tuple[str, ...], one: Row, other: Row
+) -> None:
+    told = []
+    for name, row in (("one", one), ("other", other)):
+        deck = new_deck(name)
+        deck.ingest(deck.file("seen.csv", to_csv([row], columns)))
+        told.append(deck.digest())
+    assert told[0]["parts"]["observations"] != told[1]["parts"]["observations"]
+    assert told[0]["digest"] != told[1]["digest"]
 
 
 def test_digest__quarantine_and_snapshots_stand_beside_the_whole(deck: Deck) -> None:

@@ -195,7 +195,8 @@ def test_rejected_before_and_now_good__taken(deck: Deck) -> None:
     sha256 = hashlib.sha256(big.read_bytes()).hexdigest()
     deck.sql(
         "INSERT INTO files(sha256, name, status, bytes, rows, accepted, duplicates, quarantined,"
-        " fees_created, reason, committed_at) VALUES (?, 'big.csv', 'rejected', 9, 0, 0, 0, 0, 0, 'FILE_TOO_LARGE', 1)",
+        " fees_created, reason, committed_at)"
+        " VALUES (?, 'big.csv', 'rejected', 9, 0, 0, 0, 0, 0, 'FILE_TOO_LARGE', 1)",
         sha256,
     )
     entry = deck.ingest(big)["files"][0]

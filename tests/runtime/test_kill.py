@@ -17,7 +17,7 @@ from tests.runtime.deck import LONG_AGO_S, PRICE_COLUMNS, ROOT, Deck, Row, bar, 
 
 NewDeck = Callable[[str], Deck]
 TIMEOUT_S = 120
-FILES, ROWS = 8, 300
+FILES, ROWS = 6, 300
 
 
 def fills(number: int) -> list[Row]:

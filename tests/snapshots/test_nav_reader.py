@@ -57,7 +57,9 @@ def test_sum__over_files_and_accounts__or_of_one_account(tmp_path: Path) -> None
 def test_closes__both_ends_are_included_and_no_more(tmp_path: Path) -> None:
     rows = [row("AAA", n * 10**18, NOON + n * FIVE_MINUTES) for n in range(5)]
     found = read_points([write(tmp_path / "a.parquet", *rows)], NOON + FIVE_MINUTES, NOON + 3 * FIVE_MINUTES)
-    assert {close: told.nav for close, told in found.items()} == {NOON + n * FIVE_MINUTES: str(n) for n in (1, 2, 3)}
+    assert {close: told.nav for close, told in found.items()} == {
+        NOON + n * FIVE_MINUTES: str(n) for n in (1, 2, 3)
+    }
 
 
 def test_incomplete__tells_share_missing_held_and_reasons_sorted_and_once(tmp_path: Path) -> None:
@@ -80,7 +82,9 @@ def test_cash_excluded_and_unmatched__are_no_holdings(tmp_path: Path) -> None:
         row("USD", 7, kind="cash"), row("SPAM", None, kind="excluded"), row("SPAM", 1, kind="excluded", account="b"),
         row("AAA", 3 * 10**18, kind="unmatched"), row("BBB", 4 * 10**18, kind="unmatched"),
     )  # fmt: skip
-    assert point([file]) == replace(empty_point(NOON), flags=("PROVISIONAL",), excluded=2, unmatched_value="7")
+    assert point([file]) == replace(
+        empty_point(NOON), flags=("PROVISIONAL",), excluded=2, unmatched_value="7"
+    )
 
 
 def test_unmatched__one_without_value__the_amount_is_not_known(tmp_path: Path) -> None:
@@ -118,17 +122,23 @@ def test_out_of_range__is_null_never_wrapped__and_other_closes_stand(
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(st.integers(-SCALED_MAX, SCALED_MAX), min_size=1, max_size=4), min_size=1, max_size=3))
+@given(
+    st.lists(st.lists(st.integers(-SCALED_MAX, SCALED_MAX), min_size=1, max_size=4), min_size=1, max_size=3)
+)
 def test_sums__are_those_of_integers(tmp_path: Path, values: list[list[int]]) -> None:
     files = [
-        write(tmp_path / f"{n}.parquet", *(row(f"A{n}", value, account=str(k)) for k, value in enumerate(part)))
+        write(
+            tmp_path / f"{n}.parquet", *(row(f"A{n}", value, account=str(k)) for k, value in enumerate(part))
+        )
         for n, part in enumerate(values)
     ]
     total = sum(map(sum, values))
     assert point(files).priced_value == (to_text(total) if abs(total) <= SCALED_MAX else None)
 
 
-@pytest.mark.parametrize("name", ["plain", "bra[ck]et", "st*r", "qu?stion", "o'clock", "$files", "br{a,c}e", "**"])
+@pytest.mark.parametrize(
+    "name", ["plain", "bra[ck]et", "st*r", "qu?stion", "o'clock", "$files", "br{a,c}e", "**"]
+)
 def test_files__are_those_of_the_list_and_no_others(tmp_path: Path, name: str) -> None:
     """A name that looks like a pattern means itself."""
     listed = write(tmp_path / name / "dt=2024-03-04" / "one.parquet", row("AAA", 10**18))

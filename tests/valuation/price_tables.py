@@ -45,7 +45,9 @@ def moves(table: str) -> pl.DataFrame:
         "delta": decimals([to_scaled(row[3].lstrip("+")) for row in rows]),
         "series": [row[4] for row in rows],
     }
-    return pl.DataFrame(columns, schema_overrides={"ts": pl.Int64, **dict.fromkeys(("account", "asset", "series"), pl.String)})
+    return pl.DataFrame(
+        columns, schema_overrides={"ts": pl.Int64, **dict.fromkeys(("account", "asset", "series"), pl.String)}
+    )
 
 
 def prices(table: str) -> pl.DataFrame:
@@ -140,7 +142,11 @@ class Told:
         for values in price_engine.run(inputs):
             self.totals.add(values)
             self.frames.append(price_engine.snapshots(values, inputs))
-        rows = [row for frame in self.frames for row in frame.with_columns(pl.col(pl.Datetime).to_physical()).iter_rows(named=True)]
+        rows = [
+            row
+            for frame in self.frames
+            for row in frame.with_columns(pl.col(pl.Datetime).to_physical()).iter_rows(named=True)
+        ]
         self.rows = {(row["bucket_close"], row["account"], row["asset_id"], row["kind"]): row for row in rows}
         assert len(self.rows) == len(rows), "one row a close, account, asset and kind"
 

@@ -76,7 +76,9 @@ def test_cash__negative__has_a_reason_only_inside_nav() -> None:
 def test_quantity_out_of_range__is_null_and_comes_back() -> None:
     most = "99999999999999999999"
     found = held(f"11:00 main ETH {most}\n12:01 main ETH {most}\n12:06 main ETH -{most}")
-    assert told(found) == [f"ETH main holding {b} {owned}" for b, owned in [("0-1", most), ("1-2", None), ("2-4", most)]]
+    assert told(found) == [
+        f"ETH main holding {b} {owned}" for b, owned in [("0-1", most), ("1-2", None), ("2-4", most)]
+    ]
 
 
 def test_no_moves_or_no_closes__no_segments() -> None:
@@ -136,7 +138,14 @@ def test_segments__are_the_sums_of_the_moves_at_every_close(
                 naive[asset, account, "holding", place] = (owned, sums["transit"] != 0, reason)
             if sums["unmatched"]:
                 negative = cash and cash_in_nav and sums["unmatched"] < 0
-                naive[asset, account, "unmatched", place] = (sums["unmatched"], False, "CASH_NEGATIVE" if negative else None)
+                naive[asset, account, "unmatched", place] = (
+                    sums["unmatched"],
+                    False,
+                    "CASH_NEGATIVE" if negative else None,
+                )
     assert engine == naive
     assert decimals([]).len() == 0
-    assert found.segments["account"].to_list() == pl.Series(found.accounts, dtype=pl.String)[found.account_index].to_list()
+    assert (
+        found.segments["account"].to_list()
+        == pl.Series(found.accounts, dtype=pl.String)[found.account_index].to_list()
+    )

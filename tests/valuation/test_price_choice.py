@@ -91,7 +91,12 @@ def test_quotes__base_then_pegged_to_it_then_by_code__before_sources() -> None:
 
 
 def test_sources__configured_order__then_by_name() -> None:
-    rows = ["12:05 ETH/USD 5m zeta 1", "12:05 ETH/USD 5m yps 2", "12:05 ETH/USD 5m alfa 3", "12:05 ETH/USD 5m beta 4"]
+    rows = [
+        "12:05 ETH/USD 5m zeta 1",
+        "12:05 ETH/USD 5m yps 2",
+        "12:05 ETH/USD 5m alfa 3",
+        "12:05 ETH/USD 5m beta 4",
+    ]
     found = [chosen("\n".join(rows[first:]), "12:05", sources=("zeta", "yps")) for first in range(4)]
     assert found == ["1", "2", "3", "4"]
 
@@ -114,7 +119,9 @@ def broken(observed: str, close: str, rates: str = "") -> bool:
     seen = prices("\n".join(f"{asof} {pair} spot feed {rate}" for asof, pair, rate in rows))
     frame = seen.select("asof", base="asset", quote="quote", rate="price")
     closes = np.array([at(close)], dtype=np.int64)
-    told = [bool(peg_broken("USDT", "USD", prices(observed), one, closes)[0]) for one in (frame, frame.reverse())]
+    told = [
+        bool(peg_broken("USDT", "USD", prices(observed), one, closes)[0]) for one in (frame, frame.reverse())
+    ]
     assert told[0] == told[1]
     return told[0]
 
@@ -145,7 +152,12 @@ def test_peg__the_latest_asof_alone_counts__and_one_of_several_there_is_enough()
 
 def test_peg__is_watched_for_an_hour__start_excluded() -> None:
     off = "11:00 USDT/USD spot venue 0.9"
-    assert [broken(off, close) for close in ("10:59:59", "11:00", "11:59:59", "12:00")] == [False, True, True, False]
+    assert [broken(off, close) for close in ("10:59:59", "11:00", "11:59:59", "12:00")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
 
 
 def test_peg__other_pairs_do_not_count() -> None:
@@ -154,6 +166,13 @@ def test_peg__other_pairs_do_not_count() -> None:
 
 def test_choice__keeps_what_the_provenance_needs() -> None:
     policy = PricePolicy("USD", PEGS, (), frozenset(), cash_in_nav=False)
-    row = choose(prices("12:04 ETH/USDT spot venue 1.50"), "5m", np.array([at("12:05")]), policy).row(0, named=True)
-    assert (row["quote"], row["source"], row["resolution"], row["asof"]) == ("USDT", "venue", "spot", at("12:04"))
+    row = choose(prices("12:04 ETH/USDT spot venue 1.50"), "5m", np.array([at("12:05")]), policy).row(
+        0, named=True
+    )
+    assert (row["quote"], row["source"], row["resolution"], row["asof"]) == (
+        "USDT",
+        "venue",
+        "spot",
+        at("12:04"),
+    )
     assert pl.Series([row["price"]]).to_list() == [row["price"]]

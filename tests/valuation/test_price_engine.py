@@ -92,7 +92,9 @@ def test_conversion__the_example_of_the_module() -> None:
 def test_value__is_rounded_once__half_even__on_both_sides_of_zero() -> None:
     for quantity, value in [("1.5", "0.000000000000000002"), ("2.5", "0.000000000000000002")]:
         for sign in ("", "-"):
-            case = told(moves=f"11:00 main ETH {sign}{quantity}", prices="12:05 ETH/USD 5m v 0.000000000000000001")
+            case = told(
+                moves=f"11:00 main ETH {sign}{quantity}", prices="12:05 ETH/USD 5m v 0.000000000000000001"
+            )
             assert text(case.row("12:05", "ETH")["value"]) == sign + value
 
 
@@ -150,7 +152,9 @@ def test_peg__broken__holds_the_token_and_what_is_quoted_in_it() -> None:
 
 
 def test_peg__broken_and_no_rate__the_peg_is_told() -> None:
-    case = told(prices="12:05 USDT/USD spot v 0.97", base="EUR", moves="11:00 main USDT 1", pegs={"USDT": "USD"})
+    case = told(
+        prices="12:05 USDT/USD spot v 0.97", base="EUR", moves="11:00 main USDT 1", pegs={"USDT": "USD"}
+    )
     assert [case.row(close, "USDT")["reason"] for close in ("12:00", "12:05")] == ["NO_FX", "PEG_BROKEN"]
     assert case.point("12:05").held == ("USDT",)
 
@@ -190,13 +194,20 @@ def test_cash__inside__is_a_holding__and_negative_makes_the_point_incomplete() -
 
 
 def test_cash__is_valued_by_rates_alone__whatever_prices_say() -> None:
-    case = told(moves="11:00 main EUR 10", prices="12:05 EUR/USD 5m v 9", rates="12:05 EUR 1.2", cash_in_nav=True)
+    case = told(
+        moves="11:00 main EUR 10", prices="12:05 EUR/USD 5m v 9", rates="12:05 EUR 1.2", cash_in_nav=True
+    )
     assert case.navs()["12:05"] == "12"
 
 
 def test_cash__in_base_currency__is_itself() -> None:
     row = told(moves="11:00 main USD 10", cash_in_nav=True).row("12:05", "USD")
-    assert (text(row["value"]), row["quote_currency"], row["fx_rate"], row["resolution"]) == ("10", "USD", None, "cash")
+    assert (text(row["value"]), row["quote_currency"], row["fx_rate"], row["resolution"]) == (
+        "10",
+        "USD",
+        None,
+        "cash",
+    )
 
 
 def test_cash__unmatched__is_told_as_unmatched_and_not_as_a_second_balance() -> None:
@@ -262,7 +273,9 @@ def test_in_transit__comes_with_the_other_flags_sorted() -> None:
 
 
 def test_unmatched__is_outside_nav__makes_it_provisional_and_shows_the_amount() -> None:
-    case = told(moves="11:00 main ETH 3\n12:01 main ETH 1 unmatched\n12:01 main XYZ 1 unmatched", prices=ETHER)
+    case = told(
+        moves="11:00 main ETH 3\n12:01 main ETH 1 unmatched\n12:01 main XYZ 1 unmatched", prices=ETHER
+    )
     assert case.navs()["12:05"] == "330"
     point = case.point("12:05")
     assert (point.flags, point.unmatched_value, point.missing) == (("PROVISIONAL",), None, ())
@@ -303,7 +316,9 @@ def test_manual__is_in_base_currency__no_peg_and_no_rate_is_asked() -> None:
     )  # fmt: skip
     row = case.row("12:05", "USDT")
     assert (text(row["value"]), row["quote_currency"], row["flags"], row["held"]) == ("1", "EUR", "", None)
-    assert case.row("12:10", "USDT")["reason"] == "PEG_BROKEN"  # the peg counts again; it is not without a price
+    assert (
+        case.row("12:10", "USDT")["reason"] == "PEG_BROKEN"
+    )  # the peg counts again; it is not without a price
 
 
 def test_manual__the_later_status_counts__of_one_instant_the_later_decision() -> None:
@@ -315,9 +330,7 @@ def test_manual__the_later_status_counts__of_one_instant_the_later_decision() ->
 
 
 def test_manual__does_not_heal_a_broken_position() -> None:
-    case = told(
-        moves="11:00 main XYZ -1\n11:00 main XYZ 1 deficit", statuses="12:00 XYZ manual 1 13:00"
-    )
+    case = told(moves="11:00 main XYZ -1\n11:00 main XYZ 1 deficit", statuses="12:00 XYZ manual 1 13:00")
     assert case.row("12:05", "XYZ")["reason"] == "POSITION_BREAK"
 
 
@@ -366,14 +379,19 @@ def test_out_of_range__a_quantity() -> None:
 
 def test_out_of_range__price_times_rate__may_come_back_with_a_small_quantity() -> None:
     case = told(
-        moves="11:00 main ETH 0.1\n11:00 cold ETH 100", prices=f"12:05 ETH/EUR 5m v {HUGE}", rates="12:05 EUR 2"
+        moves="11:00 main ETH 0.1\n11:00 cold ETH 100",
+        prices=f"12:05 ETH/EUR 5m v {HUGE}",
+        rates="12:05 EUR 2",
     )
     assert text(case.row("12:05", "ETH")["value"]) == "19999999999999999999.8"
     assert case.row("12:05", "ETH", "cold")["reason"] == "VALUE_OUT_OF_RANGE"
 
 
 def test_out_of_range__a_sum__is_null_with_its_reason_and_the_parts_are_valued() -> None:
-    case = told(moves=f"11:00 main ETH {HUGE}\n11:00 cold ETH 1", prices="12:00 ETH/USD 5m v 1\n12:05 ETH/USD 5m v 0.5")
+    case = told(
+        moves=f"11:00 main ETH {HUGE}\n11:00 cold ETH 1",
+        prices="12:00 ETH/USD 5m v 1\n12:05 ETH/USD 5m v 0.5",
+    )
     point = case.point("12:00")
     assert (point.nav, point.priced_value, point.coverage) == (None, None, 1.0)
     assert point.reasons == ("VALUE_OUT_OF_RANGE",)

@@ -1,0 +1,278 @@
+"""A pretended engine with fixed data and a fixed clock: for tests of the console and for its picture.
+
+It keeps no books. What it tells has the shape of what the engine tells, and never changes from run to run.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from console.screens.filtering import parse
+from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, from_us, to_us
+from engine.api import Command, EngineClient, EngineError, Event, Query, Result
+
+Document = dict[str, Any]
+
+NOW = "2026-03-04T14:07:00Z"
+NOW_US = to_us(NOW)
+STEPS_US = {"5m": 5 * MINUTE_US, "1h": HOUR_US, "1d": DAY_US}
+CLOSE_US = {
+    "5m": to_us("2026-03-04T14:05:00Z"),
+    "1h": to_us("2026-03-04T14:00:00Z"),
+    "1d": to_us("2026-03-04T00:00:00Z"),
+}
+COUNTS = {"5m": 288, "1h": 24 * 90, "1d": 400}
+HELD = (to_us("2026-02-24T20:00:00Z"), to_us("2026-02-26T02:00:00Z"))  # the rate was not trusted: gaps
+UNPRICED = (to_us("2026-02-14T06:00:00Z"), to_us("2026-02-14T18:00:00Z"))
+
+BY_REASON = {
+    "PRICE_MISSING": 118, "IDEMPOTENCY_CONFLICT": 41, "QUANTITY_INVALID": 22, "TIMESTAMP_FUTURE": 14,
+    "ACTION_UNKNOWN": 11, "FORMULA_PREFIX": 8,
+}  # fmt: skip
+_BROKEN = {
+    "PRICE_MISSING": ("unit_price_usd", "", "A price is needed here."),
+    "IDEMPOTENCY_CONFLICT": ("tx_hash", "0x9c41e7", "A stored row has this key or id, with other content."),
+    "QUANTITY_INVALID": (
+        "quantity",
+        "1,250.50",
+        "Not a plain decimal (up to 20 digits, a point, up to 18 digits).",
+    ),
+    "TIMESTAMP_FUTURE": ("timestamp", "2026-03-09T08:00:00Z", "The instant is more than 24 h ahead of now."),
+    "ACTION_UNKNOWN": ("action", "Buy", "Not one of the eight actions, in upper case."),
+    "FORMULA_PREFIX": (
+        "venue",
+        "=HYPERLINK()",
+        "The text starts with a character that spreadsheets run as a formula.",
+    ),
+}
+
+
+def ago(us: int) -> str:
+    """An instant before the fixed now."""
+    return from_us(NOW_US - us)
+
+
+def nav_points(resolution: str) -> list[Document]:
+    """A made-up course of NAV with two stretches in which it is not known."""
+    step, last = STEPS_US[resolution], CLOSE_US[resolution]
+    return [_point(last - step * back) for back in range(COUNTS[resolution] - 1, -1, -1)]
+
+
+def _point(ts: int) -> Document:
+    held, unpriced = HELD[0] < ts <= HELD[1], UNPRICED[0] < ts <= UNPRICED[1]
+    known = not held and not unpriced
+    nav = f"{_cents(ts) // 100}.{_cents(ts) % 100:02d}"
+    return {
+        "bucket_close": from_us(ts), "nav": nav if known else None, "priced_value": nav,
+        "coverage": 1.0 if known else 0.92, "missing": ["SOL"] if unpriced else [],
+        "held": ["EUR/USD"] if held else [], "reasons": ["FX_HELD"] if held else ["NO_PRICE"] if unpriced else [],
+        "flags": [], "excluded": 0, "unmatched_value": None,
+    }  # fmt: skip
+
+
+def _cents(ts: int) -> int:
+    day = (ts - NOW_US) / DAY_US
+    wave = 31_000 * math.sin(day / 2.3) + 12_000 * math.sin(day * 2.9) + 5_000 * math.sin(day * 11)
+    return round((1_284_000 + 2_100 * day + wave) * 100)
+
+
+def _recent() -> list[Document]:
+    def taken(name: str, kind: str, rows: int, aside: int, minutes: int) -> Document:
+        return _file(name, kind, "ingested", (rows, rows - aside, 0, aside), "", "", minutes)
+
+    files = [
+        taken("kraken_2026-03-04.csv", "transactions", 1_840, 12, 3),
+        taken("prices_5m_1400.parquet", "prices", 86_400, 0, 6),
+        _file(
+            "binance_2026-03-03.csv",
+            "transactions",
+            "duplicate",
+            (0, 0, 0, 0),
+            "",
+            "the same bytes as before",
+            22,
+        ),
+        taken("fx_ecb_2026-03-03.csv", "fx", 31, 0, 58),
+        _file("wallet_export.csv", "", "rejected", (0, 0, 0, 0), "FILE_HEADER", "column 3 is 'Type'", 64),
+        taken("coinbase_2026-02.csv", "transactions", 22_310, 178, 131),
+        _file("photo.csv", "", "rejected", (0, 0, 0, 0), "FILE_BINARY", "a NUL byte at 4", 190),
+    ]
+    hourly = [
+        taken(f"prices_5m_{hour:02d}00.parquet", "prices", 86_400, 0, 66 + 60 * (13 - hour))
+        for hour in range(13, 1, -1)
+    ]
+    return sorted(files + hourly, key=lambda entry: entry["at"], reverse=True)
+
+
+def _file(
+    name: str, kind: str, status: str, rows: tuple[int, int, int, int], reason: str, detail: str, minutes: int
+) -> Document:
+    return {
+        "name": name, "kind": kind, "status": status, "rows": rows[0], "accepted": rows[1], "duplicates": rows[2],
+        "quarantined": rows[3], "reason": reason, "detail": detail, "at": ago(minutes * MINUTE_US),
+    }  # fmt: skip
+
+
+def _events() -> list[Document]:
+    told = [
+        ("info", "engine", "engine started, 1,204 files and 48,213 transactions"),
+        ("info", "value", "valued 5m to 13:55Z: 12 buckets, all complete"),
+        ("bad", "file", "wallet_export.csv refused: FILE_HEADER"),
+        ("info", "file", "fx_ecb_2026-03-03.csv taken: 31 rows"),
+        ("info", "value", "valued 1h to 13:00Z: 1 bucket, complete"),
+        ("info", "file", "binance_2026-03-03.csv is known already"),
+        ("warn", "fx", "EUR/USD: no primary rate in force since 11:30Z, the fallback is 41 bps off"),
+        ("info", "file", "prices_5m_1400.parquet taken: 86,400 rows"),
+        ("info", "value", "valued 1h to 14:00Z: 1 bucket, complete"),
+        ("warn", "file", "kraken_2026-03-04.csv taken: 1,828 of 1,840 rows, 12 set aside"),
+        ("info", "value", "valued 5m to 14:05Z: 1 bucket, complete"),
+        ("info", "file", "okx_2026-03-04.csv: reading"),
+    ]
+    minutes = (187, 70, 64, 58, 57, 22, 19, 6, 5, 3, 2, 0)
+    return [
+        {
+            "seq": 40 + place,
+            "at": ago(minute * MINUTE_US + 13_000_000),
+            "level": level,
+            "kind": kind,
+            "text": text,
+        }
+        for place, ((level, kind, text), minute) in enumerate(zip(told, minutes, strict=True))
+    ]
+
+
+def overview() -> Document:
+    """What the fake engine tells when asked for everything."""
+    return {
+        "seq": 60, "now": NOW, "home": "/srv/navdeck/demo", "label": "DEMO", "hosting": True, "pid": 812,
+        "started_at": ago(187 * MINUTE_US), "read_only": False, "state": "running", "causes": [],
+        "base_currency": "USD", "timezone": "UTC", "lot_method": "FIFO",
+        "counts": {"files": 1_204, "files_rejected": 2, "transactions": 48_213, "prices": 2_184_300,
+                   "fx_rates": 9_120, "quarantine_open": sum(BY_REASON.values()), "lake_files": 3_412},
+        "watermarks": {"ledger_last": ago(9 * MINUTE_US), "fx_last": ago(157 * MINUTE_US),
+                       "prices_last": {name: from_us(ts) for name, ts in CLOSE_US.items()},
+                       "valued_last": {name: from_us(ts) for name, ts in CLOSE_US.items()}},
+        "last_runs": {"ingest": ago(3 * MINUTE_US), "value": ago(2 * MINUTE_US)},
+        "alerts": [{"code": "QUARANTINE_OPEN", "text": "214 rows wait in quarantine", "hint": "3 shows them"},
+                   {"code": "INBOX_NAME", "text": "the inbox holds a file that is neither .csv nor .parquet",
+                    "hint": "rename or remove it"}],
+        "memory": {"used_bytes": 312_400_000, "limit_bytes": 512_000_000, "ratio": 0.61, "rss_bytes": 148_200_000,
+                   "history": [round(0.48 + 0.1 * math.sin(step / 9) + 0.0009 * step, 3) for step in range(150)]},
+        "inbox": {"waiting": [{"name": "okx_2026-03-04.csv", "bytes": 4_210_000, "age_s": 41},
+                              {"name": "bitstamp_2026-03-04.csv", "bytes": 812_300, "age_s": 38},
+                              {"name": "prices_5m_1410.parquet", "bytes": 6_120_000, "age_s": 4}],
+                  "others": ["notes.txt"],
+                  "active": {"name": "okx_2026-03-04.csv", "stage": "storing", "done": 45_000, "rows": 100_000,
+                             "started_at": ago(13_000_000)},
+                  "recent": _recent()},
+        "quarantine": {"open": sum(BY_REASON.values()), "by_reason": dict(BY_REASON)},
+        "nav": {"resolution": "1h", "points": nav_points("1h")[-720:]},
+        "holds": [{"pair": "EUR/USD", "asset": None, "reason": "FX_HELD", "from": from_us(HELD[0]),
+                   "to": from_us(HELD[1]), "closes": 30}],
+        "valuing": None,
+        "jobs": [{"name": "value 5m", "next_at": from_us(CLOSE_US["5m"] + STEPS_US["5m"])},
+                 {"name": "value 1h", "next_at": from_us(CLOSE_US["1h"] + STEPS_US["1h"])}],
+        "events": _events(),
+    }  # fmt: skip
+
+
+def quarantined() -> list[Document]:
+    """The rows in quarantine, oldest first."""
+    codes = [code for code, number in BY_REASON.items() for _ in range(number)]
+    mixed = [codes[place * 97 % len(codes)] for place in range(len(codes))]
+    return [_row(place, code) for place, code in enumerate(mixed)]
+
+
+def _row(place: int, code: str) -> Document:
+    column, value, hint = _BROKEN[code]
+    sha = f"{0x5F3A91C07E42 + place // 36:012x}"
+    row = {
+        "id": "", "timestamp": ago(place * 37 * MINUTE_US), "action": ("BUY", "SELL")[place % 2],
+        "asset_id": ("BTC", "ETH", "SOL", "LINK")[place % 4], "quantity": f"{place % 9 + 1}.{place * 7919 % 1000:03d}",
+        "unit_price_usd": f"{2_000 + place * 13}.5", "fee_asset": "USD", "fee_amount": "1.25", "account": "main",
+        "wallet": "", "venue": "kraken", "tx_hash": f"0x{place * 7919:06x}", "external_id": "", "notes": "",
+    }  # fmt: skip
+    return {
+        "id": f"{sha}-{place + 1}", "file": ("coinbase_2026-02.csv", "kraken_2026-03-04.csv")[place % 7 == 0],
+        "sha256": sha * 5 + sha[:4], "record": place + 1, "line": place + 2, "status": "open",
+        "reasons": [{"code": code, "column": column, "value": value, "hint": hint}], "row": row | {column: value},
+    }  # fmt: skip
+
+
+class FakeClient:
+    """An EngineClient that answers from the data above, or from `document`, and notes what it was asked."""
+
+    def __init__(self, document: Document | None = None) -> None:
+        self.document = document if document is not None else overview()
+        self.rows = quarantined()
+        self.commands: list[Command] = []
+        self.queries: list[Query] = []
+        self.failing: EngineError | OSError | None = None
+        self.closed = False
+        self._listeners: list[Callable[[Event], None]] = []
+
+    async def do(self, command: Command) -> Result:
+        """Notes the command; says that it was done."""
+        if self.failing:
+            raise self.failing
+        self.commands.append(command)
+        return Result(
+            {"buckets": 12, "snapshots": 240, "complete": 12} if command.name == "value" else {"files": []}
+        )
+
+    async def ask(self, query: Query) -> Result:
+        """Answers `overview`, `nav` and `quarantine_page`."""
+        if self.failing:
+            raise self.failing
+        self.queries.append(query)
+        return Result(
+            {"overview": self._overview, "nav": self._nav, "quarantine_page": self._page}[query.name](query)
+        )
+
+    def _overview(self, _query: Query) -> Document:
+        return self.document
+
+    def _nav(self, query: Query) -> Document:
+        after = query.arguments["from"] or ""
+        points = nav_points(query.arguments["resolution"]) if self.document["nav"]["points"] else []
+        return {
+            "base_currency": "USD",
+            "points": [point for point in points if point["bucket_close"] > after],
+        }
+
+    def _page(self, query: Query) -> Document:
+        asked = query.arguments
+        passes = parse(asked["text"] or "").passes
+        found = [
+            row for row in self.rows
+            if asked["reason"] in (None, row["reasons"][0]["code"])
+            and passes(" ".join([row["file"], row["reasons"][0]["code"], *row["row"].values()]))
+        ]  # fmt: skip
+        return {"total": len(found), "rows": found[asked["offset"] : asked["offset"] + asked["limit"]]}
+
+    def subscribe(self, listener: Callable[[Event], None]) -> None:
+        self._listeners.append(listener)
+
+    def tell(self, kind: str, data: Document, skipped: int = 0) -> None:
+        """Sends an event, numbered after the last; `skipped`: as if so many before it got lost."""
+        self.document["seq"] += 1 + skipped
+        event = Event(self.document["seq"], kind, data)
+        for listener in self._listeners:
+            listener(event)
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def connecting(client: FakeClient) -> "Callable[[], Any]":
+    """A way to connect that gives this client."""
+
+    async def connect() -> EngineClient:
+        return client
+
+    return connect
+
+
+def still() -> float:
+    """A clock that stands, so that a picture is always the same."""
+    return 0.0

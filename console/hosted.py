@@ -1,0 +1,60 @@
+"""The console with the engine behind it in this process: what ends them, and in which order.
+
+q, TERM and INT drain the engine and restore the terminal. A hang-up drains the engine too, but nothing is
+written to a terminal that is gone.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from multiprocessing import resource_tracker
+
+from console.app import NavdeckApp
+from console.terminal import Terminal
+from engine import api
+from engine.api import EngineClient
+
+
+async def run(connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal) -> None:
+    """Shows the console until it is left. EngineError if the engine could not be had."""
+    # The engine's worker needs this helper process, and that one a real stderr, which Textual is about to take.
+    resource_tracker.ensure_running()
+    hosted = _Hosted(connect)
+    app = NavdeckApp(hosted.connect, hosted.close, terminal=terminal)
+    ending: list[asyncio.Task[None]] = []
+
+    def stop(number: int) -> None:
+        gone = number == signal.SIGHUP
+        ending.append(asyncio.create_task(hosted.end_without_terminal() if gone else app.do_quit()))
+
+    api.on_signals(stop)
+    try:
+        await app.run_async(mouse=terminal.mouse)
+    finally:
+        await hosted.close()
+
+
+class _Hosted:
+    """The one client of this process, opened once and closed once."""
+
+    def __init__(self, connect: Callable[[], Awaitable[EngineClient]]) -> None:
+        self._connect = connect
+        self._client: EngineClient | None = None
+        self._closing = asyncio.Lock()
+
+    async def connect(self) -> EngineClient:
+        if self._client is None:
+            self._client = await self._connect()
+        return self._client
+
+    async def close(self) -> None:
+        async with self._closing:
+            client, self._client = self._client, None
+            if client is not None:
+                await client.close()
+
+    async def end_without_terminal(self) -> None:
+        """Drains, then leaves without a word: Textual would try to restore a terminal that is gone."""
+        await self.close()
+        os._exit(0)
