@@ -1,4 +1,4 @@
-"""The console's mirror of the engine: one overview, then numbered events; asks again where a number is missing.
+"""The console's mirror of the engine: one overview, then numbered events; asked again where one is missing.
 
 The mirror is pure. The session keeps it in step over an EngineClient. All text that enters is made safe here.
 """
@@ -29,8 +29,8 @@ _BLANK: Document = {
     "seq": 0, "now": "1970-01-01T00:00:00Z", "home": "", "label": "", "hosting": False, "pid": 0,
     "started_at": None, "read_only": False, "state": "starting", "causes": [], "base_currency": "",
     "timezone": "UTC", "lot_method": "",
-    "counts": dict.fromkeys(("files", "files_rejected", "transactions", "prices", "fx_rates", "quarantine_open",
-                             "lake_files"), 0),
+    "counts": {"files": 0, "files_rejected": 0, "transactions": 0, "prices": 0, "fx_rates": 0,
+               "quarantine_open": 0, "lake_files": 0},
     "watermarks": {"ledger_last": None, "fx_last": None, "prices_last": {}, "valued_last": {}},
     "last_runs": {"ingest": None, "value": None}, "alerts": [],
     "memory": {"used_bytes": 0, "limit_bytes": 0, "ratio": 0.0, "rss_bytes": 0, "history": []},
@@ -159,7 +159,9 @@ def _nav(doc: Document, data: Document) -> Topics:
         last = max(point["bucket_close"] for point in data["points"])
         valued = doc["watermarks"]["valued_last"]
         valued[data["resolution"]] = max(last, valued.get(data["resolution"]) or last)
-    if data["resolution"] == doc["nav"]["resolution"]:
+    if data.get("whole"):
+        doc["nav"] = {"resolution": data["resolution"], "points": data["points"][-POINTS_MAX:]}
+    elif data["resolution"] == doc["nav"]["resolution"]:
         merged = {point["bucket_close"]: point for point in (*doc["nav"]["points"], *data["points"])}
         doc["nav"]["points"] = [merged[close] for close in sorted(merged)][-POINTS_MAX:]
     return frozenset({"nav"})
@@ -306,7 +308,7 @@ class Session:
         self._again.set()
 
     async def ask(self, query: Query) -> Document:
-        """The cleaned answer. EngineError or OSError as the client raises them; OSError without a connection."""
+        """The cleaned answer. EngineError or OSError as the client raises them, or without a connection."""
         found: Document = clean((await self._there().ask(query)).value)
         return found
 

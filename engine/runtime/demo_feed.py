@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from engine.domain.instants import DAY_US, SECOND_US, parse_instant
 
-SPEED = 60  # demo seconds a second: a 5m bucket closes every five seconds
-FEED_EVERY_S = 5.0
+SPEED = 20  # demo seconds a second: a 5m bucket closes every fifteen seconds
+FEED_EVERY_S = 3.0
 INSTANT_COLUMNS = ("timestamp", "bucket_close", "asof")
 
 Files = list[tuple[str, bytes]]

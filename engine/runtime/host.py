@@ -19,6 +19,7 @@ from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
 
 DRAIN_S = 8.0  # what is under way may take this long to finish before its worker is ended
+OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
 LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # answered beside the worker
 
 
@@ -86,8 +87,7 @@ class Host:
 
     def document(self) -> dict[str, Any]:
         """The overview as it is now."""
-        config, close = self._engine.config, self._service.next_close()
-        jobs = [] if close is None else [{"name": "bucket close", "next_at": format_instant(close)}]
+        config = self._engine.config
         return {
             "seq": self._engine.told,
             "now": format_instant(self._engine.now()),
@@ -100,8 +100,12 @@ class Host:
             **self._service.state(),
             **{key: config[key] for key in ("base_currency", "timezone", "lot_method")},
             **self._overview.document(),
-            "jobs": jobs,
+            "jobs": self._jobs(),
         }
+
+    def _jobs(self) -> list[dict[str, str]]:
+        close = self._service.next_close()
+        return [] if close is None else [{"name": "bucket close", "next_at": format_instant(close)}]
 
     # -- keeping the overview --
 
@@ -126,10 +130,11 @@ class Host:
 
     async def _refresh_status(self) -> None:
         status = await self._light("status", {})
+        status["alerts"] = [alert for alert in status["alerts"] if alert["code"] not in OWN_WORK]
         before, self._overview.status = self._overview.status, status
         if before.get("counts") != status["counts"]:
-            self._engine.tell("counts", {"counts": status["counts"], "watermarks": status["watermarks"],
-                                         "last_runs": status["last_runs"]})  # fmt: skip
+            self._engine.tell("counts", {**status["counts"], "watermarks": status["watermarks"],
+                                         "last_runs": status["last_runs"], "jobs": self._jobs()})  # fmt: skip
         if before.get("quarantine_reasons") != status["quarantine_reasons"]:
             self._engine.tell("quarantine", {"open": status["counts"]["quarantine_open"],
                                              "by_reason": status["quarantine_reasons"]})  # fmt: skip
@@ -142,12 +147,14 @@ class Host:
         since = None if last is None else queries.instant({"t": last}, "t")
         after = None if since is None else format_instant(max(0, since - NAV_DAYS[resolution] * DAY_US))
         document = await self._light("nav", {"resolution": resolution, "from": after})
-        known = {point["bucket_close"]: point for point in self._overview.nav["points"]}
+        whole = resolution != self._overview.nav["resolution"]
+        known = {} if whole else {point["bucket_close"]: point for point in self._overview.nav["points"]}
         changed = [point for point in document["points"] if known.get(point["bucket_close"]) != point]
         self._overview.nav = {"resolution": resolution, "points": document["points"]}
         self._overview.holds = holds_of(document["points"])
         if changed:
-            self._engine.tell("nav", {"resolution": resolution, "points": changed, "holds": self._overview.holds})
+            told = {"resolution": resolution, "whole": whole, "points": changed, "holds": self._overview.holds}
+            self._engine.tell("nav", told)
 
 
 def _file_line(entry: dict[str, Any]) -> tuple[str, str, str]:

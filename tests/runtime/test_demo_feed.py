@@ -41,7 +41,7 @@ def test_feed__no_name_comes_twice() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_clock__a_second__is_a_minute() -> None:
+def test_clock__runs_faster_than_time() -> None:
     moments = iter([100.0, 101.0])
     clock = demo_clock(END, lambda: next(moments))
     assert clock() == END + SPEED * 1_000_000
