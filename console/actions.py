@@ -19,7 +19,7 @@ LISTS = (INBOX, QUARANTINE, EVENTS)
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One act. `keys`: as Textual names them, the first is shown as `shown`. `screens`: where; none: everywhere.
+    """One act. `keys` as Textual names them, the first shown as `shown`; `screens`: where, none: everywhere.
 
     `foot`: its rank in the bottom line, 0: not there; 1 always, 2 where there is room. `danger`: asks first.
     `needs`: what must be there; why it is missing is told when the key is pressed.
@@ -47,13 +47,16 @@ ACTIONS = (
     Action("nav", ("5",), "5", "NAV", "Net asset value and its drawdown, with gaps where it is not known"),
     Action("events", ("8",), "8", "Events", "What happened, newest last"),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
-    Action("filter", ("slash",), "/", "filter", "Show rows with a text; !text: without it; ~text: a regular expression",
+    Action("filter", ("slash",), "/", "filter",
+           "Rows with a text; !text: without it; ~text: by regular expression",
            LISTS, foot=1),
     Action("reason_before", ("left_square_bracket",), "[", "reason", "Only the reason before", (QUARANTINE,)),
-    Action("reason_after", ("right_square_bracket",), "]", "reason", "Only the next reason", (QUARANTINE,), foot=1),
+    Action("reason_after", ("right_square_bracket",), "]", "reason", "Only the next reason", (QUARANTINE,),
+           foot=1),
     Action("range_before", ("left_square_bracket",), "[", "shorter", "A shorter range", (NAV,), foot=1),
     Action("range_after", ("right_square_bracket",), "]", "longer", "A longer range", (NAV,), foot=1),
-    Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,), foot=1),
+    Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,),
+           foot=1),
     Action("ingest", ("i",), "i", "take inbox", "Take the files in the inbox now", (OVERVIEW, INBOX), foot=2,
            needs="writing", command="ingest"),
     Action("value", ("V",), "V", "value now", "Value every holding up to now", (OVERVIEW, NAV), foot=2,
@@ -64,7 +67,8 @@ ACTIONS = (
     Action("back", ("escape",), "esc", "back", "Close, clear the filter, or go to the overview"),
     Action("help", ("question_mark",), "?", "help", "This page", foot=1),
     Action("palette", ("colon", "ctrl+p"), ":", "menu", "Find any act by typing", foot=1),
-    Action("quit", ("q", "ctrl+q"), "q", "quit", "Leave; an engine hosted here finishes what it does first", foot=1),
+    Action("quit", ("q", "ctrl+q"), "q", "quit", "Leave; an engine hosted here finishes what it does first",
+           foot=1),
 )  # fmt: skip
 
 # Moves of a list's cursor; Textual's own actions of the list widget.

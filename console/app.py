@@ -38,7 +38,7 @@ ORDINARY = Terminal(refusal="", theme=DARK, mouse=True, ascii=False)
 
 
 class NavdeckApp(App[None]):
-    """The Textual app. `connect` gives a client of the engine; `on_exit` drains what the host runs, before the end."""
+    """The Textual app. `connect` gives a client of the engine; `on_exit` drains what the host runs."""
 
     CSS_PATH = "console.tcss"
     TITLE = "navdeck"
@@ -84,6 +84,13 @@ class NavdeckApp(App[None]):
     def now(self) -> int:
         """The engine's time, in microseconds UTC."""
         return self.mirror.now(self._clock())
+
+    @property
+    def is_still(self) -> bool:
+        """Whether everything that changed is painted, and nothing more is being fetched for it."""
+        busy = {"nav", "page", "command", "leaving"}
+        fetching = any(worker.group in busy and not worker.is_finished for worker in self.workers)
+        return not self._pulsing and (self.frozen or not self._dirty) and not fetching
 
     # -- start and end --------------------------------------------------------------------------------
 

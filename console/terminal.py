@@ -1,4 +1,4 @@
-"""What this terminal can do, and what follows from it: decided once, from plain values, before Textual starts.
+"""What this terminal can do and what follows: decided once, from plain values, before Textual starts.
 
 It never writes to the terminal and never changes the environment.
 """
@@ -12,7 +12,7 @@ DARK, PLAIN = "navdeck-dark", "ansi-dark"
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """The decisions. `refusal`: why there can be no console here and a plain status is shown; empty if there can."""
+    """The decisions. `refusal`: why there can be no console here; empty if there can."""
 
     refusal: str
     theme: str

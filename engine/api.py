@@ -35,6 +35,7 @@ __all__ = [
     "make_demo",
     "make_home",
     "on_signals",
+    "require_free",
     "run_daemon",
     "split_file",
 ]
@@ -107,6 +108,15 @@ async def host_demo(home: Path, seed: int) -> EngineClient:
     return InProcessClient(await DemoHost.open(home, seed))
 
 
+def require_free(home: Path) -> None:
+    """HomeInUse if another engine works on the home, HomeMissing if there is none."""
+    from engine.runtime.home import Home
+    from engine.store.files import HomeLock
+
+    Home(home).require()
+    HomeLock(Home(home).lock).release()
+
+
 async def run_daemon(home: Path) -> None:
     """Works on the home by itself in the foreground until a signal ends it. HomeInUse if another does."""
     from engine.runtime.daemon import run_daemon as run
@@ -116,8 +126,8 @@ async def run_daemon(home: Path) -> None:
     await run(home)
 
 
-def on_signals(stop: Callable[[], None]) -> None:
-    """Calls `stop` on the first TERM, INT or HUP of this process; a second TERM ends it at once."""
+def on_signals(stop: Callable[[int], None]) -> None:
+    """Calls `stop` with the number of the first TERM, INT or HUP of this process; a second TERM ends it at once."""
     from engine.runtime.signals import on_signals as install
 
     install(stop)

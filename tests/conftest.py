@@ -13,6 +13,20 @@ from engine.runtime.home import Home
 from tests.runtime.deck import START, Deck
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every", type=int, default=1, help="run every Nth of the tests that were chosen")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """A bounded slice: after all other choices, every Nth test."""
+    every = config.getoption("--every")
+    if every > 1:
+        kept = items[::every]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(kept)])
+        items[:] = kept
+
+
 @pytest.fixture(autouse=True)
 def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """No NAVDECK_ setting, no colour wish and no width of the terminal that runs the tests."""

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 Entry = tuple[str, str, Callable[[], object]]
 
 
+def _name(action: actions.Action) -> str:
+    return f"{'Go' if action.id in actions.SCREENS else 'Do'}: {action.label}  ({action.shown})"
+
+
 class Acts(Provider):
     """Offers what works on the screen below the palette."""
 
@@ -21,8 +25,7 @@ class Acts(Provider):
         deck = cast("NavdeckApp", self.app)
         screen = deck.current_mode
         made: list[Entry] = [
-            (f"{'Go' if action.id in actions.SCREENS else 'Do'}: {action.label}  ({action.shown})", action.help,
-             partial(deck.act, action.id))
+            (_name(action), action.help, partial(deck.act, action.id))
             for action in actions.for_screen(screen)
             if action.id != "palette" and not deck.why_not(action)
         ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What all screens share: the top and the bottom line, repainting, keys from the registry, lists with a filter."""
+"""What all screens share: top and bottom line, repainting, keys from the registry, lists with a filter."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from console.app import NavdeckApp
 
 Document = dict[str, Any]
+WIDTHS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
+HEIGHTS = [(0, "-short"), (30, "-tall")]
 
 
 def bindings(screen: str) -> list[BindingType]:
@@ -39,8 +41,8 @@ class DeckScreen(Screen[None]):
 
     ID: ClassVar[str]
     AUTO_FOCUS = "Rows"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (30, "-tall")]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
 
     @property
     def deck(self) -> "NavdeckApp":
@@ -111,6 +113,10 @@ class ListScreen(DeckScreen):
     def rows(self) -> Rows:
         return self.query_one(Rows)
 
+    def parsed(self, typed: str) -> Filter:
+        """The filter that was typed."""
+        return parse(typed)
+
     def refilter(self) -> None:
         """The filter changed."""
         raise NotImplementedError
@@ -143,7 +149,7 @@ class ListScreen(DeckScreen):
     @on(Input.Changed, "#filter")
     def _typed(self, event: Input.Changed) -> None:
         if event.value != self.filter.typed:
-            self.filter = parse(event.value)
+            self.filter = self.parsed(event.value)
             self.refilter()
 
     @on(Input.Submitted, "#filter")

@@ -46,7 +46,8 @@ class Events(ListScreen):
         levels = LEVELS[self._level][1]
         self._found = [
             event for event in self.doc["events"]
-            if event["level"] in levels and self.filter.passes(f"{event['kind']} {event['level']} {event['text']}")
+            if event["level"] in levels
+            and self.filter.passes(f"{event['kind']} {event['level']} {event['text']}")
         ]  # fmt: skip
         self.rows.fill(len(self._found), len(self._found) - 1 if follows else _place(self._found, before))
 
@@ -88,6 +89,12 @@ def _place(found: Sequence[Document], before: Document | None) -> int:
 
 def event_detail(event: Document, width: int) -> list[Line]:
     """All about one event."""
-    pairs = [("at", line(instant(event["at"]))), ("level", line(panels.LEVELS.get(event["level"], ("", "text"))[0])),
-             ("kind", line(event["kind"])), ("number", line(count(event["seq"]))), ("text", line(event["text"]))]  # fmt: skip
+    level = panels.LEVELS.get(event["level"], panels.LEVELS["info"])
+    pairs = [
+        ("at", line(instant(event["at"]))),
+        ("level", line((event["level"], level[1]))),
+        ("kind", line(event["kind"])),
+        ("number", line(count(event["seq"]))),
+        ("text", line(event["text"])),
+    ]
     return panels.details(pairs, width)

@@ -18,6 +18,13 @@ class Filter:
     problem: str = ""
 
 
+def plain(typed: str) -> Filter:
+    """The filter of a list that the engine searches: it knows plain text only."""
+    if typed.startswith(("!", "~")):
+        return Filter(typed, problem="this list is searched by the engine: plain text only")
+    return Filter(typed)
+
+
 def parse(typed: str) -> Filter:
     """The filter meant by what was typed. Case does not matter."""
     inverse = typed.startswith("!")

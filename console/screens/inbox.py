@@ -23,6 +23,7 @@ COLUMNS = (
     Column("accepted", 8, right=True, rank=2), Column("known", 7, right=True, rank=3),
     Column("result", 18, grows=1), Column("age", 7, right=True, rank=1),
 )  # fmt: skip
+NOT_TAKEN = "The inbox takes names that end in .csv or .parquet. Rename the file or remove it."
 SIGNS: dict[str, Piece] = {
     "reading": ("▸ reading", "accent"), "storing": ("▸ storing", "accent"), "waiting": ("· waiting", "text"),
     "not taken": ("! not taken", "warn"), "ingested": ("✓ taken", "ok"), "duplicate": ("= known", "muted"),
@@ -103,8 +104,7 @@ def entry_detail(entry: Document, now: int, width: int) -> list[Line]:
 
 def _advice(entry: Document, width: int) -> list[Line]:
     if entry["status"] == "not taken":
-        return [line((part, "muted")) for part in wrapped("The inbox takes names that end in .csv or .parquet."
-                                                                 " Rename the file or remove it.", width)]  # fmt: skip
+        return [line((part, "muted")) for part in wrapped(NOT_TAKEN, width)]
     if entry.get("quarantined"):
         return [line(("3 ", "mark"), ("shows the rows that were set aside", "muted"))]
     return []

@@ -25,8 +25,8 @@ Document = dict[str, Any]
 
 # Name, resolution, length in days (0: all there is); by the default granularity of CONTRACT §8.
 RANGES = (
-    ("1 day", "5m", 1), ("7 days", "1h", 7), ("30 days", "1h", 30), ("90 days", "1h", 90), ("1 year", "1d", 365),
-    ("all", "1d", 0),
+    ("1 day", "5m", 1), ("7 days", "1h", 7), ("30 days", "1h", 30), ("90 days", "1h", 90),
+    ("1 year", "1d", 365), ("all", "1d", 0),
 )  # fmt: skip
 FIRST_RANGE = 2
 LEVELS_CELLS = 24
@@ -194,8 +194,7 @@ class Nav(DeckScreen):
             self.redraw(EVERYTHING)
 
     def _head(self, width: int, height: int) -> list[Line]:
-        names = [(f"[{name}]" if place == self._range else f" {name} ", "mark" if place == self._range else "muted")
-                 for place, (name, _, _) in enumerate(RANGES)]  # fmt: skip
+        names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
         first = line(("NAV  ", "strong"), *names, (about, "muted"))
         if self._trouble:

@@ -1,4 +1,4 @@
-"""The overview: the state of everything on one page, in lines where room is short and in panels where there is some."""
+"""The overview: the state of everything on one page, in lines where room is short, else in panels."""
 
 from collections.abc import Sequence
 

@@ -47,14 +47,12 @@ def nav_line(doc: Document, now: int) -> Line:
     if not points:
         return _labelled("NAV", ("no values yet", "muted"))
     last = points[-1]
-    trend = _labelled("", (spark([_number(p["nav"]) for p in points[-SPARK_CELLS:]], SPARK_CELLS), "accent"))[
-        1:
-    ]
+    at = f"at {clock(last['bucket_close'])}Z"
     if last["nav"] is not None:
-        told: Line = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"),
-                          (f"  at {clock(last['bucket_close'])}Z, {age(last['bucket_close'], now)} ago", "muted"))  # fmt: skip
+        since = f"  {at}, {age(last['bucket_close'], now)} ago"
+        told = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"), (since, "muted"))
     else:
-        told = line(gap_piece(last), (f" at {clock(last['bucket_close'])}Z", "muted"), *_known_last(points))
+        told = line(gap_piece(last), (f" {at}", "muted"), *_known_last(points))
     return (*_labelled("NAV"), *told)
 
 
@@ -89,16 +87,15 @@ def drawdown_line(doc: Document) -> Line:
     if not known:
         return _labelled("Drawdown", (UNKNOWN, "muted"))
     reach = span(to_us(points[-1]["bucket_close"]) - to_us(points[0]["bucket_close"]))
-    return _labelled("Drawdown", percent(known[-1]), (f"  of NAV, worst {percent(min(known))} in {reach}; flows not"
-                                                      " taken out", "muted"))  # fmt: skip
+    about = f"  of NAV, worst {percent(min(known))} in {reach}; flows not taken out"
+    return _labelled("Drawdown", percent(known[-1]), (about, "muted"))
 
 
 def memory_line(doc: Document, width: int) -> Line:
     """The share of the memory limit that is used, with the marks at which work slows and stops."""
     memory = doc["memory"]
     word, meaning = memory_state(memory["ratio"])
-    told = line(f"{share(memory['ratio'])} ", (word, meaning),
-                (f"  {bytes_text(memory['used_bytes'])} of {bytes_text(memory['limit_bytes'])}", "muted"))  # fmt: skip
+    told = line(f"{share(memory['ratio'])} ", (word, meaning), (f"  {_used(memory)}", "muted"))
     room = width - LABEL_CELLS - 2 - cells(told)
     return (
         *_labelled("Memory"),
@@ -106,6 +103,10 @@ def memory_line(doc: Document, width: int) -> Line:
         ("  ", "text"),
         *told,
     )
+
+
+def _used(memory: Document) -> str:
+    return f"{bytes_text(memory['used_bytes'])} of {bytes_text(memory['limit_bytes'])}"
 
 
 def inbox_line(doc: Document, width: int) -> Line:
@@ -161,9 +162,10 @@ def values_line(doc: Document, now: int, width: int) -> Line:
         told = _labelled("Values", (f"valuing at {doc['valuing']['resolution']} …", "accent"))
     else:
         last = doc["last_runs"]["value"]
-        told = _labelled("Values", ("never computed", "muted") if last is None else f"computed {age(last, now)} ago")
+        told = _labelled("Values", "never computed" if last is None else f"computed {age(last, now)} ago")
     jobs = sorted((job for job in doc["jobs"] if job["next_at"]), key=lambda job: job["next_at"])
-    return as_fits([told, *(line((f"{job['name']} at {clock(job['next_at'])}Z", "muted")) for job in jobs)], width)
+    coming = [line((f"{job['name']} at {clock(job['next_at'])}Z", "muted")) for job in jobs]
+    return as_fits([told, *coming], width)
 
 
 # -- parts of several lines ---------------------------------------------------------------------------
@@ -216,9 +218,9 @@ def memory(doc: Document, width: int, height: int) -> list[Line]:
     found = doc["memory"]
     word, meaning = memory_state(found["ratio"])
     wide = max(10, width)
+    state = line((f"{share(found['ratio'])} ", "strong"), (word, meaning))
     made = [
-        spread(line((f"{share(found['ratio'])} ", "strong"), (word, meaning)),
-               line((f"{bytes_text(found['used_bytes'])} of {bytes_text(found['limit_bytes'])}", "muted")), wide),
+        spread(state, line((_used(found), "muted")), wide),
         gauge(found["ratio"], wide),
         _gauge_marks(wide),
         line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
@@ -297,7 +299,8 @@ def _reason_line(code: str, number: int, most: int, width: int) -> Line:
 def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The overview where there is no room for panels."""
     made = [
-        as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc), memory_line(doc, width), inbox_line(doc, width),
+        as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc),
+        memory_line(doc, width), inbox_line(doc, width),
         quarantine_line(doc, width), data_line(doc, width), values_line(doc, now, width), BLANK,
     ]  # fmt: skip
     needs = attention(doc)
@@ -337,10 +340,15 @@ def reason_lines(reason: Document, width: int) -> list[Line]:
     return made + [line("  ", (part, "muted")) for part in wrapped(told, width - 2) if part]
 
 
+def choice(name: str, is_chosen: bool) -> Piece:
+    """One of several; the chosen one stands in brackets, so that it is seen without colour."""
+    return (f"[{name}]", "mark") if is_chosen else (f" {name} ", "muted")
+
+
 def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:
     """Choices in one line, the chosen one marked; it is kept in sight."""
-    made = [line((f"[{name} {count(number)}]" if place == chosen else f" {name} {count(number)} ",
-                  "mark" if place == chosen else "muted")) for place, (name, number) in enumerate(parts)]  # fmt: skip
+    names = [f"{name} {count(number)}" for name, number in parts]
+    made = [line(choice(name, place == chosen)) for place, name in enumerate(names)]
     start = 0
     while start < chosen and sum(len(part[0][0]) + 1 for part in made[start : chosen + 1]) > width - 2:
         start += 1

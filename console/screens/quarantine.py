@@ -12,6 +12,7 @@ from console import actions
 from console.client import Topics
 from console.screens import panels
 from console.screens.base import ListScreen, bindings
+from console.screens.filtering import Filter, plain
 from console.text import UNKNOWN, count
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line
@@ -25,8 +26,10 @@ COLUMNS = (
     Column("reason", 22), Column("wrong", 22, grows=2, prose=True), Column("file", 16, grows=1),
     Column("line", 7, right=True), Column("row", 30, rank=1, grows=3, prose=True),
 )  # fmt: skip
-KEY_FIELDS = ("action", "quantity", "asset_id", "base", "quote", "rate", "resolution", "close", "bucket_close",
-              "timestamp", "asof", "account")  # fmt: skip
+KEY_FIELDS = (
+    "action", "quantity", "asset_id", "base", "quote", "rate", "resolution", "close", "bucket_close",
+    "timestamp", "asof", "account",
+)  # fmt: skip
 
 
 def row_cells(row: Document) -> list[Piece]:
@@ -45,8 +48,8 @@ def row_cells(row: Document) -> list[Piece]:
 def row_detail(row: Document, width: int) -> list[Line]:
     """All about one row: what is wrong, then every field, the wrong ones marked."""
     wrong = {reason["column"] for reason in row["reasons"]}
-    pairs = [("file", line(row["file"])), ("line", line(f"{count(row['line'])}, record {count(row['record'])}")),
-             ("id", line(row["id"]))]  # fmt: skip
+    where = f"{count(row['line'])}, record {count(row['record'])}"
+    pairs = [("file", line(row["file"])), ("line", line(where)), ("id", line(row["id"]))]
     made = [*panels.details(pairs, width), BLANK]
     for reason in row["reasons"]:
         made += panels.reason_lines(reason, width)
@@ -110,6 +113,9 @@ class Quarantine(ListScreen):
         super().redraw(topics)
         if "quarantine" in topics:
             self._want(self.rows.cursor // PAGE_ROWS)
+
+    def parsed(self, typed: str) -> Filter:
+        return plain(typed)
 
     def refilter(self) -> None:
         self._pages = Pages()

@@ -1,1 +1,1 @@
-"""What every screen is drawn with: lines of marked text, lists with a cursor, charts, the top and bottom line."""
+"""What every screen is drawn with: lines of marked text, lists with a cursor, charts, top and bottom line."""

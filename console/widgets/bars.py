@@ -1,4 +1,4 @@
-"""The line at the top, which tells the state of everything, and the one at the bottom, which tells the keys."""
+"""The line at the top, which tells the state of everything, and the one at the bottom, with the keys."""
 
 from collections.abc import Callable, Sequence
 
@@ -89,7 +89,7 @@ class KeyBar(Lines):
 
 
 def key_entries(screen: str, width: int, blocked: Callable[[Action], bool]) -> list[tuple[str, Line]]:
-    """What the bottom line tells: screens by name where there is room, else by digit; then keys as they fit."""
+    """The bottom line: screens by name where there is room, else by digit; then keys as they fit."""
     acts = [action for action in actions.for_screen(screen) if action.foot]
     needed = [action for action in acts if action.foot == 1]
     named = True

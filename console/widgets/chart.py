@@ -98,6 +98,7 @@ def _canvas(
     plot = Plot()
     plot.theme("clear")
     plot.plotsize(columns, rows)
+    plot._set_size(columns, rows)  # plotsize alone cuts it to the terminal that plotext believes in
     plot.frame(False)
     plot.xaxes(False)
     plot.yaxes(False)

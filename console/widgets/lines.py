@@ -161,7 +161,7 @@ class Rows(Lines, can_focus=True):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(keys, action, help_text, show=False) for keys, action, _, help_text in MOVES
     ]
-    DEFAULT_CSS = "Rows { overflow: hidden auto; scrollbar-size-vertical: 1; }"
+    DEFAULT_CSS = "Rows { overflow: hidden auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }"
 
     class Moved(Message):
         """The cursor is on another row."""

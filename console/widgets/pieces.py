@@ -1,7 +1,7 @@
 """Lines of text as plain values: pieces with a meaning, and columns that fit a width.
 
-A meaning ("ok", "held") becomes a colour only when a widget draws it. Nothing here knows of Textual or themes,
-and nothing ever reads text as markup.
+A meaning ("ok", "held") becomes a colour only when a widget draws it. Nothing here knows of Textual or of
+themes, and nothing ever reads text as markup.
 """
 
 from collections.abc import Iterable, Sequence
@@ -96,7 +96,7 @@ def ascii_text(text: str) -> str:
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """`text` in lines of at most `width` cells, broken between words, or in a word that is longer than a line."""
+    """`text` in lines of at most `width` cells, broken between words; a longer word is broken too."""
     lines = [""]
     for word in text.split(" "):
         glued = f"{lines[-1]} {word}" if lines[-1] else word

@@ -82,7 +82,7 @@ def _reduced(stretch: Sequence[Sample], first: int, last: int, columns: int) -> 
 
 
 def gap_rail(found: Sequence[Sample], columns: int) -> list[str]:
-    """For each column why something in it is not known, empty where all is: no gap is too short to be seen."""
+    """For each column why something in it is not known; empty where all is. Every gap is seen."""
     rail = [""] * columns
     for before, sample in zip((None, *found), found, strict=False):
         if sample.value is None:

@@ -18,13 +18,11 @@ from engine.domain.transactions import (
     TRANSFERS,
     UNIT_SEPARATOR,
     KeyKind,
-    content_digest,
-    generated_id,
     id_text,
 )
+from engine.ingestion.generated_ids import generated_ids, generated_places
 from engine.ingestion.rules import Reason, Reject
 
-ID_BYTES = 16
 _QUANTITY = CONTENT_COLUMNS.index("quantity")
 
 TxKey = tuple[str, str]  # account, tx_hash
@@ -130,34 +128,21 @@ def _with_kind_and_place(frame: pl.DataFrame, counted: Mapping[str, int]) -> pl.
 def _recognise_generated(frame: pl.DataFrame) -> pl.DataFrame:
     """A row that brings the id generated for its own content and some k is that k-th row, not another."""
     at = (frame["kind"] == KeyKind.ID).arg_true()
-    rows = frame.select("ts", "content", "copies", "uid")[at].iter_rows()
-    places = [_generated_place(*row) for row in rows]
-    hits = [(index, place) for index, place in zip(at, places, strict=True) if place]
-    if not hits:
+    places = generated_places(frame.select("uid", "ts", "content", "copies")[at])
+    if not places.any():
         return frame
-    index = [index for index, _ in hits]
+    index, found = at.to_numpy()[places > 0], places[places > 0]
     kind = frame["kind"].scatter(index, int(KeyKind.CONTENT))
-    return frame.with_columns(kind, frame["place"].scatter(index, [place for _, place in hits]))
-
-
-def _generated_place(ts: int, content: str, copies: int, uid: bytes) -> int:
-    """The k for which `uid` is the generated id of this content; 0 if there is none among its copies."""
-    if int.from_bytes(uid[:6], "big") != ts // 1000:
-        return 0
-    for k in range(1, copies + 1):
-        if generated_id(ts, content_digest(content, k)) == uid:
-            return k
-    return 0
+    return frame.with_columns(kind, frame["place"].scatter(index, found))
 
 
 def _generate_ids(frame: pl.DataFrame) -> pl.DataFrame:
     at = (~frame["id_given"]).arg_true()
-    rows = frame.select("ts", "content", "k")[at].iter_rows()
-    made = [generated_id(ts, content_digest(content, k)) for ts, content, k in rows]
-    if not made:
+    if not len(at):
         return frame
+    made = generated_ids(frame.select("ts", "content", "k")[at])
     # Binary columns cannot be scattered into; the ids go in by position through a gather.
-    pool = pl.concat([frame["uid"], pl.Series(made, dtype=pl.Binary)])
+    pool = pl.concat([frame["uid"], made])
     place = pl.int_range(frame.height, eager=True)
     place = place.scatter(at, pl.int_range(frame.height, len(pool), eager=True))
     return frame.with_columns(uid=pool.gather(place))

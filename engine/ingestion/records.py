@@ -1,12 +1,14 @@
 """Bytes of a CSV file -> records: where each begins and ends, and its fields. Physical form only.
 
-Owns encoding, line ends, quoting and record numbers; never looks at what a field means. Lines without
-a quote are cut by polars; lines with one go through the csv module; a field that spans lines sends the
-whole file through the csv module. A lone surrogate, which no UTF-8 text can hold, stands for a bare CR
-inside the csv module (to which a bare CR would be a line end), and marks the end of the text.
+Owns encoding, line ends, quoting and record numbers; never looks at what a field means. Lines that are
+well formed by themselves are cut by polars, other lines go through the csv module; a field that spans
+lines, or a bare CR, sends the whole file through the csv module. A lone surrogate, which no UTF-8 text can
+hold, stands for a bare CR inside the csv module (to which a bare CR would be a line end), and marks the
+end of the text.
 """
 
 import csv
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +21,8 @@ COLUMNS_MAX = 100  # no known header has as many
 FIELD_CHARS_MAX = 2**31 - 1  # csv refuses longer fields; files are capped in bytes before
 _BARE_CR = re.compile(r"\r(?!\n)")
 _NOT_BLANK = re.compile(rb"[^ \t\r\n]|\r(?!\n)")
+_FIELD = r'(?:[^",]*|"(?:[^"]|"")*")'
+_NOWHERE = "\0"  # separates lines from nothing: a text with a NUL byte is refused before
 _CR_STAND_IN = "\udc0d"
 _END = "\udcff"
 
@@ -52,53 +56,65 @@ def decode(data: bytes) -> str:
 def read_records(text: str, rows_max: int) -> Records | None:
     """Cuts a text that is not blank into records; None if a quote is never closed."""
     csv.field_size_limit(FIELD_CHARS_MAX)
-    lines = pl.DataFrame({"text": pl.Series(text.replace("\r\n", "\n").split("\n"), dtype=pl.String)})
-    if '"' not in text:
-        return _by_line(lines, [], rows_max)
-    quoted = lines["text"].filter(lines["text"].str.contains('"', literal=True)).to_list()
-    one_each = _csv_lines(quoted)
-    return _by_csv(text, rows_max) if one_each is None else _by_line(lines, one_each, rows_max)
+    unix = text.replace("\r\n", "\n")
+    found = None if "\r" in unix else _by_line(unix, rows_max)
+    return _by_csv(text, rows_max) if found is None else found
 
 
-def _csv_lines(quoted: list[str]) -> list[Fields] | None:
-    """The fields of lines that are one record each; None if a quote stays open at the end of a line."""
-    has_cr = any("\r" in line for line in quoted)
-    lines = [line.replace("\r", _CR_STAND_IN) for line in quoted] if has_cr else quoted
-    parsed = list(csv.reader([*lines, _END]))
-    if len(parsed) != len(quoted) + 1 or parsed.pop() != [_END]:
+def _by_line(text: str, rows_max: int) -> Records | None:
+    """The records of a text in which every record is one line; None if a field spans lines."""
+    lines = _cut(text.encode(), ["text"], _NOWHERE).with_row_index("line", offset=1)
+    lines = lines.filter(pl.col("text").str.strip_chars(" \t") != "").with_row_index("record")
+    lines = lines.cast({"line": pl.Int64, "record": pl.Int64})
+    first = _csv_lines([lines["text"][0]])
+    if first is None:
         return None
-    return [_restore(fields) for fields in parsed] if has_cr else [tuple(fields) for fields in parsed]
+    header, body = first[0], lines.slice(1)
+    if len(header) > COLUMNS_MAX:
+        return Records(header, body.height, pl.DataFrame(), [])
+    fits = body["text"].str.contains(f"^{_FIELD}(?:,{_FIELD}){{{len(header) - 1}}}$")
+    rest = body.filter(~fits)
+    special = _csv_lines(rest["text"].to_list())
+    if special is None:
+        return None
+    if body.height > rows_max:
+        return Records(header, body.height, pl.DataFrame(), [])
+    places = rest.select("record", "line").rows()
+    read = [(record, line, line, fields) for (record, line), fields in zip(places, special, strict=True)]
+    return _join(header, _cut_lines(body.filter(fits), header), read)
+
+
+def _csv_lines(lines: list[str]) -> list[Fields] | None:
+    """The fields of lines that are one record each; None if a quote stays open at the end of a line."""
+    parsed = list(csv.reader([*lines, _END]))
+    if len(parsed) != len(lines) + 1 or parsed.pop() != [_END]:
+        return None
+    return [tuple(fields) for fields in parsed]
 
 
 def _restore(fields: list[str]) -> Fields:
     return tuple(field.replace(_CR_STAND_IN, "\r") for field in fields)
 
 
-def _by_line(lines: pl.DataFrame, quoted: list[Fields], rows_max: int) -> Records:
-    """Every record is one line. `quoted`: the fields of the lines that have a quote, in order."""
-    lines = lines.with_row_index("line", offset=1).filter(pl.col("text").str.strip_chars(" \t") != "")
-    lines = lines.with_row_index("record").cast({"line": pl.Int64, "record": pl.Int64})
-    first: str = lines["text"][0]
-    header = quoted.pop(0) if '"' in first else tuple(first.split(","))
-    body = lines.slice(1).select("record", "line", "text")
-    if len(header) > COLUMNS_MAX or body.height > rows_max:
-        return Records(header, body.height, pl.DataFrame(), [])
-    has_quote = pl.col("text").str.contains('"', literal=True)
-    fits = pl.col("text").str.count_matches(",", literal=True) == len(header) - 1
-    by_csv = body.filter(has_quote).select("record", "line").rows()
-    special = [(record, line, line, fields) for (record, line), fields in zip(by_csv, quoted, strict=True)]
-    plain = body.filter(~has_quote)
-    ragged = plain.filter(~fits).rows()
-    special += [(record, line, line, tuple(text.split(","))) for record, line, text in ragged]
-    return _join(header, _cut(plain.filter(fits), header), special)
+def _cut_lines(lines: pl.DataFrame, header: Fields) -> pl.DataFrame:
+    """The fields of lines that are well formed and have the right number of them."""
+    names = _names(header)
+    text = io.BytesIO()
+    lines.select("text").write_csv(text, include_header=False, quote_style="never")
+    fields = _cut(text.getvalue(), names[3:], ",", '"')
+    return lines.select("record", "line", pl.col("line").alias("end")).hstack(fields)
 
 
-def _cut(plain: pl.DataFrame, header: Fields) -> pl.DataFrame:
-    """Cuts lines that are known to have the right number of commas and no quote."""
-    fields = pl.col("text").str.split_exact(",", len(header) - 1).alias("fields")
-    cut = plain.select("record", "line", pl.col("line").alias("end"), fields).unnest("fields")
-    cut.columns = _names(header)
-    return cut
+def _cut(data: bytes, names: list[str], separator: str, quote: str | None = None) -> pl.DataFrame:
+    """Text columns of lines that have one field for each name.
+
+    A line of empty fields goes before them: polars takes a U+FEFF at the very start for a BOM.
+    """
+    empty = separator * (len(names) - 1) + "\n"
+    return pl.read_csv(
+        empty.encode() + data, has_header=False, separator=separator, quote_char=quote, infer_schema=False,
+        new_columns=names, empty_string_is_null=False,
+    ).slice(1)  # fmt: skip
 
 
 def _names(header: Fields) -> list[str]:

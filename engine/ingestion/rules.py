@@ -121,18 +121,26 @@ def _fraction(text: pl.Series) -> pl.Series:
 def canonical_instants(frame: pl.DataFrame, column: str) -> pl.DataFrame:
     """Puts the instants of `column` into canonical text; other text stays."""
     text = frame[column]
-    odd = text.str.contains(INSTANT) & ~text.str.contains(CANONICAL_INSTANT)
-    return frame.with_columns(_replace(text, odd, _canonical_instant(text.filter(odd))))
+    odd = _odd(text, CANONICAL_INSTANT, INSTANT)
+    return frame.with_columns(_replace(text, odd, _canonical_instant(text.gather(odd))))
 
 
 def _canonical_instant(text: pl.Series) -> pl.Series:
     return (text.str.slice(0, 19) + "." + _fraction(text)).str.strip_suffix(".") + "Z"
 
 
+def _odd(text: pl.Series, canonical: str, valid: str) -> pl.Series:
+    """Places of texts that are valid and not canonical; most are, so only the others are asked the rest."""
+    places = (~text.str.contains(canonical)).arg_true()
+    return places.filter(text.gather(places).str.contains(valid))
+
+
 def _replace(text: pl.Series, at: pl.Series, values: pl.Series) -> pl.Series:
-    """`text` with `values` at the places where `at` is true (polars scatters into numbers only)."""
+    """`text` with `values` at the places `at` (polars scatters into numbers only)."""
+    if not len(at):
+        return text
     place = pl.int_range(len(text), eager=True)
-    place = place.scatter(at.arg_true(), pl.int_range(len(text), len(text) + len(values), eager=True))
+    place = place.scatter(at, pl.int_range(len(text), len(text) + len(values), eager=True))
     return pl.concat([text, values]).gather(place).alias(text.name)
 
 
@@ -142,8 +150,8 @@ def canonical_decimals(frame: pl.DataFrame, columns: tuple[str, ...]) -> pl.Data
 
 
 def _canonical_decimal(text: pl.Series) -> pl.Series:
-    odd = text.str.contains(PLAIN) & ~text.str.contains(CANONICAL)
-    exact = text.filter(odd).str.strip_prefix("-").cast(DECIMAL).cast(pl.String)
+    odd = _odd(text, CANONICAL, PLAIN)
+    exact = text.gather(odd).str.strip_prefix("-").cast(DECIMAL).cast(pl.String)
     return _replace(text, odd, exact.str.strip_chars_end("0").str.strip_suffix("."))
 
 

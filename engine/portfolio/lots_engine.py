@@ -95,19 +95,24 @@ def run(
     with _collector_paused():
         book.book(_booked(ledger, rows, links, last))
         outcome = book.outcome(last)
-        _assert_conserved(outcome, book.entered)
+        book.assert_conserved(outcome)
     return outcome
 
 
 @contextmanager
 def _collector_paused() -> Iterator[None]:
-    """Lots are many small lists without cycles; walking them again and again is half the time of a pass."""
+    """Lots are many small lists without cycles; walking them again and again is half the time of a pass.
+
+    Freezing and unfreezing hands what was made to the oldest generation, without a walk when it is over.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
         if enabled:
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
@@ -124,6 +129,7 @@ class _Book:
 
     def __init__(self, rows: Rows, links: Links, method: Method) -> None:
         self.rows, self.links, self.method = rows, links, method
+        self.keyed_by_basis = method is hifo
         self.slots, self.quantities, self.values = rows.slots, rows.quantities, rows.values
         self.marks, self.fees = rows.marks, rows.fees
         self.held: defaultdict[int, list[Lot]] = defaultdict(list)
@@ -132,7 +138,9 @@ class _Book:
         self.third_value: dict[int, int] = {}
         self.realized: list[Realized] = []
         self.deficits: list[tuple[int, int]] = []
-        self.entered: list[tuple[int, int, int]] = []  # position, quantity, basis of every lot acquired
+        self.entered: defaultdict[int, int] = defaultdict(int)  # by slot: acquired, or taken beyond that
+        self.disposed: defaultdict[int, int] = defaultdict(int)  # by slot: realized
+        self.basis_entered = self.basis_disposed = 0
         self.arrivals = 0
 
     def book(self, events: list[int]) -> None:
@@ -164,23 +172,23 @@ class _Book:
             fee, flags = self._fee_value(position)
             proceeds -= fee
         pieces = self._take(position, self.slots[position], quantity)
-        self._realize(position, pieces, quantity, proceeds, flags)
+        self._realize(position, self.slots[position], pieces, quantity, proceeds, flags)
 
     def _pay(self, position: int) -> None:
         quantity = self.quantities[position]
         pieces = self._take(position, self.slots[position], quantity)
         if self.marks[position] & NO_BASIS:
-            self._realize_at_basis(position, pieces)
+            self._realize_at_basis(position, self.slots[position], pieces)
         else:
-            self._realize(position, pieces, quantity, self.values[position], 0)
+            self._realize(position, self.slots[position], pieces, quantity, self.values[position], 0)
 
     def _pay_made(self, parent: int) -> None:
         fee = self.fees[parent]
         pieces = self._take(~parent, fee.slot, fee.amount)
         if fee.value is None:
-            self.third_value[parent] = self._realize_at_basis(~parent, pieces)
+            self.third_value[parent] = self._realize_at_basis(~parent, fee.slot, pieces)
         else:
-            self._realize(~parent, pieces, fee.amount, fee.value, 0)
+            self._realize(~parent, fee.slot, pieces, fee.amount, fee.value, 0)
 
     def _depart(self, position: int) -> None:
         targets = self.targets.get(position)
@@ -224,47 +232,60 @@ class _Book:
 
     def _enter(self, position: int, quantity: int, basis: int, flags: int) -> None:
         """A lot that this row acquires."""
-        self.entered.append((position, quantity, basis))
-        place = position << PLACE_BITS
-        lot = [self.method(quantity, basis, place), quantity, basis, place, flags]
-        heappush(self.held[self.slots[position]], lot)
+        slot, place = self.slots[position], position << PLACE_BITS
+        self.entered[slot] += quantity
+        self.basis_entered += basis
+        heappush(self.held[slot], [self.method(quantity, basis, place), quantity, basis, place, flags])
 
     def _take(self, event: int, slot: int, wanted: int) -> list[Lot]:
         """Takes lots by the method; what is not there is taken as a lot of basis 0, and noted."""
         heap, pieces = self.held[slot], []
         while heap:
             lot = heap[0]
-            key, held, basis, place, flags = lot
+            held = lot[1]
             if held > wanted:
-                part = div_half_even(basis * wanted, held)
-                lot[1] = held = held - wanted
-                lot[2] = basis = basis - part
-                pieces.append([key, wanted, part, place, flags])
-                new_key = self.method(held, basis, place)
-                if new_key != key:
-                    lot[0] = new_key
-                    heapreplace(heap, lot)
+                pieces.append(_split(lot, wanted))
+                if self.keyed_by_basis:
+                    self._rekey(heap)
                 return pieces
             pieces.append(heappop(heap))
             wanted -= held
             if not wanted:
                 return pieces
         self.deficits.append((event, wanted))
+        self.entered[slot] += wanted
         pieces.append([0, wanted, 0, max(event, ~event) << PLACE_BITS, INSUFFICIENT_LOTS])
         return pieces
 
-    def _realize(self, event: int, pieces: list[Lot], whole: int, proceeds: int, flags: int) -> None:
-        rest, last = proceeds, len(pieces) - 1
-        for number, (_, quantity, basis, place, own) in enumerate(pieces):
-            part = div_half_even(proceeds * quantity, whole) if number < last else rest
-            rest -= part
-            self.realized.append((event, place, quantity, part, basis, own | flags))
+    def _rekey(self, heap: list[Lot]) -> None:
+        """The first lot gave a part away: rounding moves its basis per unit a little."""
+        lot = heap[0]
+        lot[0] = self.method(lot[1], lot[2], lot[3])
+        heapreplace(heap, lot)
 
-    def _realize_at_basis(self, event: int, pieces: list[Lot]) -> int:
+    def _realize(
+        self, event: int, slot: int, pieces: list[Lot], whole: int, proceeds: int, flags: int
+    ) -> None:  # fmt: skip
+        rest, left, realized, cost = proceeds, whole, self.realized, 0
+        for _, quantity, basis, place, own in pieces:
+            left -= quantity
+            part = div_half_even(proceeds * quantity, whole) if left else rest
+            rest -= part
+            cost += basis
+            realized.append((event, place, quantity, part, basis, own | flags))
+        assert not left, "the pieces of a disposal add up to it"
+        self.disposed[slot] += whole
+        self.basis_disposed += cost
+
+    def _realize_at_basis(self, event: int, slot: int, pieces: list[Lot]) -> int:
         """No gain, no loss: the proceeds are the basis, which is returned."""
+        total = 0
         for _, quantity, basis, place, own in pieces:
             self.realized.append((event, place, quantity, basis, basis, own | FEE_AT_BASIS))
-        return sum(lot[2] for lot in pieces)
+            self.disposed[slot] += quantity
+            total += basis
+        self.basis_disposed += total
+        return total
 
     def outcome(self, last: int) -> LotsOutcome:
         held: list[OpenLot] = [
@@ -281,6 +302,27 @@ class _Book:
         moving.sort(key=lambda lot: (self.slots[lot[0]], lot[0], lot[1]))
         income = _income(self.rows, last)
         return LotsOutcome(self.rows, held, moving, self.realized, self.deficits, income)
+
+    def assert_conserved(self, outcome: LotsOutcome) -> None:
+        """Basis in = basis out + basis left, and the same for the quantity of every asset."""
+        basis = self.basis_entered - self.basis_disposed
+        basis -= sum(map(itemgetter(3), outcome.open)) + sum(map(itemgetter(3), outcome.in_transit))
+        assert not basis, f"basis is not conserved: {basis} left over"
+        assert not any(self._quantities_left(outcome)), "quantities are not conserved"
+
+    def _quantities_left(self, outcome: LotsOutcome) -> list[int]:
+        """By asset: what entered, less what is realized, open or in transit."""
+        count = len(self.rows.assets)
+        left = [0] * count
+        for slot, quantity in self.entered.items():
+            left[slot % count] += quantity
+        for slot, quantity in self.disposed.items():
+            left[slot % count] -= quantity
+        for slot, _, quantity, _, _ in outcome.open:
+            left[slot % count] -= quantity
+        for out, _, quantity, _, _ in outcome.in_transit:
+            left[self.slots[out] % count] -= quantity
+        return left
 
 
 def _place(lot: Lot) -> int:
@@ -324,31 +366,3 @@ def _income(rows: Rows, last: int) -> list[tuple[int, int | None]]:
     actions = rows.frame["action"].to_numpy()[:last]
     positions = np.flatnonzero(actions >= Action.STAKING_REWARD).tolist()
     return [(p, None if rows.marks[p] & NO_BASIS else rows.values[p]) for p in positions]
-
-
-def _assert_conserved(outcome: LotsOutcome, entered: list[tuple[int, int, int]]) -> None:
-    """Basis in = basis out + basis left, and the same for the quantity of every asset."""
-    basis = sum(map(itemgetter(2), entered))
-    basis -= sum(map(itemgetter(3), outcome.open)) + sum(map(itemgetter(3), outcome.in_transit))
-    basis -= sum(map(itemgetter(4), outcome.realized))
-    assert not basis, f"basis is not conserved: {basis} left over"
-    assert not any(_quantities_left(outcome, entered)), "quantities are not conserved"
-
-
-def _quantities_left(outcome: LotsOutcome, entered: list[tuple[int, int, int]]) -> list[int]:
-    """By asset: what was acquired, or taken beyond that, less what is realized, open or in transit."""
-    rows = outcome.rows
-    count = len(rows.assets)
-    left = [0] * count
-    asset = (rows.slot_codes % max(1, count)).tolist()
-    for position, quantity, _ in entered:
-        left[asset[position]] += quantity
-    for event, quantity in outcome.deficits:
-        left[rows.asset_of(event)] += quantity
-    for slot, _, quantity, _, _ in outcome.open:
-        left[slot % count] -= quantity
-    for out, _, quantity, _, _ in outcome.in_transit:
-        left[asset[out]] -= quantity
-    for event, _, quantity, _, _, _ in outcome.realized:
-        left[asset[event] if event >= 0 else rows.asset_of(event)] -= quantity
-    return left

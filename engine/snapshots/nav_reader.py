@@ -3,6 +3,7 @@
 It values nothing: a bucket's NAV is the sum of its holdings' values, and null if one of them has none.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -56,7 +57,9 @@ def empty_point(close: int) -> NavPoint:
     return NavPoint(close, "0", "0", 1.0, (), (), (), (), 0, "0")
 
 
-def read_points(files: Sequence[str], first: int, last: int, account: str | None = None) -> dict[int, NavPoint]:
+def read_points(
+    files: Sequence[str], first: int, last: int, account: str | None = None
+) -> dict[int, NavPoint]:
     """The points of closes in [first, last] that have any snapshot row, by close."""
     if not files:
         return {}
@@ -74,13 +77,21 @@ def read_points(files: Sequence[str], first: int, last: int, account: str | None
 def _load(
     connection: duckdb.DuckDBPyConnection, files: Sequence[str], first: int, last: int, account: str | None
 ) -> None:
+    span = {"first": first, "last": last, "account": account}
     for start in range(0, len(files), FILES_A_QUERY):
         verb = "CREATE TEMP TABLE rows AS" if start == 0 else "INSERT INTO rows"
+        batch = [_literal(path) for path in files[start : start + FILES_A_QUERY]]
         connection.execute(
             f"{verb} SELECT {_COLUMNS} FROM read_parquet($files, hive_partitioning = false)"
-            " WHERE epoch_us(bucket_close) BETWEEN $first AND $last AND ($account IS NULL OR account = $account)",
-            {"files": list(files[start : start + FILES_A_QUERY]), "first": first, "last": last, "account": account},
+            " WHERE epoch_us(bucket_close) BETWEEN $first AND $last"
+            " AND ($account IS NULL OR account = $account)",
+            {"files": batch, **span},
         )
+
+
+def _literal(path: str) -> str:
+    """DuckDB takes a listed path for a pattern, and would read what else fits it."""
+    return re.sub(r"[*?[]", r"[\g<0>]", path)
 
 
 def _point(
@@ -97,14 +108,16 @@ def _point(
         priced_value=priced,
         coverage=valued / holdings if holdings else 1.0,
         missing=tuple(sorted(missing or ())),
-        held=tuple(sorted({name for part in held or () for name in part.split("|")})),
+        held=tuple(sorted(_parts(held))),
         reasons=tuple(sorted(reasons)),
-        flags=tuple(
-            sorted({flag for part in flags or () for flag in part.split("|")} | ({"PROVISIONAL"} if unmatched else set()))
-        ),
+        flags=tuple(sorted(_parts(flags) | ({"PROVISIONAL"} if unmatched else set()))),
         excluded=excluded,
         unmatched_value=_total(unmatched_values) if unmatched == unmatched_valued else None,
     )
+
+
+def _parts(joined: list[str] | None) -> set[str]:
+    return {part for text in joined or () for part in text.split("|")}
 
 
 def _total(values: Decimal | list[Decimal] | None) -> str | None:

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from engine.domain.money import PLACES, SCALE, SCALED_MAX, div_half_even
 
+Words = NDArray[np.uint64]
 DECIMAL = pl.Decimal(38, PLACES)
 _ARROW = pa.decimal128(38, PLACES)
-_LOW = np.uint64(0xFFFFFFFF)
-_HALF = np.uint64(32)
+_HUGE = 1 << 40  # of a high word
+_EDGE = (SCALED_MAX >> 64) - 1  # a high word below it is in range for certain
 
 
 def decimals(scaled: Sequence[int | None]) -> pl.Series:
@@ -34,8 +36,10 @@ def scaled_ints(column: pl.Series) -> list[int | None]:
     return column.to_physical().to_list()
 
 
-def wide_value(quantity: int, price: int, rate: int) -> int | None:
-    """quantity x price x rate (all scaled), rounded half-even once; None out of range."""
+def wide_value(quantity: int | None, price: int | None, rate: int | None) -> int | None:
+    """quantity x price x rate (all scaled), rounded half-even once; None out of range or of None."""
+    if quantity is None or price is None or rate is None:
+        return None
     value = div_half_even(quantity * price * rate, SCALE * SCALE)
     return value if -SCALED_MAX <= value <= SCALED_MAX else None
 
@@ -48,66 +52,66 @@ def places(column: pl.Series) -> pl.Series:
     ).to_series()
 
 
-class Sums:
-    """Exact running sums of DECIMAL(38,18) values in `size` slots, as three limbs that cannot wrap.
+def words(column: pl.Series) -> Words:
+    """The 128 bits of each value of a DECIMAL(38,18) column without nulls: (n, 2), low word first."""
+    array = column.rechunk().to_arrow()
+    data = np.frombuffer(array.buffers()[1], dtype="<u8").reshape(-1, 2)
+    return data[array.offset : array.offset + len(array)]
 
-    A limb of 32 bits takes 2**31 additions before its 64-bit slot is full; the top limb is signed.
+
+def zeroed(column: pl.Series, where: NDArray[np.bool_]) -> pl.Series:
+    """The column with 0 at the marked places."""
+    return pl.select(pl.when(pl.Series(where)).then(pl.lit(0, DECIMAL)).otherwise(column)).to_series()
+
+
+class Sums:
+    """Exact running sums of DECIMAL(38,18) values in `size` slots, as two words and a carry.
+
+    The high word takes 2**22 additions of values below 2**104; greater ones are kept apart as integers.
     """
 
     def __init__(self, size: int) -> None:
         self._low = np.zeros(size, dtype=np.uint64)
-        self._middle = np.zeros(size, dtype=np.uint64)
         self._high = np.zeros(size, dtype=np.int64)
         self._huge: dict[int, int] = {}
 
-    def add(self, slots: np.ndarray, values: pl.Series) -> None:
-        """Adds one value a slot; no slot twice in one call, no nulls."""
-        words = np.frombuffer(values.to_arrow().buffers()[1], dtype="<u8").reshape(-1, 2)
-        low, high = words[:, 0], words[:, 1].view(np.int64)
-        self._low[slots] += low & _LOW
-        self._middle[slots] += low >> _HALF
-        peak = int(np.abs(high).max(initial=0))
-        if peak >> 40:  # 2**22 such values could overflow the top limb: keep them as integers
-            for slot in np.flatnonzero(np.abs(high) >> 40):
-                where = int(slots[slot])
-                self._huge[where] = self._huge.get(where, 0) + (int(high[slot]) << 64)
-            high = np.where(np.abs(high) >> 40, 0, high)
+    def add(self, start: int, values: Words) -> None:
+        """Adds values (as `words` gives them) to the slots from `start` on, one each."""
+        slots = slice(start, start + len(values))
+        low, high = values[:, 0], values[:, 1].view(np.int64)
+        if len(values) and max(int(high.max()), -int(high.min())) >= _HUGE:
+            high = self._without_huge(start, high)
+        self._low[slots] += low
         self._high[slots] += high
+        self._high[slots] += self._low[slots] < low
+
+    def _without_huge(self, start: int, high: NDArray[np.int64]) -> NDArray[np.int64]:
+        huge = (high >= _HUGE) | (high <= -_HUGE)
+        for entry in np.flatnonzero(huge).tolist():
+            slot = start + entry
+            self._huge[slot] = self._huge.get(slot, 0) + (int(high[entry]) << 64)
+        return np.where(huge, 0, high)
 
     def scaled(self, slot: int) -> int:
         """The exact sum of one slot."""
-        return (
-            (int(self._high[slot]) << 64)
-            + (int(self._middle[slot]) << 32)
-            + int(self._low[slot])
-            + self._huge.get(slot, 0)
-        )
+        return (int(self._high[slot]) << 64) + int(self._low[slot]) + self._huge.get(slot, 0)
 
-    def folded(self, rows: int) -> "Sums":
-        """Sums over `rows` equal stretches of slots: slot i of the result is i, n + i, 2n + i, … together."""
-        size = len(self._low) // max(rows, 1)
+    def folded(self, size: int) -> "Sums":
+        """Slots that are `size` apart together: slot i of the result is i, size + i, 2 size + i, …"""
         whole = Sums(size)
-        if size:
-            whole._low, whole._middle, whole._high = (
-                limb.reshape(rows, size).sum(axis=0, dtype=limb.dtype)
-                for limb in (self._low, self._middle, self._high)
-            )
+        for start in range(0, len(self._low), max(size, 1)):
+            part = slice(start, start + size)
+            whole.add(0, np.column_stack((self._low[part], self._high[part].view(np.uint64))))
         for slot, value in self._huge.items():
             whole._huge[slot % size] = whole._huge.get(slot % size, 0) + value
         return whole
 
     def column(self) -> pl.Series:
         """All sums as DECIMAL(38,18); null where a sum leaves the range."""
-        carried = self._middle + (self._low >> _HALF)
-        low = (carried & _LOW) << _HALF | self._low & _LOW
-        high = self._high + (carried >> _HALF).astype(np.int64)
-        edge = SCALED_MAX >> 64
-        outside = np.flatnonzero(np.abs(high) >= edge - 1)
-        if not self._huge and not len(outside):
-            words = np.empty((len(low), 2), dtype="<u8")
-            words[:, 0], words[:, 1] = low, high.view(np.uint64)
-            return _from_buffer(pa.py_buffer(words), len(low))
-        return decimals([self.scaled(slot) for slot in range(len(low))])
+        if self._huge or (np.abs(self._high) >= _EDGE).any():
+            return decimals([self.scaled(slot) for slot in range(len(self._low))])
+        both = np.column_stack((self._low, self._high.view(np.uint64)))
+        return _from_buffer(pa.py_buffer(both), len(both))
 
 
 def _from_buffer(buffer: pa.Buffer, length: int) -> pl.Series:

@@ -5,16 +5,18 @@ Made from the movements of the portfolio stage. Running sums are Python integers
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from engine.valuation.exact import decimals
 
 
 @dataclass(frozen=True, slots=True)
 class Positions:
-    """`segments`: one row a run of closes [b_from, b_to) with one quantity, sorted by asset, account, kind, b.
+    """`segments`: a row for each run of closes [b_from, b_to) with one quantity, by asset, account, kind, b.
 
     Parallel to it: `owned` (DECIMAL(38,18), null out of range), `account_index`, `is_holding`, `unvalued`
     (the holding has a reason of its own: POSITION_BREAK or CASH_NEGATIVE).
@@ -23,9 +25,9 @@ class Positions:
     segments: pl.DataFrame
     owned: pl.Series
     accounts: list[str]
-    account_index: np.ndarray
-    is_holding: np.ndarray
-    unvalued: np.ndarray
+    account_index: NDArray[np.int64]
+    is_holding: NDArray[np.bool_]
+    unvalued: NDArray[np.bool_]
 
     def by_asset(self) -> Iterator[tuple[str, slice]]:
         """(asset, its rows of `segments`), in order of the ids."""
@@ -35,18 +37,31 @@ class Positions:
             yield asset, slice(start, start + length)
             start += length
 
-    def expand(self, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    def expand(self, rows: slice) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
         """(segment, bucket) of every close that those segments cover."""
+        first, starts, lengths = self._spans(rows)
+        segment = np.repeat(np.arange(rows.start, rows.stop, dtype=np.uint32), lengths)
+        offsets = np.repeat((first - starts).astype(np.uint32), lengths)  # modulo 2**32, and so is the sum
+        return segment, np.arange(len(segment), dtype=np.uint32) + offsets
+
+    def holding_runs(self, rows: slice) -> Iterator[tuple[int, int, int, int]]:
+        """(account index, first close, close behind the last, place in `expand`) of unbroken holdings."""
+        first, starts, lengths = self._spans(rows)
+        last, account, holding = first + lengths, self.account_index[rows], self.is_holding[rows]
+        same = (account[1:] == account[:-1]) & (holding[1:] == holding[:-1]) & (first[1:] == last[:-1])
+        begins = np.flatnonzero(np.append(True, ~same))
+        ends = np.append(begins[1:], len(first)) - 1
+        runs = zip(account[begins], first[begins], last[ends], starts[begins], holding[begins], strict=True)
+        yield from ((int(a), int(b), int(to), int(start)) for a, b, to, start, held in runs if held)
+
+    def _spans(self, rows: slice) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         first = self.segments["b_from"].to_numpy()[rows]
         lengths = self.segments["b_to"].to_numpy()[rows] - first
-        starts = np.cumsum(lengths) - lengths
-        segment = np.repeat(np.arange(rows.start, rows.stop, dtype=np.uint32), lengths)
-        b = np.arange(lengths.sum(), dtype=np.int64) + np.repeat(first - starts, lengths)
-        return segment, b.astype(np.uint32)
+        return first, np.cumsum(lengths) - lengths, lengths
 
 
 def positions(
-    movements: pl.DataFrame, closes: np.ndarray, cash_assets: frozenset[str], cash_in_nav: bool
+    movements: pl.DataFrame, closes: NDArray[np.int64], cash_assets: frozenset[str], cash_in_nav: bool
 ) -> Positions:
     """Segments of all movements (account, asset, ts, delta, series: holding|transit|deficit|unmatched).
 
@@ -54,63 +69,65 @@ def positions(
     account it goes to. After a deficit the position is broken: rows and lots no longer agree.
     """
     bucket = np.searchsorted(closes, movements["ts"].to_numpy(), side="left")
-    frame = (
-        movements.with_columns(b=pl.Series(bucket), delta=pl.col("delta").to_physical())
+    moves = (
+        movements.with_columns(b=pl.Series(bucket, dtype=pl.Int64), unmatched=pl.col("series") == "unmatched")
         .filter(pl.col("b") < len(closes))
-        .with_columns(unmatched=pl.col("series") == "unmatched")
         .sort("asset", "account", "unmatched", "b")
     )
-    rows: list[tuple[str, str, str, int, int, int, bool, str | None]] = []
-    columns = ("asset", "account", "unmatched")
-    for (asset, account, unmatched), part in frame.group_by(columns, maintain_order=True):
-        cash = asset in cash_assets
-        steps = zip(part["b"].to_list(), part["series"].to_list(), part["delta"].to_list(), strict=True)
-        for b_from, b_to, owned, transit, reason in _runs(steps, len(closes), cash, cash_in_nav):
-            kind = "unmatched" if unmatched else "holding"
-            rows.append((str(asset), str(account), kind, b_from, b_to, owned, transit, reason))
-    return _assemble(rows, cash_assets if not cash_in_nav else frozenset())
+    ends, begins, steps = _steps(moves, len(closes))
+    owned = _sums_at(moves, pl.col("series") != "deficit", ends, begins)
+    transit = _sums_at(moves, pl.col("series") == "transit", ends, begins)
+    deficit = _sums_at(moves, pl.col("series") == "deficit", ends, begins)
+    is_cash = pl.col("asset").is_in(list(cash_assets))
+    segments = steps.with_columns(
+        owned=decimals(owned),
+        transit=pl.Series([amount != 0 for amount in transit], dtype=pl.Boolean),
+        reason=pl.when(pl.Series([amount != 0 for amount in deficit], dtype=pl.Boolean) & ~is_cash)
+        .then(pl.lit("POSITION_BREAK"))
+        .when(pl.Series([amount < 0 for amount in owned], dtype=pl.Boolean) & is_cash & cash_in_nav)
+        .then(pl.lit("CASH_NEGATIVE")),
+        there=pl.Series([amount != 0 for amount in owned], dtype=pl.Boolean),
+    ).filter(pl.col("there") | pl.col("reason").is_not_null())
+    return _assemble(segments.drop("there"), frozenset() if cash_in_nav else cash_assets)
 
 
-def _runs(
-    steps: Iterator[tuple[int, str, int]], size: int, cash: bool, cash_in_nav: bool
-) -> Iterator[tuple[int, int, int, bool, str | None]]:
-    """Runs of one quantity of one account and asset: (b_from, b_to, owned, in transit?, reason)."""
-    sums = {"holding": 0, "transit": 0, "deficit": 0, "unmatched": 0}
-    pending: tuple[int, int, bool, str | None] | None = None
-    b_now = -1
-    for b, series, delta in [*steps, (size, "holding", 0)]:
-        if b != b_now:
-            if pending is not None and b > pending[0]:
-                yield pending[0], b, *pending[1:]
-            b_now = b
-        sums[series] += delta
-        owned = sums["holding"] + sums["transit"] + sums["unmatched"]
-        broken = not cash and sums["deficit"] != 0
-        reason = None
-        if broken:
-            reason = "POSITION_BREAK"
-        elif cash and cash_in_nav and owned < 0:
-            reason = "CASH_NEGATIVE"
-        pending = (b, owned, sums["transit"] != 0, reason) if owned or broken else None
+def _steps(moves: pl.DataFrame, size: int) -> tuple[list[int], list[bool], pl.DataFrame]:
+    """Where each step of a position ends in `moves`, whether it is the position's first, and the steps."""
+    position = moves.select(pl.struct("asset", "account", "unmatched").rle_id()).to_series().to_numpy()
+    b = moves["b"].to_numpy()
+    ends = np.flatnonzero(np.append((position[1:] != position[:-1]) | (b[1:] != b[:-1]), len(b) > 0))
+    owner, b_from = position[ends], b[ends]
+    begins = np.append(len(ends) > 0, owner[1:] != owner[:-1])[: len(ends)]
+    b_to = np.append(np.where(begins[1:], size, b_from[1:]), size)[: len(ends)]
+    steps = moves[ends].select(
+        "asset", "account", kind=pl.when("unmatched").then(pl.lit("unmatched")).otherwise(pl.lit("holding")),
+        b_from="b", b_to=pl.Series(b_to, dtype=pl.Int64),
+    )  # fmt: skip
+    return ends.tolist(), begins.tolist(), steps
 
 
-def _assemble(
-    rows: list[tuple[str, str, str, int, int, int, bool, str | None]], outside: frozenset[str]
-) -> Positions:
-    schema = {
-        "asset": pl.String, "account": pl.String, "kind": pl.String, "b_from": pl.Int64, "b_to": pl.Int64,
-        "transit": pl.Boolean, "reason": pl.String,
-    }  # fmt: skip
-    owned = decimals([row[5] for row in rows])
-    segments = pl.DataFrame([(*row[:5], *row[6:]) for row in rows], schema=schema, orient="row")
-    accounts = segments["account"].unique().sort().to_list()
-    index = {account: position for position, account in enumerate(accounts)}
+def _sums_at(moves: pl.DataFrame, counts: pl.Expr, ends: list[int], begins: list[bool]) -> list[int]:
+    """What the counting movements of a position add up to by the end of each step."""
+    deltas = moves.select(pl.when(counts).then(pl.col("delta").to_physical()).otherwise(0)).to_series()
+    running = list(accumulate(deltas.to_list(), initial=0))
+    sums = []
+    before = reached = 0
+    for end, begin in zip(ends, begins, strict=True):
+        before = reached if begin else before
+        reached = running[end + 1]
+        sums.append(reached - before)
+    return sums
+
+
+def _assemble(segments: pl.DataFrame, outside: frozenset[str]) -> Positions:
+    accounts = segments["account"].unique().sort()
+    is_holding = (segments["kind"] == "holding") & ~segments["asset"].is_in(list(outside))
+    index = segments["account"].replace_strict(accounts, range(len(accounts)), return_dtype=pl.Int64)
     return Positions(
-        segments=segments,
-        owned=owned,
-        accounts=accounts,
-        account_index=np.array([index[row[1]] for row in rows], dtype=np.int64),
-        is_holding=np.array([row[2] == "holding" and row[0] not in outside for row in rows], dtype=bool),
-        unvalued=np.array([row[7] is not None for row in rows], dtype=bool),
+        segments=segments.drop("owned"),
+        owned=segments["owned"],
+        accounts=accounts.to_list(),
+        account_index=index.to_numpy(),
+        is_holding=is_holding.to_numpy(),
+        unvalued=segments["reason"].is_not_null().to_numpy(),
     )
-

@@ -11,9 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from engine.domain.instants import HOUR_US, MINUTE_US
 from engine.domain.money import SCALE
+
+Instants = NDArray[np.int64]
 
 PRICES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "asset": pl.String,
@@ -40,24 +43,27 @@ class PricePolicy:
     cash_assets: frozenset[str]
     cash_in_nav: bool
 
+    @property
+    def outside(self) -> frozenset[str]:
+        """The cash assets while cash is no part of NAV."""
+        return frozenset() if self.cash_in_nav else self.cash_assets
 
-def pricing(prices: pl.DataFrame, resolution: str, closes: np.ndarray) -> pl.DataFrame:
-    """The observations that can price one of `closes` of `resolution`, with `b` (its index) and `order`."""
-    if not len(closes) or prices.is_empty():
-        return prices.head(0).with_columns(b=pl.lit(0, pl.UInt32), order=pl.lit(0, pl.Int8))
-    asof = prices["asof"].to_numpy()
-    b = np.searchsorted(closes, asof, side="left")
-    inside = b < len(closes)
-    close = closes[np.where(inside, b, 0)]
-    frame = prices.with_columns(
-        b=pl.Series(b, dtype=pl.UInt32),
-        wait=pl.Series(close - asof),
-        inside=pl.Series(inside),
-        order=pl.col("resolution").replace_strict(_orders(resolution), default=None, return_dtype=pl.Int8),
-    )
-    spot = pl.col("resolution") == "spot"
-    fits = pl.when(spot).then(pl.col("wait") < SPOT_TOLERANCE_US[resolution]).otherwise(pl.col("wait") == 0)
-    return frame.filter(pl.col("inside") & pl.col("order").is_not_null() & fits).drop("wait", "inside")
+
+def pricing(prices: pl.DataFrame, resolution: str, closes: Instants) -> pl.DataFrame:
+    """The observations that can price one of `closes` of `resolution`, with `b` (its index) and `order`.
+
+    One that can price several, as a spot can where a bucket is shorter than its tolerance, comes as often.
+    """
+    able = prices.with_columns(
+        order=pl.col("resolution").replace_strict(_orders(resolution), default=None, return_dtype=pl.Int8)
+    ).filter(pl.col("order").is_not_null())
+    asof = able["asof"].to_numpy()
+    reach = np.where((able["resolution"] == "spot").to_numpy(), SPOT_TOLERANCE_US[resolution], 1)
+    first = np.searchsorted(closes, asof, side="left")
+    times = np.searchsorted(closes, asof + reach, side="left") - first  # closes in [asof, asof + reach)
+    row = np.repeat(np.arange(len(asof)), times)
+    nth = np.arange(len(row)) - np.repeat(np.cumsum(times) - times, times)
+    return able[row].with_columns(b=pl.Series(first[row] + nth, dtype=pl.UInt32))
 
 
 def _orders(resolution: str) -> dict[str, int]:
@@ -65,10 +71,8 @@ def _orders(resolution: str) -> dict[str, int]:
     return {name: fine - own for name, fine in FINENESS.items() if fine >= own} | {"spot": len(FINENESS)}
 
 
-def choose(
-    prices: pl.DataFrame, resolution: str, closes: np.ndarray, policy: PricePolicy
-) -> pl.DataFrame:
-    """The one observation that prices each (asset, b). Columns of PRICES_SCHEMA and `b`, sorted by asset, b."""
+def choose(prices: pl.DataFrame, resolution: str, closes: Instants, policy: PricePolicy) -> pl.DataFrame:
+    """The one observation that prices each (asset, b): PRICES_SCHEMA and `b`, sorted by asset, b."""
     pegged = [token for token, to in policy.pegs.items() if to == policy.base]
     quote = pl.col("quote")
     last = len(policy.sources)
@@ -89,8 +93,8 @@ def choose(
 
 
 def peg_broken(
-    token: str, currency: str, prices: pl.DataFrame, rates: pl.DataFrame, closes: np.ndarray
-) -> np.ndarray:
+    token: str, currency: str, prices: pl.DataFrame, rates: pl.DataFrame, closes: Instants
+) -> NDArray[np.bool_]:
     """For each close: is the token off its peg by more than 50 bps at the latest `asof` of the hour before?
 
     Watches rates and prices of the pair, either way round. `rates`: base, quote, asof, rate.
@@ -113,4 +117,4 @@ def peg_broken(
     flags = np.array([off[int(asof)] for asof in asofs])
     latest = np.searchsorted(asofs, closes, side="right") - 1
     fresh = (latest >= 0) & (closes - asofs[latest] < PEG_WINDOW_US)
-    return fresh & flags[latest]
+    return np.asarray(fresh & flags[latest])

@@ -6,7 +6,7 @@ there, 3,512.40 USDT; the home is told in EUR; USDT is configured as pegged to U
 
     rate  = 1 / 1.0860 = 0.920810313075506446        (half-even at the 18th place)
     value = 2.5 x 3512.40 x 0.920810313075506446     (exact, rounded once)
-          = 8085.635359116022102326 -> 8085.635359116022102 EUR, flags PEGGED
+          = 8085.635359116022102326 EUR, flags PEGGED
 
 Had there been no bar ending at that very instant, the holding would have no price, reason `NO_PRICE`, and
 the bucket no NAV: only what is priced, how much of it, and what is missing.
@@ -22,16 +22,21 @@ chosen prices and rates as values; it knows no source, no database and no clock.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 from polars.exceptions import ComputeError
 
 from engine.domain.money import SCALE, to_scaled, to_text
-from engine.valuation.fx_handler import RateVector
-from engine.valuation.exact import DECIMAL, Sums, decimals, scaled_ints, wide_value
+from engine.valuation.exact import DECIMAL, Sums, decimals, scaled_ints, wide_value, words, zeroed
+from engine.valuation.fx_handler import NO_RATE, RateUse, RateVector
 from engine.valuation.positions import Positions
-from engine.valuation.price_choice import PricePolicy
+from engine.valuation.price_choice import Instants, PricePolicy
+
+Rows = NDArray[np.int64]
+Marks = NDArray[np.bool_]
 
 SNAPSHOT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "kind": pl.String,  # holding | cash (outside NAV) | excluded | unmatched (amount under way, outside NAV)
@@ -54,9 +59,26 @@ SNAPSHOT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "flags": pl.String,  # sorted, joined by |
 }
 SNAPSHOT_ORDER = ("bucket_close", "account", "kind")
-FLAG_ORDER = ("DELAYED_FX", "EOD_ONLY", "EOD_OVERRIDE", "FX_CLOSED", "IN_TRANSIT", "PEGGED")
 JOIN = "|"
+ONE = Decimal(1)
 MAX_PLACES = 18  # price places + rate places up to here: their product is exact in DECIMAL(38,18)
+_PRICE_ROW: dict[str, pl.DataType | type[pl.DataType]] = {
+    "price": DECIMAL,
+    "places": pl.UInt8,
+    "quote": pl.String,
+    "source": pl.String,
+    "resolution": pl.String,
+    "asof": pl.Int64,
+    "reason": pl.String,
+}
+_RATE_ROW: dict[str, pl.DataType | type[pl.DataType]] = {
+    "fx_source": pl.String,
+    "fx_asof": pl.Int64,
+    "fx_places": pl.UInt8,
+    "fx_flags": pl.String,
+    "fx_reason": pl.String,
+    "fx_held": pl.String,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,235 +99,208 @@ class Inputs:
     `closes`. `broken`: per pegged token, whether it is off its peg at each close.
     """
 
-    closes: np.ndarray
+    closes: Instants
     positions: Positions
     chosen: pl.DataFrame
     rates: Mapping[str, RateVector]
-    broken: Mapping[str, np.ndarray]
+    broken: Mapping[str, Marks]
     statuses: Mapping[str, Sequence[Status]]
     policy: PricePolicy
 
 
 @dataclass(frozen=True, slots=True)
+class Quotation:
+    """What one unit of an asset is worth at every close, and why.
+
+    At close i the price is row `price_row[i]` of `prices`, the rate row `rate_row[i]` of `rates`. `pegged`:
+    its quote is taken at its peg; `broken`: and that is off. `unit` is price x rate where `priced` and not
+    `wide` (the product has more than 18 places, or leaves the range), else 0.
+    """
+
+    prices: pl.DataFrame
+    price_row: Rows
+    rates: pl.DataFrame
+    rate_row: Rows
+    pegged: Marks
+    broken: Marks
+    excluded: Marks
+    priced: Marks
+    wide: Marks
+    unit: pl.Series
+
+
+@dataclass(frozen=True, slots=True)
 class AssetValues:
-    """One asset's values: parallel arrays, one entry a (kind, account, bucket) that has something."""
+    """One asset's values: parallel arrays, one entry a (segment, close) that has something.
+
+    `rows`: the asset's rows of Positions.segments. `value` is DECIMAL(38,18), 0 where not `valued`.
+    """
 
     asset: str
-    segment: np.ndarray  # index into Positions.segments
-    b: np.ndarray
-    value: pl.Series  # DECIMAL(38,18), null where not valued
-    excluded: np.ndarray
-    quotation: pl.DataFrame  # one row a close
+    rows: slice
+    segment: NDArray[np.uint32]
+    b: NDArray[np.uint32]
+    value: pl.Series
+    valued: Marks
+    quotation: Quotation
 
 
 def run(inputs: Inputs) -> Iterator[AssetValues]:
     """Values every asset, one at a time, in order of their ids."""
-    for asset, segments in inputs.positions.by_asset():
-        segment, b = inputs.positions.expand(segments)
-        quotation = quote(asset, inputs)
-        value = _values(inputs.positions.owned, segment, b, quotation)
-        excluded = quotation["excluded"].to_numpy()[b]
-        unvalued = inputs.positions.unvalued[segment]
-        if unvalued.any():
-            value = value.set(pl.Series(unvalued), None)
-        yield AssetValues(asset, segment, b, value, excluded, quotation)
+    rates = _Rates(inputs.rates)
+    observed = _by_asset(inputs.chosen)
+    nothing = inputs.chosen.clear()
+    for asset, rows in inputs.positions.by_asset():
+        quotation = _quote(asset, inputs, observed.get(asset, nothing), rates)
+        yield _value(asset, rows, inputs.positions, quotation)
 
 
-def _values(owned: pl.Series, segment: np.ndarray, b: np.ndarray, quotation: pl.DataFrame) -> pl.Series:
-    at = pl.Series(b)
-    quantity = owned.gather(pl.Series(segment))
+def _by_asset(chosen: pl.DataFrame) -> dict[str, pl.DataFrame]:
+    """The observations of each asset; `chosen` is sorted by it."""
+    lengths, assets = chosen["asset"].rle().struct.unnest()
+    starts = lengths.cum_sum() - lengths
+    return {asset: chosen.slice(*part) for asset, *part in zip(assets, starts, lengths, strict=True)}
+
+
+def _value(asset: str, rows: slice, positions: Positions, quotation: Quotation) -> AssetValues:
+    segment, b = positions.expand(rows)
+    quantity, wide = positions.owned[segment], quotation.wide
     try:
-        value = quantity * quotation["unit"].gather(at)
+        value = quantity * quotation.unit[b]
     except ComputeError:  # a product leaves the range: tell which, one by one
-        quotation = quotation.with_columns(wide=pl.col("reason").is_null())
-        value = pl.Series([None], dtype=DECIMAL).new_from_index(0, len(b))
-    if not quotation["wide"].any():
-        return value
-    wide = np.flatnonzero(quotation["wide"].to_numpy()[b])
-    places = pl.Series(wide)
+        value, wide = quantity.clear().extend_constant(None, len(b)), quotation.priced
+    if wide.any():
+        value = _with_wide_values(value, np.flatnonzero(wide[b]), quantity, b, quotation)
+    valued = quotation.priced[b]
+    if value.null_count() or positions.unvalued[rows].any():
+        valued = valued & ~positions.unvalued[segment] & value.is_not_null().to_numpy()
+        value = zeroed(value, ~valued)
+    return AssetValues(asset, rows, segment, b, value, valued, quotation)
+
+
+def _with_wide_values(
+    value: pl.Series, places: Rows, quantity: pl.Series, b: NDArray[np.uint32], quotation: Quotation
+) -> pl.Series:
+    """The values with those at `places` multiplied as three integers: rounded once, null out of range."""
+    closes = b[places]
     factors = zip(
-        scaled_ints(quantity.gather(places)),
-        scaled_ints(quotation["price"].gather(at.gather(places))),
-        scaled_ints(quotation["fx_rate"].fill_null(1).gather(at.gather(places))),
+        scaled_ints(quantity[places]),
+        scaled_ints(quotation.prices["price"][quotation.price_row[closes]]),
+        scaled_ints(quotation.rates["factor"][quotation.rate_row[closes]]),
         strict=True,
     )
-    exact = decimals([None if None in row else wide_value(*row) for row in factors])  # type: ignore[arg-type]
-    return value.scatter(places, exact)
+    return value.scatter(places, decimals([wide_value(*factor) for factor in factors]))
 
 
-# -- one asset's quotation: price, rate and reason at every close ------------------------------------
+# -- one asset's quotation: price, rate and what is wrong with them at every close --------------------
 
 
-def quote(asset: str, inputs: Inputs) -> pl.DataFrame:
-    """One row a close: price, provenance, rate, unit (price x rate where exact), reason, held, flags."""
-    frame = _observed(asset, inputs)
-    for status in sorted(inputs.statuses.get(asset, ()), key=lambda status: status.since):
-        frame = _with_status(frame, status, inputs)
-    return _convert(frame, inputs).drop("observed")
+class _Rates:
+    """The distinct results of all conversions as one table; its first row is `nothing to convert`."""
+
+    def __init__(self, vectors: Mapping[str, RateVector]) -> None:
+        uses, self.rows = [NO_RATE._replace(rate=SCALE, reason=None)], dict[str, Rows]()
+        for currency, vector in vectors.items():
+            last = len(uses) + len(vector.table) - 1
+            self.rows[currency] = np.where(vector.idx < 0, last, vector.idx + len(uses)).astype(np.int64)
+            uses += vector.table
+        self.frame = _rate_frame(uses)
 
 
-def _observed(asset: str, inputs: Inputs) -> pl.DataFrame:
-    policy, size = inputs.policy, len(inputs.closes)
-    if asset in policy.cash_assets:
-        frame = _constant(size, asset, "cash")
-    elif asset in policy.pegs:
-        broken = pl.Series(inputs.broken[asset])
-        frame = _constant(size, policy.pegs[asset], "peg").with_columns(
-            pegged=pl.lit(True),
-            reason=pl.when(broken).then(pl.lit("PEG_BROKEN")),
-            held=pl.when(broken).then(pl.lit(asset)),
-        )
-    else:
-        chosen = inputs.chosen.filter(pl.col("asset") == asset)
-        row = np.full(size, len(chosen), dtype=np.int64)  # the null row behind the last
-        row[chosen["b"].to_numpy()] = np.arange(len(chosen))
-        columns = chosen.select("price", "places", "quote", "source", "resolution", "asof")
-        blank = pl.DataFrame({name: [None] for name in columns.columns}, schema=columns.schema)
-        frame = pl.concat([columns, blank])[row].with_columns(
-            pegged=pl.lit(False),
-            reason=pl.when(pl.col("price").is_null()).then(pl.lit("NO_PRICE")),
-            held=pl.lit(None, pl.String),
-        )
-    return frame.with_columns(
-        excluded=pl.lit(False), observed=pl.struct("price", "places", "quote", "source", "resolution",
-                                                   "asof", "pegged", "reason", "held")
-    )  # fmt: skip
-
-
-def _constant(size: int, currency: str, resolution: str) -> pl.DataFrame:
-    return pl.select(
-        price=pl.repeat(1, size, dtype=pl.Int64).cast(DECIMAL),
-        places=pl.repeat(0, size, dtype=pl.UInt8),
-        quote=pl.repeat(currency, size),
-        source=pl.repeat(None, size, dtype=pl.String),
-        resolution=pl.repeat(resolution, size),
-        asof=pl.repeat(None, size, dtype=pl.Int64),
-        pegged=pl.repeat(False, size),
-        reason=pl.repeat(None, size, dtype=pl.String),
-        held=pl.repeat(None, size, dtype=pl.String),
-    )
-
-
-def _with_status(frame: pl.DataFrame, status: Status, inputs: Inputs) -> pl.DataFrame:
-    """The quotation with one status laid over everything from its instant on."""
-    closes = pl.Series(inputs.closes)
-    since = closes >= status.since
-    frame = frame.with_columns(excluded=pl.when(since).then(status.status == "excluded").otherwise("excluded"))
-    fields = [field.name for field in frame.schema["observed"].fields]  # type: ignore[attr-defined]
-    frame = frame.with_columns(
-        pl.when(since).then(pl.col("observed").struct.field(name)).otherwise(name).alias(name)
-        for name in fields
-    )
-    if status.status != "manual":
-        return frame
-    assert status.price is not None
-    assert status.expires is not None
-    manual = since & (closes < status.expires)
-    expired = since & ~manual
-    scaled = to_scaled(status.price)
-    values = {
-        "price": decimals([scaled])[0],
-        "places": len(to_text(scaled).partition(".")[2]),
-        "quote": inputs.policy.base,
-        "source": "manual",
-        "resolution": "manual",
-        "asof": status.since,
-        "pegged": False,
-        "reason": None,
-        "held": None,
-    }
-    return frame.with_columns(
-        pl.when(manual).then(pl.lit(value, frame.schema[name])).otherwise(name).alias(name)
-        for name, value in values.items()
-    ).with_columns(
-        reason=pl.when(expired & (pl.col("reason") == "NO_PRICE"))
-        .then(pl.lit("MANUAL_EXPIRED"))
-        .otherwise("reason")
-    )
-
-
-def _convert(frame: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    """Adds rate, unit, reason, held and flags: quote currency -> (peg ->) base currency."""
-    policy, size = inputs.policy, len(inputs.closes)
-    frame = frame.with_row_index("b")
-    parts = [_convert_quote(name, part, inputs) for (name,), part in frame.group_by("quote")]
-    if not parts:
-        parts = [_unconverted(frame)]
-    whole = pl.concat(parts).sort("b").drop("b")
-    assert whole.height == size
-    priced = pl.col("reason").is_null()
-    exact = pl.col("places") + pl.col("fx_places") <= MAX_PLACES
-    whole = whole.with_columns(wide=priced & ~exact)
-    rate = pl.col("fx_rate").fill_null(1)
-    unit = pl.when(priced & exact).then(pl.col("price")) * pl.when(priced & exact).then(rate)
-    try:
-        whole = whole.with_columns(unit=unit)
-    except ComputeError:
-        whole = whole.with_columns(unit=pl.lit(None, DECIMAL), wide=priced)
-    assert policy.base
-    return whole
-
-
-def _unconverted(part: pl.DataFrame) -> pl.DataFrame:
-    return part.with_columns(
-        fx_source=pl.lit(None, pl.String),
-        fx_rate=pl.lit(None, DECIMAL),
-        fx_asof=pl.lit(None, pl.Int64),
-        drift_bps=pl.lit(None, DECIMAL),
-        fx_places=pl.lit(0, pl.UInt8),
-        flags=pl.when("pegged").then(pl.lit("PEGGED")).otherwise(pl.lit("")),
-    )
-
-
-def _convert_quote(name: object, part: pl.DataFrame, inputs: Inputs) -> pl.DataFrame:
-    policy = inputs.policy
-    if not isinstance(name, str):  # nothing priced there
-        return _unconverted(part)
-    currency = policy.pegs.get(name, name)
-    if name in policy.pegs:
-        broken = pl.Series(inputs.broken[name][part["b"].to_numpy()]) & part["reason"].is_null()
-        part = part.with_columns(
-            pegged=pl.lit(True),
-            reason=pl.when(broken).then(pl.lit("PEG_BROKEN")).otherwise("reason"),
-            held=pl.when(broken).then(pl.lit(name)).otherwise("held"),
-        )
-    if currency == policy.base:
-        return _unconverted(part)
-    vector = inputs.rates[currency]
-    entry = vector.idx[part["b"].to_numpy()]
-    used = rate_table(vector)[np.where(entry < 0, len(vector.table) - 1, entry)]
-    joined = pl.concat([part, used], how="horizontal")
-    free = pl.col("reason").is_null()
-    return joined.with_columns(
-        reason=pl.when(free).then("fx_reason").otherwise("reason"),
-        held=pl.when(free).then("fx_held").otherwise("held"),
-        flags=pl.when("pegged")
-        .then(pl.concat_list(pl.col("fx_flags").str.split(JOIN), pl.lit(["PEGGED"])).list.sort().list.join(JOIN))
-        .otherwise("fx_flags")
-        .str.strip_chars(JOIN),
-    ).select(*part.columns, "fx_source", "fx_rate", "fx_asof", "drift_bps", "fx_places", "flags")
-
-
-def rate_table(vector: RateVector) -> pl.DataFrame:
-    """A rate vector's distinct results as columns; the last is `no rate`."""
-    uses = vector.table
+def _rate_frame(uses: list[RateUse]) -> pl.DataFrame:
     rates = [use.rate for use in uses]
-    return pl.DataFrame(
-        {
-            "fx_source": pl.Series([use.source for use in uses], dtype=pl.String),
-            "fx_rate": decimals(rates),
-            "fx_asof": pl.Series([use.asof for use in uses], dtype=pl.Int64),
-            "drift_bps": decimals([use.drift_bps for use in uses]),
-            "fx_places": pl.Series([_places_of(rate) for rate in rates], dtype=pl.UInt8),
-            "fx_flags": pl.Series([JOIN.join(sorted(use.flags)) for use in uses], dtype=pl.String),
-            "fx_reason": pl.Series([use.reason for use in uses], dtype=pl.String),
-            "fx_held": pl.Series([JOIN.join(sorted(use.held_pairs)) or None for use in uses], dtype=pl.String),
-        }
+    told = {
+        "fx_source": [use.source for use in uses],
+        "fx_asof": [use.asof for use in uses],
+        "fx_places": [_places_of(rate) for rate in rates],
+        "fx_flags": [JOIN.join(sorted(use.flags)) for use in uses],
+        "fx_reason": [use.reason for use in uses],
+        "fx_held": [JOIN.join(sorted(use.held_pairs)) or None for use in uses],
+    }
+    return pl.DataFrame(told, schema=_RATE_ROW).with_columns(
+        factor=decimals(rates),
+        fx_rate=decimals([None, *rates[1:]]),
+        drift_bps=decimals([use.drift_bps for use in uses]),
     )
 
 
 def _places_of(rate: int | None) -> int:
     return 0 if rate is None else len(to_text(rate % SCALE).partition(".")[2])
+
+
+def _quote(asset: str, inputs: Inputs, observed: pl.DataFrame, rates: _Rates) -> Quotation:
+    prices, price_row, excluded = _prices(asset, inputs, observed)
+    rate_row, pegged, broken = _conversion(prices["quote"], price_row, inputs, rates)
+    price, factor = prices["price"][price_row], rates.frame["factor"][rate_row]
+    priced = price.is_not_null().to_numpy() & factor.is_not_null().to_numpy() & ~broken
+    places = prices["places"].to_numpy()[price_row] + rates.frame["fx_places"].to_numpy()[rate_row]
+    wide = priced & (places > MAX_PLACES)
+    try:
+        unit = zeroed(price, ~priced | wide) * zeroed(factor, ~priced | wide)
+    except ComputeError:  # a product leaves the range; times a small quantity it may come back
+        unit, wide = zeroed(price, np.ones(len(price), dtype=bool)), priced
+    return Quotation(prices, price_row, rates.frame, rate_row, pegged, broken, excluded, priced, wide, unit)
+
+
+def _conversion(
+    quotes: pl.Series, price_row: Rows, inputs: Inputs, rates: _Rates
+) -> tuple[Rows, Marks, Marks]:
+    """At every close: the row of the rate into the base currency, is that by a peg, is the peg off."""
+    size, policy = len(price_row), inputs.policy
+    rate_row, pegged, broken = np.zeros(size, np.int64), np.zeros(size, np.bool_), np.zeros(size, np.bool_)
+    for name in quotes.unique().drop_nulls():
+        if name == policy.base:
+            continue
+        at = quotes.eq_missing(name).to_numpy()[price_row]
+        currency = policy.pegs.get(name, name)
+        if name in policy.pegs:
+            pegged |= at
+            broken[at] = inputs.broken[name][at]
+        if currency != policy.base:
+            rate_row[at] = rates.rows[currency][at]
+    return rate_row, pegged, broken
+
+
+def _prices(asset: str, inputs: Inputs, observed: pl.DataFrame) -> tuple[pl.DataFrame, Rows, Marks]:
+    """The prices of an asset over time, which of them counts at each close, and where it is excluded."""
+    closes = inputs.closes
+    table, plain = _unruled_prices(asset, inputs, observed)
+    price_row, excluded = plain, np.zeros(len(closes), dtype=bool)
+    for status in sorted(inputs.statuses.get(asset, ()), key=lambda status: status.since):
+        since = closes >= status.since
+        excluded = np.where(since, status.status == "excluded", excluded)
+        price_row = np.where(since, plain, price_row)
+        if status.status == "manual":
+            assert status.expires is not None, "a manual price has an expiry"
+            expired = closes >= status.expires
+            unpriced = table["price"].is_null().to_numpy()[plain]
+            price_row[since & ~expired] = table.height
+            price_row[since & expired & unpriced] = table.height + 1
+            table = pl.concat([table, _manual(status, inputs.policy.base)])
+    return table, price_row, excluded
+
+
+def _unruled_prices(asset: str, inputs: Inputs, observed: pl.DataFrame) -> tuple[pl.DataFrame, Rows]:
+    """Cash and pegged tokens are worth one of themselves; all else what was observed, or nothing."""
+    cash = asset in inputs.policy.cash_assets
+    if cash or asset in inputs.policy.pegs:
+        row = {"price": ONE, "places": 0, "quote": asset, "resolution": "cash" if cash else "peg"}
+        return pl.DataFrame([row], schema=_PRICE_ROW), np.zeros(len(inputs.closes), np.int64)
+    price_row = np.full(len(inputs.closes), len(observed), np.int64)
+    price_row[observed["b"].to_numpy()] = np.arange(len(observed))
+    known = observed.select([name for name in _PRICE_ROW if name != "reason"])
+    unpriced = pl.DataFrame([{"places": 0, "reason": "NO_PRICE"}], schema=_PRICE_ROW)
+    return pl.concat([known, unpriced], how="diagonal"), price_row
+
+
+def _manual(status: Status, base: str) -> pl.DataFrame:
+    """Two rows: the manual price, and what there is when it has expired."""
+    scaled = to_scaled(str(status.price))
+    price = {
+        "price": decimals([scaled])[0], "places": _places_of(scaled), "quote": base,
+        "source": "manual", "resolution": "manual", "asof": status.since,
+    }  # fmt: skip
+    return pl.DataFrame([price, {"places": 0, "reason": "MANUAL_EXPIRED"}], schema=_PRICE_ROW)
 
 
 # -- snapshots and NAV ------------------------------------------------------------------------------
@@ -314,41 +309,51 @@ def _places_of(rate: int | None) -> int:
 def snapshots(values: AssetValues, inputs: Inputs) -> pl.DataFrame:
     """The rows of SNAPSHOT_SCHEMA of one asset, sorted by bucket, account, kind."""
     positions = inputs.positions
-    at, segment = pl.Series(values.b), pl.Series(values.segment)
-    kind = positions.segments["kind"].gather(segment)
-    quotation = values.quotation.drop("unit", "wide", "places", "fx_places", "pegged").select(
-        pl.all().gather(at)
-    )
-    close = pl.Series(inputs.closes).gather(at)
-    cash = values.asset in inputs.policy.cash_assets and not inputs.policy.cash_in_nav
-    frame = quotation.with_columns(
-        kind=pl.when(pl.col("excluded") & (kind == "holding"))
-        .then(pl.lit("excluded"))
-        .otherwise(pl.lit("cash") if cash else kind),
-        account=positions.segments["account"].gather(segment),
+    kind = positions.segments["kind"][values.segment]
+    shown = "cash" if values.asset in inputs.policy.outside else "holding"
+    provenance = _provenance(values.asset, values.quotation, inputs.policy.pegs)
+    frame = provenance[values.b].with_columns(
+        kind=pl.when(kind != "holding")
+        .then(kind)
+        .otherwise(pl.when("excluded").then(pl.lit("excluded")).otherwise(pl.lit(shown))),
+        account=positions.segments["account"][values.segment],
         asset_id=pl.lit(values.asset),
-        bucket_close=close,
-        quantity=positions.owned.gather(segment),
-        value=values.value,
-        transit=positions.segments["transit"].gather(segment),
-        first_reason=positions.segments["reason"].gather(segment),
-    ).filter(~((pl.col("kind") == "unmatched") & pl.col("excluded")))
+        bucket_close=pl.Series(inputs.closes)[values.b],
+        quantity=positions.owned[values.segment],
+        value=pl.when(pl.Series(values.valued)).then(values.value),
+        transit=positions.segments["transit"][values.segment],
+        first_reason=positions.segments["reason"][values.segment],
+    ).filter(~((pl.col("kind") == "unmatched") & pl.col("excluded")))  # fmt: skip
     # POSITION_BREAK and CASH_NEGATIVE come before every other reason; a lost product after all of them.
     unvalued = pl.col("value").is_null()
     frame = frame.with_columns(
         held=pl.when(pl.col("first_reason").is_null()).then("held"),
-        reason=pl.coalesce(
-            "first_reason", "reason", pl.when(unvalued).then(pl.lit("VALUE_OUT_OF_RANGE"))
-        ),
-        flags=pl.when("transit").then(
-            pl.concat_list(pl.col("flags").str.split(JOIN), pl.lit(["IN_TRANSIT"])).list.sort().list.join(JOIN)
-            .str.strip_chars(JOIN)
-        ).otherwise("flags"),
+        reason=pl.coalesce("first_reason", "reason", pl.when(unvalued).then(pl.lit("VALUE_OUT_OF_RANGE"))),
+        flags=_with_flag("flags", "transit", "IN_TRANSIT"),
         price=pl.when(~unvalued).then("price"),
-    )  # fmt: skip
-    renamed = frame.rename({"quote": "quote_currency", "source": "price_source"})
+    )
     instants = [pl.col(name).cast(pl.Datetime("us", "UTC")) for name in ("bucket_close", "asof", "fx_asof")]
-    return renamed.with_columns(instants).select(list(SNAPSHOT_SCHEMA)).sort(SNAPSHOT_ORDER)
+    return frame.with_columns(instants).select(list(SNAPSHOT_SCHEMA)).sort(SNAPSHOT_ORDER)
+
+
+def _provenance(asset: str, quotation: Quotation, pegs: Mapping[str, str]) -> pl.DataFrame:
+    """One row a close: price and rate with their sources, the first reason against them, holds, flags."""
+    off, priced, resolution = pl.Series(quotation.broken), pl.col("reason").is_null(), pl.col("resolution")
+    parts = [quotation.prices[quotation.price_row], quotation.rates[quotation.rate_row]]
+    return pl.concat(parts, how="horizontal").select(
+        "price", "asof", "resolution", "fx_source", "fx_rate", "fx_asof", "drift_bps",
+        quote_currency=pl.when(resolution == "peg").then(pl.lit(pegs.get(asset))).otherwise("quote"),
+        price_source="source",
+        reason=pl.coalesce("reason", pl.when(off).then(pl.lit("PEG_BROKEN")), "fx_reason"),
+        held=pl.when(priced).then(pl.when(off).then("quote").otherwise("fx_held")),
+        flags=_with_flag("fx_flags", pl.Series(quotation.pegged), "PEGGED"),
+        excluded=pl.Series(quotation.excluded),
+    )  # fmt: skip
+
+
+def _with_flag(flags: str, where: str | pl.Series, flag: str) -> pl.Expr:
+    more = pl.concat_list(pl.col(flags).str.split(JOIN), pl.lit([flag])).list.sort().list.join(JOIN)
+    return pl.when(where).then(more.str.strip_chars(JOIN)).otherwise(flags)
 
 
 class NavTotals:
@@ -365,20 +370,25 @@ class NavTotals:
         self.holdings = np.zeros(size, dtype=np.int32)
         self.valued = np.zeros(size, dtype=np.int32)
         self._positions = inputs.positions
-        self._policy = inputs.policy
+        self._outside = inputs.policy.outside
 
     def add(self, values: AssetValues) -> None:
         """Takes one asset's holdings in; cash outside NAV, excluded and unmatched ones are not holdings."""
-        if values.asset in self._policy.cash_assets and not self._policy.cash_in_nav:
+        if values.asset in self._outside:
             return
-        counts = self._positions.is_holding[values.segment] & ~values.excluded
-        slots = self._positions.account_index[values.segment] * self.buckets + values.b
-        value = values.value
-        if not counts.all():
-            slots, value = slots[counts], value.filter(pl.Series(counts))
-        self.holdings[slots] += 1
-        self.valued[slots] += value.is_not_null().to_numpy()
-        self._sums.add(slots, value.fill_null(0))
+        counted = ~values.quotation.excluded
+        value, valued = values.value, values.valued
+        if not counted.all():
+            within = counted[values.b]
+            valued = valued & within
+            value = zeroed(value, ~within)
+        amounts = words(value)
+        for account, b_from, b_to, start in self._positions.holding_runs(values.rows):
+            slot = account * self.buckets + b_from
+            slots, entries = slice(slot, slot + b_to - b_from), slice(start, start + b_to - b_from)
+            self.holdings[slots] += counted[b_from:b_to]
+            self.valued[slots] += valued[entries]
+            self._sums.add(slot, amounts[entries])
 
     def priced(self) -> pl.Series:
         """The sum of what is valued, per slot; null where it leaves the range."""
@@ -386,8 +396,8 @@ class NavTotals:
 
     def priced_in_all(self) -> pl.Series:
         """The sum of what is valued, per bucket over all accounts; null where it leaves the range."""
-        return self._sums.folded(len(self.accounts)).column()
+        return self._sums.folded(self.buckets).column()
 
-    def complete(self) -> np.ndarray:
+    def complete(self) -> Marks:
         """Whether every holding of the slot is valued."""
         return np.asarray(self.holdings == self.valued)

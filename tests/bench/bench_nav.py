@@ -5,6 +5,8 @@ the same. `SCALE_DOWN=10` cuts the days, for a quick look.
 """
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -20,8 +22,9 @@ from engine.valuation.exact import DECIMAL, decimals
 from engine.valuation.fx_handler import NO_RATE, RateUse, RateVector
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import PricePolicy
-from tests.bench.rounds import answer, table
+from tests.bench.rounds import ROOT, answer, table
 
+MODULE = "tests.bench.bench_nav"
 SEED = 20260301
 ACCOUNTS, ASSETS, TRANSACTIONS, DAYS, ROUNDS = 50, 200, 100_000, 30, 5
 GAPS = 0.02
@@ -38,9 +41,9 @@ def closes() -> np.ndarray:
     return START_US + STEP_US * np.arange(1, days() * DAY_US // STEP_US + 1)
 
 
-def generate(folder: Path) -> None:
+def generate(name: str) -> dict[str, Any]:
     """Movements and prices, once exact and once as floats, and one rate of six decimals a close."""
-    rng = np.random.default_rng(SEED)
+    folder, rng = Path(name), np.random.default_rng(SEED)
     size = len(closes())
     _movements(rng, size).write_parquet(folder / "movements.parquet")
     first = 10 ** rng.uniform(-2, 4.5, (ASSETS, 1))
@@ -58,6 +61,7 @@ def generate(folder: Path) -> None:
     prices.with_columns(decimal, places=pl.lit(8, pl.UInt8)).write_parquet(folder / "prices.parquet")
     rates = np.round(1.08 * np.exp(np.cumsum(rng.normal(0, 0.0002, size))) * 1e6).astype(np.int64)
     pl.DataFrame({"rate_e6": rates}).write_parquet(folder / "rates.parquet")
+    return {"seconds": 0, "prices": len(b)}
 
 
 def _movements(rng: np.random.Generator, size: int) -> pl.DataFrame:
@@ -147,12 +151,13 @@ CASES = {"floats": floats, "exact": exact}
 
 @pytest.mark.bench
 def test_nav__exact_against_floats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    generate(tmp_path)
+    # In a process of its own: a child's peak memory starts from what its parent holds.
+    subprocess.run([sys.executable, "-m", MODULE, "generate", str(tmp_path)], cwd=ROOT, check=True)
     title = f"NAV of {ACCOUNTS} accounts, {ASSETS} assets, {days()} days of 5m, seed {SEED}"
-    told = table(title, "tests.bench.bench_nav", list(CASES), [str(tmp_path)], ROUNDS)
+    told = table(title, MODULE, list(CASES), [str(tmp_path)], ROUNDS)
     with capsys.disabled():
         print(told)
 
 
 if __name__ == "__main__":
-    answer(CASES)
+    answer({"generate": generate} | CASES)

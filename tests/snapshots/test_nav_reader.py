@@ -79,7 +79,8 @@ def test_incomplete__tells_share_missing_held_and_reasons_sorted_and_once(tmp_pa
 def test_cash_excluded_and_unmatched__are_no_holdings(tmp_path: Path) -> None:
     file = write(
         tmp_path / "a.parquet",
-        row("USD", 7, kind="cash"), row("SPAM", None, kind="excluded"), row("SPAM", 1, kind="excluded", account="b"),
+        row("USD", 7, kind="cash"), row("SPAM", None, kind="excluded"),
+        row("SPAM", 1, kind="excluded", account="b"),
         row("AAA", 3 * 10**18, kind="unmatched"), row("BBB", 4 * 10**18, kind="unmatched"),
     )  # fmt: skip
     assert point([file]) == replace(

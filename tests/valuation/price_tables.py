@@ -1,4 +1,4 @@
-"""Small text tables of movements, prices, rates and statuses -> snapshots and NAV points. All on 2024-03-04."""
+"""Text tables of movements, prices, rates and statuses -> snapshots and NAV points. All on 2024-03-04."""
 
 import tempfile
 from collections.abc import Mapping
@@ -126,7 +126,7 @@ class Case:
         quotes = {*observed["quote"], *CASH, *self.pegs.values()}
         return Inputs(
             closes, positions(moves(self.moves), closes, CASH, self.cash_in_nav),
-            choose(observed, self.resolution, closes, policy), {quote: silent for quote in quotes} | known,
+            choose(observed, self.resolution, closes, policy), dict.fromkeys(quotes, silent) | known,
             broken, statuses(self.statuses), policy,
         )  # fmt: skip
 

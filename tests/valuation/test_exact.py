@@ -88,11 +88,19 @@ def test_sums__many_of_the_largest_that_are_not_kept_apart() -> None:
     assert [sums.scaled(0), sums.scaled(1)] == [3000 * most, -3000 * most]
 
 
+def test_sums__beyond_128_bits__are_null_and_never_wrap_to_nothing() -> None:
+    sums = Sums(1)
+    for _ in range(8):
+        sums.add(0, words(decimals([2**125])))
+    assert sums.column().to_list() == [None]
+    assert sums.scaled(0) == 2**128
+
+
 def test_sums__a_sum_that_left_the_range_and_came_back() -> None:
     sums = Sums(1)
-    for value in (SCALED_MAX, SCALED_MAX, -SCALED_MAX):
+    for value in (2**125, 2**125, 2**125, 2**125, -(2**125), -(2**125), -(2**125)):
         sums.add(0, words(decimals([value])))
-    assert scaled_ints(sums.column()) == [SCALED_MAX]
+    assert scaled_ints(sums.column()) == [2**125]
 
 
 def test_sums__without_slots() -> None:

@@ -127,7 +127,11 @@ def test_segments__are_the_sums_of_the_moves_at_every_close(
     for place, close in enumerate(closes.tolist()):
         for asset, account in {(row[2], row[1]) for row in rows}:
             sums = {
-                series: sum(row[3] for row in rows if row[1:3] == (account, asset) and row[4] == series and at(row[0]) <= close)
+                series: sum(
+                    row[3]
+                    for row in rows
+                    if row[1:3] == (account, asset) and row[4] == series and at(row[0]) <= close
+                )
                 for series in ("holding", "transit", "unmatched", "deficit")
             }  # fmt: skip
             owned, cash = sums["holding"] + sums["transit"], asset in CASH

@@ -1,4 +1,4 @@
-"""Values at closes: scenarios that a trader can read, told by the snapshots and by NAV read back from files."""
+"""Values at closes: scenarios that a trader can read, told by snapshots and by NAV read back from files."""
 
 from typing import Any
 
@@ -78,8 +78,8 @@ def test_a_missing_bar__is_a_gap_and_the_last_price_is_not_carried() -> None:
 
 def test_conversion__the_example_of_the_module() -> None:
     case = told(
-        moves="11:00 main ETH 2.5", prices="12:05 ETH/USDT 5m venue 3512.40", base="EUR", pegs={"USDT": "USD"},
-        rates="12:05 USD 0.920810313075506446",
+        moves="11:00 main ETH 2.5", prices="12:05 ETH/USDT 5m venue 3512.40",
+        base="EUR", pegs={"USDT": "USD"}, rates="12:05 USD 0.920810313075506446",
     )  # fmt: skip
     row = case.row("12:05", "ETH")
     assert text(row["value"]) == "8085.635359116022102326"
@@ -336,13 +336,15 @@ def test_manual__does_not_heal_a_broken_position() -> None:
 
 def test_excluded__is_outside_nav_and_coverage_but_listed_and_counted() -> None:
     case = told(
-        moves="11:00 main ETH 2\n11:00 main SPAM 9\n11:00 main SPAM 1 unmatched\n11:00 cold ETH 1", prices=ETHER,
+        moves="11:00 main ETH 2\n11:00 main SPAM 9\n11:00 main SPAM 1 unmatched\n11:00 cold ETH 1",
+        prices=ETHER,
         statuses="12:05 SPAM excluded\n12:10 ETH excluded",
     )  # fmt: skip
     points = [case.point(close) for close in ("12:00", "12:05", "12:10")]
     assert [point.nav for point in points] == [None, "330", "0"]
     assert [point.coverage for point in points] == [2 / 3, 1.0, 1.0]
     assert [point.excluded for point in points] == [0, 1, 3]
+    assert [text(value) for value in case.totals.priced_in_all()] == ["300", "330", "0"]
     assert [point.flags for point in points] == [("PROVISIONAL",), (), ()]
     assert text(case.row("12:05", "SPAM", kind="excluded")["quantity"]) == "9"
     assert text(case.row("12:10", "ETH", kind="excluded")["value"]) == "240"

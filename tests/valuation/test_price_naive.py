@@ -1,4 +1,4 @@
-"""The engine's points against a second valuation: fractions and dicts, one close and one holding at a time."""
+"""The engine's points against a second valuation: fractions and dicts, one close, one holding at a time."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -175,7 +175,8 @@ class Point:
             close, total if complete else None, total, len(valued) / len(self.values) if self.values else 1.0,
             tuple(sorted(self.missing)), tuple(sorted(self.held)),
             tuple(sorted(self.reasons | ({"VALUE_OUT_OF_RANGE"} if total is None else set()))),
-            tuple(sorted(self.flags | ({"PROVISIONAL"} if self.unmatched else set()))), self.excluded, waiting,
+            tuple(sorted(self.flags | ({"PROVISIONAL"} if self.unmatched else set()))),
+            self.excluded, waiting,
         )  # fmt: skip
 
 
@@ -226,7 +227,8 @@ def cases(draw: st.DrawFn) -> Case:
     for row in moved:
         row[3] = row[3] if row[4] == "holding" else row[3].lstrip("-")
     asked = tables(
-        draw, 14, when, st.sampled_from(["AAA/USD", "AAA/USDT", "AAA/EUR", "BBB/EURT", "BBB/GBP", "USDT/USD"]),
+        draw, 14, when,
+        st.sampled_from(["AAA/USD", "AAA/USDT", "AAA/EUR", "BBB/EURT", "BBB/GBP", "USDT/USD"]),
         st.sampled_from(["5m", "1h", "spot"]), st.sampled_from(["x", "y"]), price,
     )  # fmt: skip
     rate = st.one_of(amounts(positive=True), st.sampled_from(["FX_HELD EUR/USD", "1.25 FX_CLOSED"]))

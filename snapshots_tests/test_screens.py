@@ -1,0 +1,85 @@
+"""Every screen at both sizes, as pictures: what an operator sees may change on purpose only.
+
+After a wanted change: `pytest snapshots_tests --snapshot-update`, and look at the pictures.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from console.app import NavdeckApp
+from console.fake import FakeClient, connecting, overview, still
+from console.terminal import Terminal
+
+Compare = Callable[..., bool]
+SMALL, LARGE = (80, 24), (160, 45)
+SCREENS = {"overview": "1", "inbox": "2", "quarantine": "3", "nav": "5", "events": "8"}
+
+
+def opening(*keys: str) -> Callable[[Pilot[Any]], Coroutine[Any, Any, None]]:
+    """Waits until the data is there, then presses the keys one by one."""
+
+    async def run(pilot: Pilot[Any]) -> None:
+        await settled(pilot)
+        for key in keys:
+            await pilot.press(key)
+            await settled(pilot)
+
+    return run
+
+
+async def settled(pilot: Pilot[Any]) -> None:
+    """Until the engine is there, nothing waits to be painted, and no cursor blinks."""
+    app = pilot.app
+    assert isinstance(app, NavdeckApp)
+    while not (app.session.connected and app.is_still):
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+def console(
+    client: FakeClient | None = None, theme: str = "navdeck-dark", ascii_only: bool = False
+) -> NavdeckApp:
+    terminal = Terminal(refusal="", theme=theme, mouse=True, ascii=ascii_only)
+    return NavdeckApp(connecting(client or FakeClient()), terminal=terminal, clock=still)
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_screen(snap_compare: Compare, screen: str, size: tuple[int, int]) -> None:
+    assert snap_compare(console(), terminal_size=size, run_before=opening(SCREENS[screen]))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+def test_detail_of_a_quarantined_row(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(console(), terminal_size=size, run_before=opening("3", "j", "enter"))
+
+
+def test_help(snap_compare: Compare) -> None:
+    assert snap_compare(console(), terminal_size=SMALL, run_before=opening("3", "question_mark"))
+
+
+def test_overview__light(snap_compare: Compare) -> None:
+    assert snap_compare(console(theme="navdeck-light"), terminal_size=LARGE, run_before=opening("1"))
+
+
+def test_overview__ascii(snap_compare: Compare) -> None:
+    assert snap_compare(console(ascii_only=True), terminal_size=LARGE, run_before=opening("1"))
+
+
+def test_overview__terminal_s_own_colours(snap_compare: Compare) -> None:
+    assert snap_compare(console(theme="ansi-dark"), terminal_size=SMALL, run_before=opening("1"))
+
+
+def test_overview__new_home(snap_compare: Compare) -> None:
+    """Nothing was ever put in: the page says what to do, and nothing looks like an error."""
+    empty = {key: value for key, value in overview().items()
+             if key in ("seq", "now", "home", "pid", "started_at", "hosting", "base_currency", "memory")}  # fmt: skip
+    client = FakeClient(empty | {"state": "running"})
+    assert snap_compare(console(client), terminal_size=LARGE, run_before=opening("1"))
+
+
+def test_too_small(snap_compare: Compare) -> None:
+    assert snap_compare(console(), terminal_size=(50, 12), run_before=opening())

@@ -1,0 +1,81 @@
+"""Drives the console in tests: opens it on a fake engine, presses keys, reads what is on the screen."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from console.app import NavdeckApp
+from console.fake import FakeClient, connecting, still
+from console.terminal import Terminal
+from console.widgets.lines import Lines, Rows
+
+TERMINAL = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=False)
+
+
+class Console:
+    """An open console. Keys are pressed one by one; each waits until all that follows is painted."""
+
+    def __init__(self, app: NavdeckApp, client: FakeClient, pilot: Pilot[None]) -> None:
+        self.app = app
+        self.client = client
+        self._pilot = pilot
+
+    async def press(self, *keys: str) -> None:
+        for key in keys:
+            await self._pilot.press(key)
+            await self.settle()
+
+    async def settle(self) -> None:
+        async with asyncio.timeout(5):
+            await self._pilot.pause()
+            while not self.app.is_still:
+                await self._pilot.pause(0.01)
+            await self._pilot.pause()
+
+    async def tell(self, kind: str, data: dict[str, object]) -> None:
+        self.client.tell(kind, data)
+        await self.settle()
+
+    async def until(self, what: Callable[[], bool]) -> None:
+        async with asyncio.timeout(5):
+            while not what():
+                await self._pilot.pause(0.01)
+
+    def text(self) -> str:
+        """All lines of the screen on top."""
+        shown = []
+        for panel in self.app.screen.query(Lines):
+            if panel.size:
+                shown += [panel.render_line(y).text for y in range(panel.size.height)]
+        return "\n".join(shown)
+
+    @property
+    def rows(self) -> Rows:
+        return self.app.screen.query_one(Rows)
+
+    def toasts(self) -> list[str]:
+        return [note.message for note in self.app._notifications]
+
+
+@asynccontextmanager
+async def console(
+    client: FakeClient | None = None,
+    *,
+    size: tuple[int, int] = (80, 24),
+    on_exit: Callable[[], Awaitable[None]] | None = None,
+    themes_folder: Path | None = None,
+    terminal: Terminal = TERMINAL,
+) -> AsyncIterator[Console]:
+    """Opens a console and waits until it shows the engine's data."""
+    fake = client or FakeClient()
+    app = NavdeckApp(connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        opened = Console(app, fake, pilot)
+        async with asyncio.timeout(5):
+            while app.mirror.phase == "starting":
+                await pilot.pause(0.01)
+        await opened.settle()
+        yield opened

@@ -1,0 +1,82 @@
+"""The registry of acts: one key, one meaning, and somebody who carries each out."""
+
+from collections import Counter
+
+import pytest
+
+from console import actions
+from console.app import NavdeckApp
+from console.modals.help import help_lines
+from console.screens.base import DeckScreen
+from console.widgets.bars import key_entries
+from console.widgets.pieces import cells
+
+SCREENS: dict[str, type[DeckScreen]] = NavdeckApp.MODES  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_keys__mean_one_thing_on_a_screen(screen: str) -> None:
+    keys = Counter(key for action in actions.for_screen(screen) for key in action.keys)
+    keys.update(key for moved, *_ in actions.MOVES if screen in actions.LISTS for key in moved.split(","))
+    assert [key for key, times in keys.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("action", actions.ACTIONS, ids=lambda action: action.id)
+def test_act__is_carried_out_on_each_of_its_screens(action: actions.Action) -> None:
+    if action.command or action.id in actions.SCREENS:
+        return
+    for screen in action.screens or SCREENS:
+        assert hasattr(SCREENS[screen], f"do_{action.id}") or hasattr(NavdeckApp, f"do_{action.id}")
+
+
+def test_screens__every_one_has_its_digit_and_its_mode() -> None:
+    assert {actions.BY_ID[screen].shown for screen in SCREENS} == set(actions.SCREENS.values())
+    assert set(actions.SCREENS) == set(SCREENS)
+
+
+def test_keys__letters_first__no_chord_is_the_only_way() -> None:
+    for action in actions.ACTIONS:
+        assert "+" not in action.keys[0]
+        assert not action.keys[0].startswith("f1")
+
+
+def test_dangerous_acts__ask_for_a_connection() -> None:
+    assert all(action.needs == "writing" for action in actions.ACTIONS if action.danger or action.command)
+
+
+def test_why_not__says_what_is_missing() -> None:
+    ingest = actions.BY_ID["ingest"]
+    assert actions.why_not(ingest, connected=True, read_only=False) == ""
+    assert "read-only" in actions.why_not(ingest, connected=True, read_only=True)
+    assert "not connected" in actions.why_not(ingest, connected=False, read_only=False)
+    assert actions.why_not(actions.BY_ID["help"], connected=False, read_only=True) == ""
+
+
+def test_command__carries_actor_and_reason() -> None:
+    command = actions.command(actions.BY_ID["ingest"], "ada")
+    assert (command.name, command.arguments, command.actor) == ("ingest", {"paths": []}, "ada")
+    assert command.reason
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_help__tells_every_act_of_the_screen(screen: str) -> None:
+    text = "\n".join("".join(part for part, _ in line) for line in help_lines(screen, 200))
+    for action in actions.for_screen(screen):
+        assert action.help in text
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 160])
+@pytest.mark.parametrize("screen", SCREENS)
+def test_bottom_line__fits__and_keeps_help_and_the_screen(screen: str, width: int) -> None:
+    entries = key_entries(screen, width, lambda _action: False)
+    assert sum(cells(entry) + 2 for _, entry in entries) <= width + 1
+    shown = [action_id for action_id, _ in entries]
+    assert set(actions.SCREENS) <= set(shown)
+    if width >= 80:
+        assert {"help", "palette", "quit"} <= set(shown)
+
+
+def test_key_table__has_every_act_once() -> None:
+    table = actions.key_table()
+    told = [action.help for action in actions.ACTIONS] + [move[3] for move in actions.MOVES]
+    assert [row[2] for row in table] == told
