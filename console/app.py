@@ -211,7 +211,7 @@ class NavdeckApp(App[None]):
                 if isinstance(screen, DeckScreen):
                     screen.redraw(EVERYTHING)
         else:
-            self._redraw(EVERYTHING)
+            self._changed(EVERYTHING)
 
     def do_refresh(self) -> None:
         self.session.refresh()

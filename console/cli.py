@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )  # fmt: skip
     root.add_argument("--version", action="store_true", help="show the version and leave")
-    root.add_argument("--daemon", action="store_true", help="work by itself, without a console, until a signal")
+    root.add_argument("--daemon", action="store_true", help="work by itself, with no console, until a signal")
     _common(root, home=None, json=False)
     verbs = root.add_subparsers(dest="verb", metavar="VERB")
 
@@ -181,7 +181,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _without_verb(arguments: argparse.Namespace) -> int:
-    """`navdeck` alone: the console on the home; where it cannot be drawn its status; without a home, a welcome."""
+    """`navdeck` alone: the console; where it cannot be drawn, the status; without a home, a welcome."""
     from engine.api import home_path
 
     if not (home_path(arguments.home) / "state.db").is_file():

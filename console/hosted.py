@@ -18,7 +18,7 @@ from engine.api import EngineClient
 
 async def run(connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal) -> None:
     """Shows the console until it is left. EngineError if the engine could not be had."""
-    # The engine's worker needs this helper process, and that one a real stderr, which Textual is about to take.
+    # The engine's worker needs this helper, and the helper a real stderr, which Textual is about to take.
     resource_tracker.ensure_running()
     hosted = _Hosted(connect)
     app = NavdeckApp(hosted.connect, hosted.close, terminal=terminal)

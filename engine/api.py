@@ -127,7 +127,7 @@ async def run_daemon(home: Path) -> None:
 
 
 def on_signals(stop: Callable[[int], None]) -> None:
-    """Calls `stop` with the number of the first TERM, INT or HUP of this process; a second TERM ends it at once."""
+    """Calls `stop` with the number of the first TERM, INT or HUP; a second TERM ends the process at once."""
     from engine.runtime.signals import on_signals as install
 
     install(stop)

@@ -205,7 +205,7 @@ def _flatten(table: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def template(base_currency: str, timezone: str, lot_method: str) -> str:
     """The navdeck.toml of a new home."""
-    return f"""# navdeck: settings of this home. `navdeck config` shows what is in force and where it comes from.
+    return f"""# navdeck: settings of this home. `navdeck config` shows what is in force, and from where.
 # These three are fixed: figures depend on them.
 base_currency = "{base_currency}"
 timezone = "{timezone}"

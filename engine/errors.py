@@ -38,7 +38,7 @@ class ConfigInvalid(UsageError):
             "The configuration has "
             + (f"{len(problems)} problems:\n" if len(problems) > 1 else "a problem:\n")
             + "\n".join(f"  - {problem}" for problem in problems),
-            "Mend navdeck.toml or the NAVDECK_ variables named above; `navdeck config` shows what is in force.",
+            "Mend navdeck.toml or the NAVDECK_ variables named above; then `navdeck config` shows all.",
         )
         self.problems = problems
 

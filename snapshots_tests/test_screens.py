@@ -75,8 +75,8 @@ def test_overview__terminal_s_own_colours(snap_compare: Compare) -> None:
 
 def test_overview__new_home(snap_compare: Compare) -> None:
     """Nothing was ever put in: the page says what to do, and nothing looks like an error."""
-    empty = {key: value for key, value in overview().items()
-             if key in ("seq", "now", "home", "pid", "started_at", "hosting", "base_currency", "memory")}  # fmt: skip
+    told = ("seq", "now", "home", "pid", "started_at", "hosting", "base_currency", "memory")
+    empty = {key: value for key, value in overview().items() if key in told}
     client = FakeClient(empty | {"state": "running"})
     assert snap_compare(console(client), terminal_size=LARGE, run_before=opening("1"))
 

@@ -13,7 +13,7 @@ from console.widgets.lines import Lines
 from console.widgets.pieces import Line, Piece
 from console.widgets.series import Sample, gap_rail, place, strokes
 
-ROWS_A_FIGURE = 4  # rows of the chart for each figure at the left
+ROWS_A_FIGURE = 3  # rows of the chart for each figure at the left
 CELLS_A_TIME = 14  # between two times below
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
 _TIME_STEPS_US = [

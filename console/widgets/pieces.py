@@ -42,6 +42,8 @@ def cut(line: Line, width: int) -> Line:
     """The line in at most `width` cells; what is cut off at the right is told by an ellipsis."""
     if cells(line) <= width:
         return line
+    if width <= 0:
+        return BLANK
     kept: list[Piece] = []
     room = width - 1
     for text, mark in line:
@@ -49,21 +51,23 @@ def cut(line: Line, width: int) -> Line:
         room -= cell_len(text)
         if room <= 0:
             break
-    return (*kept, (CUT, "muted")) if width > 0 else BLANK
+    return (*kept, (CUT, "muted"))
 
 
 def _start(text: str, width: int) -> str:
-    kept = text[: max(0, width)]
-    while cell_len(kept) > width:
+    room = max(0, width)
+    kept = text[:room]
+    while cell_len(kept) > room:
         kept = kept[:-1]
     return kept
 
 
 def spread(left: Line, right: Line, width: int) -> Line:
     """`left` at the left end and `right` at the right one; the left gives way."""
-    room = width - cells(right)
+    end = cut(right, width)
+    room = width - cells(end)
     shown = cut(left, room - 1)
-    return (*shown, (" " * max(0, room - cells(shown)), "text"), *right)
+    return (*shown, (" " * (room - cells(shown)), "text"), *end)
 
 
 def joined(parts: Iterable[Line], between: str) -> Line:

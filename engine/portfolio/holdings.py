@@ -129,9 +129,7 @@ def _outs(pieces: list[Piece]) -> Positions:
 def _deficits(deficits: pl.DataFrame, cash_assets: frozenset[str]) -> pl.DataFrame:
     """Cash may be overdrawn: that is a negative balance, not a deficit of lots."""
     lots = deficits.filter(~pl.col("asset").is_in(list(cash_assets)))
-    return lots.select(
-        "account", "asset", "ts", pl.col("quantity").alias("delta"), series=pl.lit("deficit")
-    )
+    return lots.select("account", "asset", "ts", pl.col("quantity").alias("delta"), series=pl.lit("deficit"))
 
 
 def _unmatched(ordered: pl.DataFrame, links: Links) -> pl.DataFrame:

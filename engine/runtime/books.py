@@ -155,7 +155,10 @@ _INSTANTS = ("disposed_at", "left_at", "acquired_at")
 
 def _told(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Lots or realized pieces as JSON: decimals as canonical text, instants as text."""
-    columns: dict[str, list[Any]] = {"account": frame["account"].to_list(), "asset_id": frame["asset"].to_list()}
+    columns: dict[str, list[Any]] = {
+        "account": frame["account"].to_list(),
+        "asset_id": frame["asset"].to_list(),
+    }
     for name in _INSTANTS:
         if name in frame.columns:
             instants = frame[name].to_list()

@@ -51,7 +51,7 @@ class _Rows:
         last = 0
         for number, fields in enumerate(lines[1:]):
             at = None if column is None or len(fields) <= column else parse_instant(fields[column])
-            last = last if at is None or at > last + 30 * DAY_US and last else at
+            last = last if at is None or (at > last + 30 * DAY_US and last) else at
             stamped.append((last, number, fields))
         stamped.sort(key=lambda row: row[:2])
         self._instants = [at for at, _, _ in stamped]

@@ -1,4 +1,4 @@
-"""The demo as a host: a new home, a month of history in its inbox, and a day that goes on under a faster clock."""
+"""The demo as a host: a new home with a month of history, and a day that goes on under a faster clock."""
 
 import asyncio
 import time
@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.domain.instants import DAY_US
-from engine.messages import Command, Query, Result
 from engine.runtime.demo import demo_files
 from engine.runtime.demo_feed import FEED_EVERY_S, DemoFeed, Files, demo_clock
-from engine.runtime.engine import Listener, make_home, system_clock
+from engine.runtime.engine import make_home, system_clock
 from engine.runtime.home import Home
 from engine.runtime.host import Host
 from engine.store.files import publish
@@ -67,5 +66,3 @@ def drop(inbox: Path, files: Files) -> None:
     """Puts files into an inbox whole, as a careful sender does."""
     for name, data in files:
         publish(inbox / name, data)
-
-

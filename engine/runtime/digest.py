@@ -90,6 +90,8 @@ def _snapshots(reader: Reader) -> Iterable[str]:
 
 
 def _quarantine(reader: Reader) -> Iterable[str]:
-    rows = reader.rows("SELECT sha256, record, q.status, fields, reasons FROM quarantine q JOIN files USING (file)")
+    rows = reader.rows(
+        "SELECT sha256, record, q.status, fields, reasons FROM quarantine q JOIN files USING (file)"
+    )
     for row in rows:
         yield _line(*row)

@@ -129,7 +129,9 @@ class Engine:
 
     # -- ingest --
 
-    async def ingest_file(self, path: Path, name: str, claimed: Claim | None = None, dry_run: bool = False) -> dict[str, Any]:
+    async def ingest_file(
+        self, path: Path, name: str, claimed: Claim | None = None, dry_run: bool = False
+    ) -> dict[str, Any]:
         """Takes one file in, when its turn comes; its entry of `ingest --json`."""
         writer = None if dry_run else self._writer
         batch_rows = self.config["ingest.batch_rows"]
@@ -139,7 +141,9 @@ class Engine:
 
     async def _ingest(self, command: Command) -> dict[str, Any]:
         paths = [Path(path) for path in command.arguments.get("paths", [])]
-        entries = [await self.ingest_file(path, path.name, dry_run=command.dry_run) for path in _existing(paths)]
+        entries = [
+            await self.ingest_file(path, path.name, dry_run=command.dry_run) for path in _existing(paths)
+        ]
         waiting: list[str] = []
         if not paths:
             entries, waiting = await self._take_inbox(command.dry_run)
@@ -149,7 +153,9 @@ class Engine:
         """Everything that is in the inbox now, once it has settled; and the names that are not taken."""
         if dry_run:
             looks, others = scan(self.home.inbox, system_clock())
-            return [await self.ingest_file(self.home.inbox / name, name, dry_run=True) for name in looks], others
+            return [
+                await self.ingest_file(self.home.inbox / name, name, dry_run=True) for name in looks
+            ], others
         entries = [await self.ingest_file(left.path, left.name, left) for left in left_claims(self.home)]
         before, others = scan(self.home.inbox, system_clock())
         pending = set(before)
@@ -202,7 +208,7 @@ def _existing(paths: list[Path]) -> list[Path]:
 async def make_home(
     home: Home, base_currency: str, timezone: str, lot_method: str, clock: Callable[[], int] = system_clock
 ) -> dict[str, Any]:
-    """`init`: lays the folders out, writes navdeck.toml and an empty state.db that remembers what is fixed."""
+    """`init`: lays the folders out, writes navdeck.toml and a state.db that remembers what is fixed."""
     config = lay_out(home, base_currency, timezone, lot_method)
     lock = HomeLock(home.lock)
     try:

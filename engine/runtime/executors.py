@@ -42,7 +42,10 @@ class WorkerExecutor:
     def __init__(self) -> None:
         threads = max(1, (os.cpu_count() or 2) - 1)
         self._pool = ProcessPoolExecutor(
-            max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_warm, initargs=(threads, os.getpid())
+            max_workers=1,
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_warm,
+            initargs=(threads, os.getpid()),
         )
 
     async def run(self, task: Callable[..., T], *arguments: object) -> T:

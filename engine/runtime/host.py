@@ -62,7 +62,9 @@ class Host:
         if command.name == "ingest" and not command.arguments.get("paths") and not command.dry_run:
             self._service.wake()
             return Result({"files": [], "totals": {}, "waiting": []})
-        self._engine.log("info", "command", f"{command.actor or 'someone'}: {command.name} {command.reason}".strip())
+        self._engine.log(
+            "info", "command", f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
+        )
         return await self._engine.do(command)
 
     async def ask(self, query: Query) -> Result:
@@ -153,7 +155,12 @@ class Host:
         self._overview.nav = {"resolution": resolution, "points": document["points"]}
         self._overview.holds = holds_of(document["points"])
         if changed:
-            told = {"resolution": resolution, "whole": whole, "points": changed, "holds": self._overview.holds}
+            told = {
+                "resolution": resolution,
+                "whole": whole,
+                "points": changed,
+                "holds": self._overview.holds,
+            }
             self._engine.tell("nav", told)
 
 
@@ -164,5 +171,6 @@ def _file_line(entry: dict[str, Any]) -> tuple[str, str, str]:
         return "bad", "file_rejected", f"{name} refused: {entry['reason']} ({entry['detail']})"
     if entry["status"] == "duplicate":
         return "info", "file_duplicate", f"{name} is known already"
-    text = f"{name}: {entry['accepted']:,} accepted, {entry['duplicates']:,} duplicates, {entry['quarantined']:,} quarantined"
+    counted = [f"{entry[word]:,} {word}" for word in ("accepted", "duplicates", "quarantined")]
+    text = f"{name}: {', '.join(counted)}"
     return "warn" if entry["quarantined"] else "info", "file_ingested", text

@@ -78,7 +78,7 @@ class Ingest:
         )
         values = {
             "sha256": prepared.sha256, "name": prepared.name, "kind": prepared.kind,
-            "status": prepared.status, "bytes": prepared.bytes, "reason": prepared.reason,
+            "status": prepared.status, "bytes": prepared.size_bytes, "reason": prepared.reason,
             "detail": prepared.detail, "committed_at": now,
         } | {name: getattr(prepared, name) for name in COUNTS}  # fmt: skip
         columns, marks = ", ".join(values), ", ".join("?" * len(values))

@@ -1,4 +1,4 @@
-"""What a console needs to draw itself: one document of the engine as it is now, kept by listening to its events.
+"""What a console needs to draw itself: one document of the engine as it is now, kept up by its events.
 
 It stores nothing and decides nothing: lists are short and bounded, figures come from the store's queries.
 """
@@ -103,7 +103,12 @@ def holds_of(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
         open_runs = {key: run for key, run in open_runs.items() if key in found}
         for key in sorted(found):
             if key not in open_runs:
-                open_runs[key] = {"pair": key[0], "reason": key[1], "from": point["bucket_close"], "closes": 0}
+                open_runs[key] = {
+                    "pair": key[0],
+                    "reason": key[1],
+                    "from": point["bucket_close"],
+                    "closes": 0,
+                }
                 runs.append(open_runs[key])
             open_runs[key]["to"] = point["bucket_close"]
             open_runs[key]["closes"] += 1

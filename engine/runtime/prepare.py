@@ -12,8 +12,9 @@ import pickle
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import polars as pl
 
@@ -31,7 +32,8 @@ CSV_BYTES_MAX = 10_000_000  # bytes; a CSV larger than this is to be split
 PARQUET_BYTES_MAX = 1_000_000_000  # bytes
 CHUNK_BYTES = 1 << 20  # bytes copied at a time
 CONTENT_FIELDS = (
-    "ts", "action", "asset", "quantity", "price", "fee_asset", "fee_amount", "account", "tx_hash", "external_id",
+    "ts", "action", "asset", "quantity", "price", "fee_asset", "fee_amount", "account", "tx_hash",
+    "external_id",
 )  # fmt: skip
 INSERTS = {
     "names": "INSERT INTO names(n, name) VALUES (?, ?)",
@@ -41,11 +43,13 @@ INSERTS = {
     "id_aliases": "INSERT OR IGNORE INTO id_aliases(id, row) VALUES (?, ?)",
     "quarantine": "INSERT INTO quarantine(file, record, line, status, fields, reasons)"
     " VALUES ({file}, ?, ?, 'open', ?, ?)",
-    "price_series": "INSERT INTO price_series(series, asset, quote, source, resolution) VALUES (?, ?, ?, ?, ?)",
+    "price_series": "INSERT INTO price_series(series, asset, quote, source, resolution)"
+    " VALUES (?, ?, ?, ?, ?)",
     "prices": "INSERT INTO prices(series, asof, version, open, high, low, close, volume, record, file)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, {file})",
     "fx_series": "INSERT INTO fx_series(series, base, quote, source, resolution) VALUES (?, ?, ?, ?, ?)",
-    "fx_rates": "INSERT INTO fx_rates(series, asof, version, rate, record, file) VALUES (?, ?, ?, ?, ?, {file})",
+    "fx_rates": "INSERT INTO fx_rates(series, asof, version, rate, record, file)"
+    " VALUES (?, ?, ?, ?, ?, {file})",
 }
 
 
@@ -56,7 +60,7 @@ class Prepared:
     path: str
     name: str
     sha256: str | None
-    bytes: int
+    size_bytes: int
     status: str  # ingested | duplicate | rejected
     kind: str | None = None
     rows: int = 0
@@ -104,17 +108,17 @@ def _told(text: str) -> str:
     return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def _too_large(file: BinaryIO, about: Prepared, limit: int, home: Home) -> Prepared:
+def _too_large(file: BufferedReader, about: Prepared, limit: int, home: Home) -> Prepared:
     empty = replace(about, sha256=hashlib.file_digest(file, "sha256").hexdigest())
     with Reader(home.state) as reader:
         if (seen := _seen(empty, reader)) is not None:  # taken before, under a name with a higher limit
             return seen
-    detail = f"{about.bytes:,} bytes; at most {limit:,}"
-    return _refused(about.path, about.name, empty.sha256, about.bytes, BadFile("FILE_TOO_LARGE", detail))
+    detail = f"{about.size_bytes:,} bytes; at most {limit:,}"
+    return _refused(about.path, about.name, empty.sha256, about.size_bytes, BadFile("FILE_TOO_LARGE", detail))
 
 
 def _csv(
-    file: BinaryIO, path: str, name: str, now_us: int, batch_rows: int, home: Home, keep: bool
+    file: BufferedReader, path: str, name: str, now_us: int, batch_rows: int, home: Home, keep: bool
 ) -> Prepared:
     data = file.read()  # once: what is hashed, judged and archived are the same bytes
     empty = Prepared(path, name, hashlib.sha256(data).hexdigest(), len(data), "ingested")
@@ -132,7 +136,7 @@ def _csv(
 
 
 def _parquet(
-    file: BinaryIO, path: str, name: str, now_us: int, batch_rows: int, home: Home, keep: bool
+    file: BufferedReader, path: str, name: str, now_us: int, batch_rows: int, home: Home, keep: bool
 ) -> Prepared:
     sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     empty = Prepared(path, name, sha256, file.tell(), "ingested")
@@ -141,7 +145,7 @@ def _parquet(
             return seen
         parsed = parse_parquet(Path(f"/dev/fd/{file.fileno()}"), now_us)  # what was hashed, whatever its name
         if isinstance(parsed, BadFile):
-            return _refused(path, name, sha256, empty.bytes, parsed)
+            return _refused(path, name, sha256, empty.size_bytes, parsed)
         prepared = _judged(parsed, reader, empty, batch_rows)
     if keep:
         _archive(file, home.archived(sha256, ".parquet"), sha256)
@@ -159,7 +163,7 @@ def _refused(path: str, name: str, sha256: str | None, size: int, bad: BadFile) 
     return Prepared(path, name, sha256, size, "rejected", reason=bad.reason, detail=bad.detail)
 
 
-def _archive(file: BinaryIO, target: Path, sha256: str) -> None:
+def _archive(file: BufferedReader, target: Path, sha256: str) -> None:
     """Copies an open file into the archive, durably; a copy that is there already stays."""
     if target.exists():
         return
@@ -175,7 +179,9 @@ def _archive(file: BinaryIO, target: Path, sha256: str) -> None:
         os.fsync(copy.fileno())
     if digest.hexdigest() != sha256:
         temporary.unlink()
-        raise StoreIntegrity(f"{target.name} changed while it was read.", "Drop it again once it is complete.")
+        raise StoreIntegrity(
+            f"{target.name} changed while it was read.", "Drop it again once it is complete."
+        )
     temporary.rename(target)
     fsync_folder(target.parent)
 
@@ -195,9 +201,17 @@ def _judged(parsed: Parsed, reader: Reader, empty: Prepared, batch_rows: int) ->
             counts[code] = counts.get(code, 0) + 1
     assert parsed.rows == accepted.height + duplicates + len(rejects), "no row is lost"
     return replace(
-        empty, touched_from=_touched_from(accepted), kind=parsed.kind, rows=parsed.rows, accepted=accepted.height, duplicates=duplicates,
-        quarantined=len(rejects), fees_created=fees, reasons=dict(sorted(counts.items())), batches=batches,
-    )  # fmt: skip
+        empty,
+        touched_from=_touched_from(accepted),
+        kind=parsed.kind,
+        rows=parsed.rows,
+        accepted=accepted.height,
+        duplicates=duplicates,
+        quarantined=len(rejects),
+        fees_created=fees,
+        reasons=dict(sorted(counts.items())),
+        batches=batches,
+    )
 
 
 def _touched_from(accepted: pl.DataFrame) -> int | None:
@@ -246,12 +260,15 @@ def _transactions(
     first_row = int(reader.value("SELECT coalesce(max(row), 0) + 1 FROM tx"))
     accepted = accepted.with_row_index("row", offset=first_row)
     numbers, fresh = _numbered(accepted, reader)
-    number = {"return_dtype": pl.Int64, "default": None}
+
+    def number(column: str) -> pl.Expr:
+        return pl.col(column).replace_strict(numbers, return_dtype=pl.Int64, default=None)
+
     narrow = accepted.select(
         "row", "uid", "record", "line", "ts", "action",
-        pl.col("asset").replace_strict(numbers, **number), "quantity", "price",
-        pl.col("fee_asset").replace_strict(numbers, **number), "fee_amount",
-        *(pl.col(name).replace_strict(numbers, **number) for name in ("account", "wallet", "venue")),
+        number("asset"), "quantity", "price",
+        number("fee_asset"), "fee_amount",
+        *map(number, ("account", "wallet", "venue")),
         "tx_hash", "external_id", "notes", "kind", "k",
         pl.col("sanitized") * MARK_SANITIZED + pl.col("id_given") * MARK_ID_GIVEN,
     )  # fmt: skip
@@ -274,11 +291,10 @@ def _known(keyed: Any, reader: Reader) -> Known:
 
 
 def _known_row(row: dict[str, Any]) -> KnownRow:
-    return KnownRow(
-        row=row["row"], id=row["id"], id_given=bool(row["id_given"]), same_file=False, kind=row["kind"],
-        k=row["k"], content=content_text(*(row[name] for name in CONTENT_FIELDS)), action=row["action"], asset=row["asset"], account=row["account"],
-        tx_hash=row["tx_hash"], external_id=row["external_id"],
-    )  # fmt: skip
+    same = ("row", "id", "kind", "k", "action", "asset", "account", "tx_hash", "external_id")
+    content = content_text(*(row[name] for name in CONTENT_FIELDS))
+    known = {name: row[name] for name in same}
+    return KnownRow(**known, id_given=bool(row["id_given"]), same_file=False, content=content)
 
 
 def _numbered(accepted: pl.DataFrame, reader: Reader) -> tuple[dict[str, int], list[tuple[int, str]]]:

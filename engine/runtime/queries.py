@@ -39,7 +39,10 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
         return None
     us = parse_instant(text if "T" in text else f"{text}T00:00:00Z")
     if us is None:
-        raise UsageError(f"--{name.replace('_', '-')} {text!r} is no instant.", "Write it like 2024-05-01T12:30:00Z or 2024-05-01.")
+        raise UsageError(
+            f"--{name.replace('_', '-')} {text!r} is no instant.",
+            "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
+        )
     return us
 
 
@@ -92,7 +95,9 @@ def _watermarks(reader: Reader) -> dict[str, Any]:
         "ledger_last": _told(reader.value("SELECT max(ts) FROM tx")),
         "fx_last": _told(reader.value("SELECT max(asof) FROM fx_rates")),
     }
-    prices = reader.rows("SELECT resolution, max(asof) FROM prices JOIN price_series USING (series) GROUP BY 1")
+    prices = reader.rows(
+        "SELECT resolution, max(asof) FROM prices JOIN price_series USING (series) GROUP BY 1"
+    )
     marks["prices_last"] = {resolution: _told(asof) for resolution, asof in sorted(prices)}
     valued = reader.rows("SELECT resolution, max(close_last) FROM valued GROUP BY 1")
     marks["valued_last"] = {resolution: _told(close) for resolution, close in sorted(valued)}
@@ -111,17 +116,20 @@ def _alerts(
     counts: dict[str, int], waiting: list[str], last_ingest: int | None, last_value: int | None
 ) -> list[dict[str, str]]:
     alerts = []
-    if counts["quarantine_open"]:
-        alerts.append({"code": "QUARANTINE_OPEN", "text": f"{counts['quarantine_open']} rows wait in quarantine",
-                       "hint": "navdeck quarantine list"})  # fmt: skip
+
+    def alert(code: str, text: str, hint: str) -> None:
+        alerts.append({"code": code, "text": text, "hint": hint})
+
+    aside = counts["quarantine_open"]
+    if aside:
+        words = "1 row waits" if aside == 1 else f"{aside:,} rows wait"
+        alert("QUARANTINE_OPEN", f"{words} in quarantine", "navdeck quarantine list")
     if any(takes(name) for name in waiting):
-        alerts.append({"code": "INBOX_WAITING", "text": "files wait in the inbox", "hint": "navdeck ingest"})
+        alert("INBOX_WAITING", "files wait in the inbox", "navdeck ingest")
     if any(not takes(name) for name in waiting):
-        alerts.append({"code": "INBOX_NAME", "text": "the inbox holds files that are neither .csv nor .parquet",
-                       "hint": "rename or remove them"})  # fmt: skip
+        alert("INBOX_NAME", "the inbox holds files that are not .csv or .parquet", "rename or remove them")
     if last_ingest is not None and (last_value is None or last_value < last_ingest):
-        alerts.append({"code": "VALUES_STALE", "text": "files were ingested since values were computed",
-                       "hint": "navdeck value"})  # fmt: skip
+        alert("VALUES_STALE", "files were ingested since values were computed", "navdeck value")
     return alerts
 
 
@@ -132,11 +140,15 @@ def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]
     """`lots --json`."""
     method = arguments.get("method")
     if method is not None and method not in LOT_METHODS:
-        raise UsageError(f"There is no lot method {method!r}.", "Choose one of " + ", ".join(LOT_METHODS) + ".")
+        raise UsageError(
+            f"There is no lot method {method!r}.", "Choose one of " + ", ".join(LOT_METHODS) + "."
+        )
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
         books = Books(reader, home.config())
-        return books.lots(method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of"))
+        return books.lots(
+            method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of")
+        )
 
 
 def quarantine(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
@@ -171,7 +183,9 @@ def quarantine_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dic
     """
     where, values = ["q.status = 'open'"], []
     if arguments.get("reason"):
-        where.append("EXISTS (SELECT 1 FROM json_each(q.reasons) r WHERE json_extract(r.value, '$.code') = ?)")
+        where.append(
+            "EXISTS (SELECT 1 FROM json_each(q.reasons) r WHERE json_extract(r.value, '$.code') = ?)"
+        )
         values.append(arguments["reason"])
     if arguments.get("text"):
         where.append("(instr(lower(q.fields), lower(?)) OR instr(lower(f.name), lower(?)))")
@@ -290,9 +304,13 @@ def verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, A
         checks.append(_check("every file's rows are accounted for", *_counts(reader)))
         checks.append(_check("every source file is in the archive", *_archived(home, reader)))
         checks.append(_check("basis and quantities are conserved", *_conserved(books)))
-        for resolution, in reader.rows("SELECT DISTINCT resolution FROM valued ORDER BY 1"):
-            checks.append(_check(f"{resolution} snapshots are what was written", *_intact(home, reader, resolution)))
-            checks.append(_check(f"{resolution} snapshots follow from the inputs", *_follow(reader, books, resolution)))
+        for (resolution,) in reader.rows("SELECT DISTINCT resolution FROM valued ORDER BY 1"):
+            checks.append(
+                _check(f"{resolution} snapshots are what was written", *_intact(home, reader, resolution))
+            )
+            checks.append(
+                _check(f"{resolution} snapshots follow from the inputs", *_follow(reader, books, resolution))
+            )
     return {"ok": all(check["ok"] for check in checks), "checks": checks}
 
 

@@ -1,4 +1,4 @@
-"""The engine at work by itself: it takes what lands in the inbox, values what changed, and every bucket as it closes.
+"""The engine at work by itself: it takes what lands, values what changed, and every bucket as it closes.
 
 Each loop is supervised: if one fails it is started again after a growing pause, and until it is well again
 the engine says it is *degraded*, and why. Facts are told after they are stored. The clock is a port.
@@ -132,7 +132,9 @@ class Service:
     # -- inbox --
 
     async def _watch(self) -> None:
-        events = awatch(self.engine.home.inbox, stop_event=self._stop, debounce=WAKE_DEBOUNCE_MS, recursive=False)
+        events = awatch(
+            self.engine.home.inbox, stop_event=self._stop, debounce=WAKE_DEBOUNCE_MS, recursive=False
+        )
         async for _ in events:
             self._well("watch")
             self._wake.set()
@@ -211,4 +213,3 @@ class Service:
         while not await self._pause(MEMORY_EVERY_S):
             self.engine.tell("memory", memory_now())
             self._well("memory")
-

@@ -1,4 +1,4 @@
-"""Valuation of a home at one resolution: inputs from the store, values from the price engine, files in the lake.
+"""Valuation of a home at one resolution: inputs from the store, values from the engine, files in the lake.
 
 The heavy half runs in the executor and writes files that nobody lists yet; the light half commits their
 records, and the days they cover, in one transaction. Days are valued whole, so partitions are whole.
@@ -15,7 +15,6 @@ import polars as pl
 
 from engine.domain.instants import DAY_US, format_instant
 from engine.domain.money import to_text
-from engine.valuation.fx_handler import RateVector
 from engine.errors import StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
@@ -24,10 +23,22 @@ from engine.snapshots.parquet_writer import DATASET, SCHEMA_ID, AssetFiles, File
 from engine.store.reader import Reader
 from engine.store.writer import Writer
 from engine.valuation import buckets, price_engine
+from engine.valuation.fx_handler import RateVector
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import choose, peg_broken, pricing
 
-RECORD_COLUMNS = ("path", "resolution", "dt", "asset", "rows", "bytes", "close_min", "close_max", "sha256", "content")
+RECORD_COLUMNS = (
+    "path",
+    "resolution",
+    "dt",
+    "asset",
+    "rows",
+    "bytes",
+    "close_min",
+    "close_max",
+    "sha256",
+    "content",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +90,11 @@ def value_resolution(
 
 
 def series_of(
-    books: Books, resolution: str, after: int | None = None, until: int | None = None, reach: int | None = None
+    books: Books,
+    resolution: str,
+    after: int | None = None,
+    until: int | None = None,
+    reach: int | None = None,
 ) -> Series:
     """The series of a resolution: from the first ledger row to the last close that a price can price."""
     first, last = books.first_ts(), _last_priced(books, resolution)
@@ -190,7 +205,7 @@ def _check(home: Home, files: list[FileRecord], totals: price_engine.NavTotals, 
         told = points[close].priced_value if close in points else "0"
         if told != (None if expected is None else to_text(expected)):
             raise StoreIntegrity(
-                f"The snapshots at {format_instant(close)} add up to {told} when read back, not to what was written.",
+                f"Read back, the snapshots at {format_instant(close)} add up to {told}: not what was written.",
                 "Nothing was committed. Check the disk, then run `navdeck value` again.",
             )
 

@@ -35,7 +35,9 @@ class Reader:
                 f"There is no navdeck home at {state.parent}.",
                 "Make one with `navdeck init`, or name another with --home or NAVDECK_HOME.",
             )
-        self._connection = sqlite3.connect(f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+        self._connection = sqlite3.connect(
+            f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+        )
         try:
             self._begin()
         except BaseException:
@@ -102,7 +104,13 @@ class Reader:
         )
         named = {n: name for name, n in self.names().items()}
         schema = {
-            name: pl.String if kind == DECIMAL else pl.Int32 if name in _NAMED else pl.Binary if name == "id" else kind
+            name: pl.String
+            if kind == DECIMAL
+            else pl.Int32
+            if name in _NAMED
+            else pl.Binary
+            if name == "id"
+            else kind
             for name, kind in LEDGER_SCHEMA.items()
         }
         frame = pl.DataFrame(rows, schema=schema, orient="row")
@@ -168,12 +176,18 @@ class Reader:
         return pl.DataFrame(rows, schema={"series": pl.Int64} | dict.fromkeys(names, pl.String), orient="row")
 
     def _latest(self, table: str, column: str, name: str) -> pl.DataFrame:
-        rows = self.rows(f"SELECT series, asof, version, {column} FROM {table} ORDER BY series, asof, version")
+        rows = self.rows(
+            f"SELECT series, asof, version, {column} FROM {table} ORDER BY series, asof, version"
+        )
         schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
         frame = pl.DataFrame(rows, schema=schema, orient="row")
         # A later version follows at once: keep what is last of its key.
         same = (pl.col("series") == pl.col("series").shift(-1)) & (pl.col("asof") == pl.col("asof").shift(-1))
-        return frame.filter(~same.fill_null(False)).drop("version").with_columns(pl.col("text").cast(DECIMAL).alias(name))
+        return (
+            frame.filter(~same.fill_null(False))
+            .drop("version")
+            .with_columns(pl.col("text").cast(DECIMAL).alias(name))
+        )
 
     def stored_observations(self, kind: str, asof_first: int, asof_last: int) -> pl.DataFrame:
         """All versions with an `asof` in [first, last]: key columns, value columns as text, version."""
@@ -230,4 +244,3 @@ def _readable() -> Iterator[None]:
 def _hyphenated(hexed: pl.Expr) -> pl.Expr:
     cuts = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
     return pl.concat_str([hexed.str.slice(*cut) for cut in cuts], separator="-")
-

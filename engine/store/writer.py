@@ -64,7 +64,8 @@ class Writer:
         ).scalar_one_or_none()
         now = max(self._clock(), int(last or 0) + 1)
         await connection.exec_driver_sql(
-            "INSERT INTO meta VALUES ('committed_at', ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+            "INSERT INTO meta VALUES ('committed_at', ?)"
+            " ON CONFLICT(key) DO UPDATE SET value = excluded.value",
             (str(now),),
         )
         return now

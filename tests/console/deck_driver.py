@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from textual.pilot import Pilot
 
@@ -28,6 +29,11 @@ class Console:
             await self._pilot.press(key)
             await self.settle()
 
+    async def type(self, text: str) -> None:
+        """Types a text into the field that has the focus."""
+        await self._pilot.press(*text)
+        await self.settle()
+
     async def settle(self) -> None:
         async with asyncio.timeout(5):
             await self._pilot.pause()
@@ -35,7 +41,7 @@ class Console:
                 await self._pilot.pause(0.01)
             await self._pilot.pause()
 
-    async def tell(self, kind: str, data: dict[str, object]) -> None:
+    async def tell(self, kind: str, data: dict[str, Any]) -> None:
         self.client.tell(kind, data)
         await self.settle()
 

@@ -13,7 +13,7 @@ from console.widgets import figures
 from console.widgets.chart import chart
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
 from console.widgets.lines import changed_runs
-from console.widgets.pieces import Column, as_fits, ascii_text, cells, cut, fitted, line, wrapped
+from console.widgets.pieces import Column, as_fits, ascii_text, cells, cut, fitted, line, spread, wrapped
 from console.widgets.series import Sample, drawdown, gap_rail, place, samples, strokes
 
 texts = st.text(alphabet="ab é漢字…‖▁ ", max_size=30)
@@ -28,13 +28,19 @@ def series(found: list[float | None]) -> list[Sample]:
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(texts, max_size=4), st.integers(1, 40))
+@given(st.lists(texts, max_size=4), st.integers(-3, 40))
 def test_cut__is_never_wider_than_asked(parts: list[str], width: int) -> None:
     made = line(*parts)
     shown = cut(made, width)
-    assert cells(shown) <= width
+    assert cells(shown) <= max(0, width)
     if cells(made) <= width:
         assert shown == made
+
+
+@settings(deadline=None, max_examples=60)
+@given(texts, texts, st.integers(0, 40))
+def test_spread__fills_the_width_exactly(left: str, right: str, width: int) -> None:
+    assert cells(spread(line(left), line(right), width)) == width
 
 
 @settings(deadline=None, max_examples=60)

@@ -41,7 +41,7 @@ def test_take__number_missing__says_so_and_changes_nothing() -> None:
 def test_take__unknown_kind__only_counts() -> None:
     mirror = mirrored()
     assert mirror.take(Event(61, "something_new", {}), 0.0) == frozenset()
-    assert mirror.take(Event(62, "alerts", {"alerts": []}), 0.0) == {"alerts"}
+    assert mirror.take(Event(62, "alerts", {"alerts": []}), 0.0) == frozenset({"alerts"})
 
 
 def test_file__from_start_to_end() -> None:
@@ -84,7 +84,8 @@ def test_nav__points_of_another_resolution__leave_the_series() -> None:
     mirror = mirrored()
     before = list(mirror.doc["nav"]["points"])
     point = before[-1] | {"bucket_close": "2026-03-05T00:00:00Z"}
-    assert mirror.take(Event(61, "nav", {"resolution": "1d", "points": [point], "holds": []}), 0.0) == {"nav"}
+    told = {"resolution": "1d", "points": [point], "holds": []}
+    assert mirror.take(Event(61, "nav", told), 0.0) == frozenset({"nav"})
     assert mirror.doc["nav"]["points"] == before
 
 

@@ -63,20 +63,26 @@ class Case:
     transactions: list[Path]
     prices: list[Path]
     home: Path
+    span: tuple[str, str] | None = None  # only closes after the first and up to the second date are valued
 
     def build(self) -> "Case":
         run_navdeck(self.home, "init")
         with (self.home / "navdeck.toml").open("a", encoding="utf-8") as config:
             config.write(CONFIG)
         run_navdeck(self.home, "ingest", *self.transactions, *self.prices, *RATES, "--json")
-        run_navdeck(self.home, "value", "--resolution", "1d", "--json")
+        span = ("--from", self.span[0], "--to", self.span[1]) if self.span else ()
+        run_navdeck(self.home, "value", "--resolution", "1d", *span, "--json")
         return self
 
     def nav(self) -> list[Point]:
         return list(run_navdeck(self.home, "nav", "--resolution", "1d", "--json")["points"])
 
     def naive(self) -> list[Point]:
-        return naive_daily_nav(self.transactions, self.prices, RATES)
+        points = naive_daily_nav(self.transactions, self.prices, RATES)
+        if self.span is None:
+            return points
+        first, last = (f"{date}T00:00:00Z" for date in self.span)
+        return [point for point in points if first < point["bucket_close"] <= last]
 
 
 def in_euros(folder: Path) -> Path:
@@ -88,16 +94,25 @@ def in_euros(folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=["three accounts", "in euros", "ether", "wallet"])
+CASES = {
+    "three accounts": (CONSTRUCTED, PRICES_2024[1:], None),
+    "in euros": (CONSTRUCTED, [], None),
+    "ether": (ETHER, ETHER_PRICES, None),
+    "the wallet's busy weeks": (WALLET, ETHER_PRICES, ("2022-08-01", "2022-10-15")),
+    "three accounts, every bar": (CONSTRUCTED, PRICES_2024, None),
+    "wallet": (WALLET, ETHER_PRICES, None),
+}
+WHOLE = ("three accounts, every bar", "wallet")  # half a million bars; 68 tokens on 2,904 days
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=pytest.mark.slow if name in WHOLE else ()) for name in CASES],
+)
 def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
     folder = tmp_path_factory.mktemp("oracle")
-    files = {
-        "three accounts": lambda: (CONSTRUCTED, PRICES_2024),
-        "in euros": lambda: (CONSTRUCTED, [in_euros(folder)]),
-        "ether": lambda: (ETHER, ETHER_PRICES),
-        "wallet": lambda: (WALLET, ETHER_PRICES),
-    }
-    return Case(*files[request.param](), home=folder / "home").build()
+    transactions, prices, span = CASES[request.param]
+    return Case(transactions, prices or [in_euros(folder)], folder / "home", span).build()
 
 
 def essence(points: list[Point]) -> list[Point]:

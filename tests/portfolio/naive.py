@@ -147,9 +147,7 @@ class Naive:
         self.sources: dict[int, set[int]] = {}
         for out, into, _ in self.pieces:
             self.sources.setdefault(into.row, set()).add(out.row)
-        late = {
-            into for into, outs in self.sources.items() if max(place[out] for out in outs) > place[into]
-        }
+        late = {into for into, outs in self.sources.items() if max(place[out] for out in outs) > place[into]}
         result: list[Event] = []
         done: set[int] = set()
         for ts in sorted({tx.ts for tx in self.txs}):

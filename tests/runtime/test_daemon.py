@@ -63,7 +63,9 @@ def test_daemon__a_second_one__is_refused_with_4_and_told_who(deck: Deck) -> Non
         assert second.returncode == 4
         assert str(process.pid).encode() in second.stderr
         reading = subprocess.run(
-            [*COMMAND, "status", "--home", str(deck.home.path), "--json"], capture_output=True, timeout=PATIENCE_S
+            [*COMMAND, "status", "--home", str(deck.home.path), "--json"],
+            capture_output=True,
+            timeout=PATIENCE_S,
         )
         assert reading.returncode == 0
 
@@ -77,8 +79,8 @@ def test_daemon__killed__is_followed_by_one_that_takes_up_what_was_left(deck: De
         process.wait()
     with daemon(deck) as process:
         said(process, b"working on")
-        deck.drop("last.csv", to_csv([buy(quantity="9")]))
-        said(process, b"last.csv: 1 accepted")
+        deck.drop("z-last.csv", to_csv([buy(quantity="9")]))
+        said(process, b"z-last.csv: 1 accepted")
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_S) == 0
     assert sorted(row[0] for row in deck.sql("SELECT quantity FROM tx")) == ["1", "2", "3", "4", "5", "9"]

@@ -1,4 +1,4 @@
-"""An engine that works by itself: what lands is taken and valued, faults are named and survived, closing drains."""
+"""An engine that works by itself: what lands is taken and valued, faults are named, closing drains."""
 
 import asyncio
 from collections.abc import Callable
@@ -28,7 +28,9 @@ class Heard:
         self.events.append(event)
         self._news.set()
 
-    async def of(self, kind: str, fits: Callable[[dict[str, Any]], bool] = lambda data: True) -> dict[str, Any]:
+    async def of(
+        self, kind: str, fits: Callable[[dict[str, Any]], bool] = lambda data: True
+    ) -> dict[str, Any]:
         """The first event of a kind that fits, now or later."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
@@ -51,7 +53,9 @@ async def hosting(deck: Deck) -> Any:
 def test_host__a_file_in_the_inbox__is_taken_valued_and_shown(deck: Deck) -> None:
     async def run() -> None:
         deck.drop("trades.csv", to_csv([buy(), buy(quantity="-1")]))
-        deck.drop("prices.csv", to_csv([bar(bucket_close="2025-03-02T00:00:00Z", close="110")], PRICE_COLUMNS))
+        deck.drop(
+            "prices.csv", to_csv([bar(bucket_close="2025-03-02T00:00:00Z", close="110")], PRICE_COLUMNS)
+        )
         async with hosting(deck) as (host, heard):
             await heard.of("file_done", lambda data: data["name"] == "trades.csv")
             await heard.of("file_done", lambda data: data["name"] == "prices.csv")
@@ -86,13 +90,17 @@ def test_host__a_close_passes_without_prices__and_is_still_a_bucket(deck: Deck) 
     async def run() -> None:
         deck.drop("trades.csv", to_csv([buy(timestamp="2025-12-30T10:00:00Z")]))
         async with hosting(deck) as (_, heard):
-            done = await heard.of("value_done", lambda data: data["resolution"] == "1d" and data["buckets"] > 0)
+            done = await heard.of(
+                "value_done", lambda data: data["resolution"] == "1d" and data["buckets"] > 0
+            )
             assert done == {"resolution": "1d", "buckets": 2, "snapshots": 2, "complete": 0}
 
     asyncio.run(run())
 
 
-def test_service__a_loop_that_fails__is_named_and_starts_again(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_service__a_loop_that_fails__is_named_and_starts_again(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real_scan, failures = service.scan, [OSError("the disk is tired")]
 
     def scan(*arguments: Any) -> Any:
