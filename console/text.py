@@ -103,7 +103,7 @@ def shorten(text: str, width: int) -> str:
 def _fitting(text: str, width: int) -> str:
     """The longest start of `text` that takes at most `width` cells."""
     kept = text[: max(0, width)]
-    while cell_len(kept) > width:
+    while kept and cell_len(kept) > width:
         kept = kept[:-1]
     return kept
 
