@@ -205,7 +205,7 @@ def _check(home: Home, files: list[FileRecord], totals: price_engine.NavTotals, 
         told = points[close].priced_value if close in points else "0"
         if told != (None if expected is None else to_text(expected)):
             raise StoreIntegrity(
-                f"Read back, the snapshots at {format_instant(close)} add up to {told}: not what was written.",
+                f"Read back, the snapshots at {format_instant(close)} give {told}: not what was written.",
                 "Nothing was committed. Check the disk, then run `navdeck value` again.",
             )
 
