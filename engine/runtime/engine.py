@@ -20,7 +20,7 @@ from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Claim, Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.ingest import Ingest, totals
 from engine.runtime.value import commit_values, value_resolution
-from engine.store.files import HomeLock
+from engine.store.files import HomeLock, sweep
 from engine.store.writer import Writer
 
 RESOLUTIONS = ("1d", "1h", "5m")
@@ -63,6 +63,8 @@ class Engine:
             return cls(home, config, executor, clock)
         lock = HomeLock(home.lock)
         try:
+            for folder in (home.archive, home.rejected):
+                sweep(folder)
             writer = await Writer.open(home.state, clock)
         except BaseException:
             lock.release()

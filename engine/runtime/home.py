@@ -38,6 +38,10 @@ class Home:
         return self.path / "run" / "claimed"
 
     @property
+    def archive(self) -> Path:
+        return self.path / "archive"
+
+    @property
     def rejected(self) -> Path:
         return self.path / "rejected"
 
@@ -51,7 +55,7 @@ class Home:
 
     def archived(self, sha256: str, suffix: str) -> Path:
         """Where a source file of these bytes is kept."""
-        return self.path / "archive" / sha256[:2] / (sha256 + suffix)
+        return self.archive / sha256[:2] / (sha256 + suffix)
 
     def require(self) -> None:
         """HomeMissing unless a home was made here."""

@@ -3,6 +3,7 @@
 Module-level functions of plain values, so that an executor can run them anywhere.
 """
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -302,7 +303,7 @@ def verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, A
         books = Books(reader, home.config())
         checks.append(_check("state.db is sound", *_integrity(reader)))
         checks.append(_check("every file's rows are accounted for", *_counts(reader)))
-        checks.append(_check("every source file is in the archive", *_archived(home, reader)))
+        checks.append(_check("every source file is in the archive, byte for byte", *_archived(home, reader)))
         checks.append(_check("basis and quantities are conserved", *_conserved(books)))
         for (resolution,) in reader.rows("SELECT DISTINCT resolution FROM valued ORDER BY 1"):
             checks.append(
@@ -340,11 +341,16 @@ def _counts(reader: Reader) -> tuple[list[str], int]:
 
 def _archived(home: Home, reader: Reader) -> tuple[list[str], int]:
     files = reader.rows("SELECT sha256, name FROM files WHERE status = 'ingested'")
-    problems = [
-        f"{name} is not in the archive"
-        for sha256, name in files
-        if not any(home.archived(sha256, suffix).is_file() for suffix in (".csv", ".parquet"))
-    ]
+    problems = []
+    for sha256, name in files:
+        kept = [home.archived(sha256, suffix) for suffix in (".csv", ".parquet")]
+        found = next((path for path in kept if path.is_file()), None)
+        if found is None:
+            problems.append(f"{name} is not in the archive")
+            continue
+        with found.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                problems.append(f"{name} is not in the archive as it came: its bytes differ")
     return problems, len(files)
 
 

@@ -23,9 +23,9 @@ from engine.snapshots.parquet_writer import DATASET, SCHEMA_ID, AssetFiles, File
 from engine.store.reader import Reader
 from engine.store.writer import Writer
 from engine.valuation import buckets, price_engine
-from engine.valuation.fx_handler import RateVector
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import choose, peg_broken, pricing
+from engine.valuation.rates import RateVector
 
 RECORD_COLUMNS = (
     "path",

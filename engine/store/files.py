@@ -28,6 +28,12 @@ def publish(path: Path, data: bytes) -> None:
     fsync_folder(path.parent)
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a crash left half-published below a folder. Only for who holds the home's lock."""
+    for left in folder.rglob(".*.tmp*"):
+        left.unlink(missing_ok=True)
+
+
 def fsync_folder(folder: Path) -> None:
     """Makes the names in a folder durable."""
     handle = os.open(folder, os.O_RDONLY)

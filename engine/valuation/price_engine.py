@@ -31,9 +31,9 @@ from polars.exceptions import ComputeError
 
 from engine.domain.money import SCALE, to_scaled, to_text
 from engine.valuation.exact import DECIMAL, Sums, decimals, scaled_ints, wide_value, words, zeroed
-from engine.valuation.fx_handler import NO_RATE, RateUse, RateVector
 from engine.valuation.positions import Positions
 from engine.valuation.price_choice import Instants, PricePolicy
+from engine.valuation.rates import NO_RATE, RateUse, RateVector
 
 Rows = NDArray[np.int64]
 Marks = NDArray[np.bool_]

@@ -214,7 +214,7 @@ def test_verify__row_taken_away__the_count_is_missed(valued: Deck, table: str) -
 def test_verify__source_file_gone_from_the_archive__named(valued: Deck) -> None:
     next(iter((valued.path / "archive").rglob("*.csv"))).unlink()
     found = failed(valued)
-    assert list(found) == ["every source file is in the archive"]
+    assert list(found) == ["every source file is in the archive, byte for byte"]
 
 
 def test_verify__values_older_than_the_inputs__says_what_to_do(valued: Deck) -> None:
@@ -223,3 +223,14 @@ def test_verify__values_older_than_the_inputs__says_what_to_do(valued: Deck) -> 
     assert "navdeck value" in problems[0]
     valued.value(resolution="1d")
     assert failed(valued) == {}
+
+
+def test_verify__an_archived_file_with_a_flipped_byte__is_named(deck: Deck) -> None:
+    deck.take(buy())
+    (archived,) = [path for path in (deck.path / "archive").rglob("*.csv")]
+    data = bytearray(archived.read_bytes())
+    data[-3] ^= 1
+    archived.write_bytes(data)
+    told = deck.ask("verify")
+    assert not told["ok"]
+    assert any("bytes differ" in problem for check in told["checks"] for problem in check["problems"])

@@ -11,7 +11,7 @@ import pytest
 
 from console.cli import main
 from engine.errors import HomeInUse
-from engine.store.files import HomeLock, publish
+from engine.store.files import HomeLock, publish, sweep
 from tests.runtime.deck import ROOT, Deck, buy
 
 HOLD = (
@@ -95,3 +95,11 @@ def test_second_writer_on_a_home__exit_4_and_reading_goes_on(
     assert deck.ingest(path, dry_run=True)["totals"]["accepted"] == 1
     lock.release()
     assert deck.ingest(path)["totals"]["accepted"] == 1
+
+
+def test_sweep__removes_what_a_crash_left_half_published_and_nothing_else(tmp_path: Path) -> None:
+    kept = tmp_path / "ab" / "whole.csv"
+    publish(kept, b"whole")
+    (tmp_path / "ab" / ".whole.csv.tmp.17.0badcafe").write_bytes(b"ha")
+    sweep(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept]
