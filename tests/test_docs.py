@@ -1,4 +1,4 @@
-"""The README is true: verbs, options, settings and exit codes are in it; its sample gives what it shows."""
+"""The README is true: verbs, options, settings, exit codes and keys are in it; its sample and picture too."""
 
 import argparse
 import re
@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from console import cli
+from console import actions, cli
 from engine.config import SETTINGS, Setting, show
 from engine.errors import EngineError
+from snapshots_tests import picture
 
-README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 ALWAYS = {"--help", "--home", "--json"}
 
 
@@ -116,3 +118,32 @@ def test_readme__sample_files__give_what_it_shows(
     assert told("lots") == lots.strip()
     again = told("ingest", "trades.csv", "prices.csv")
     assert again.count("= duplicate") == 2
+
+
+def test_readme__keys__are_those_of_the_registry() -> None:
+    rows = [f"| {' | '.join(row)} |" for row in actions.key_table()]
+
+    table = re.search(r"\| key \| where \| what it does \|\n\| --- \| --- \| --- \|\n((?:\|.*\n)*)", README)
+    assert table is not None
+    assert table[1].splitlines() == rows
+
+
+def test_readme__screens__are_those_of_the_registry() -> None:
+    told = re.findall(r"^\| ([0-9] \w+) \|", section("The console"), re.MULTILINE)
+
+    assert told == [f"{key} {actions.BY_ID[screen].label}" for screen, key in actions.SCREENS.items()]
+
+
+def test_readme__options_before_a_verb__are_told() -> None:
+    own = {option for action in cli.parser()._actions for option in action.option_strings}
+
+    assert [option for option in sorted(own) if option.startswith("--") and option not in README] == []
+
+
+def test_readme__picture__is_what_its_command_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wish in picture.COLOUR_WISHES:
+        monkeypatch.delenv(wish, raising=False)
+
+    assert f"]({picture.FILE.relative_to(ROOT).as_posix()})" in README
+    assert "uv run python -m snapshots_tests.picture" in "\n".join(blocks("sh"))
+    assert picture.FILE.read_text(encoding="utf-8") == picture.drawn()

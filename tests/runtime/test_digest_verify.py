@@ -227,7 +227,7 @@ def test_verify__values_older_than_the_inputs__says_what_to_do(valued: Deck) -> 
 
 def test_verify__an_archived_file_with_a_flipped_byte__is_named(deck: Deck) -> None:
     deck.take(buy())
-    (archived,) = [path for path in (deck.path / "archive").rglob("*.csv")]
+    (archived,) = (deck.path / "archive").rglob("*.csv")
     data = bytearray(archived.read_bytes())
     data[-3] ^= 1
     archived.write_bytes(data)
