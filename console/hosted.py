@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from multiprocessing import resource_tracker
 
 from console.app import NavdeckApp
+from console.cli import EXIT_DONE, EXIT_FAILED
 from console.terminal import Terminal
 from engine import api
 from engine.api import EngineClient
@@ -25,8 +26,10 @@ async def run(connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal
     ending: list[asyncio.Task[None]] = []
 
     def stop(number: int) -> None:
-        gone = number == signal.SIGHUP
-        ending.append(asyncio.create_task(hosted.end_without_terminal() if gone else app.do_quit()))
+        if number == signal.SIGHUP:
+            ending.append(asyncio.create_task(hosted.end_without_terminal()))
+        else:
+            app.call_after_refresh(app.do_quit)  # Textual cannot end in the middle of its first frame
 
     api.on_signals(stop)
     try:
@@ -56,5 +59,9 @@ class _Hosted:
 
     async def end_without_terminal(self) -> None:
         """Drains, then leaves without a word: Textual would try to restore a terminal that is gone."""
-        await self.close()
-        os._exit(0)
+        code = EXIT_FAILED
+        try:
+            await self.close()
+            code = EXIT_DONE
+        finally:
+            os._exit(code)

@@ -18,7 +18,7 @@ from engine.runtime.home import Home
 from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
 
-DRAIN_S = 8.0  # what is under way may take this long to finish before its worker is ended
+DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
 LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # answered beside the worker
 
