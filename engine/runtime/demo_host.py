@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,10 @@ USDT = "USD"
 """
 
 
-async def make_demo_home(path: Path) -> None:
+async def make_demo_home(path: Path, clock: Callable[[], int] = system_clock) -> None:
     """A new home with the demo's sources and peg in its settings."""
     home = Home(path)
-    await make_home(home, "USD", "UTC", "FIFO")
+    await make_home(home, "USD", "UTC", "FIFO", clock)
     publish(home.config_path, home.config_path.read_bytes() + SETTINGS.encode())
 
 
@@ -42,9 +43,9 @@ class DemoHost:
     @classmethod
     async def open(cls, path: Path, seed: int) -> "DemoHost":
         """Makes the home and starts to work and to feed it."""
-        await make_demo_home(path)
         end = system_clock() // DAY_US * DAY_US
         start = end - DAY_US
+        await make_demo_home(path, lambda: start)  # its commits are told on the demo's clock
         feed = DemoFeed(await asyncio.to_thread(demo_files, seed, end), start)
         drop(Home(path).inbox, await asyncio.to_thread(feed.history))
         clock = demo_clock(start, time.monotonic)

@@ -20,15 +20,18 @@ from engine.runtime.service import Service
 
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
-LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # answered beside the worker
+LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # have a worker of their own
 
 
 class Host:
     """Engine, service and overview of one home."""
 
-    def __init__(self, engine: Engine, executor: WorkerExecutor, label: str) -> None:
+    def __init__(
+        self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, label: str
+    ) -> None:
         self._engine = engine
         self._executor = executor
+        self._reading = reading
         self._label = label
         self._overview = Overview()
         self._service = Service(engine, self._overview)
@@ -40,13 +43,14 @@ class Host:
     @classmethod
     async def open(cls, home: Home, label: str = "", clock: Callable[[], int] = system_clock) -> "Host":
         """Opens the home for writing and starts to work. HomeInUse if another engine has it."""
-        executor = WorkerExecutor()
+        executor, reading = WorkerExecutor(), WorkerExecutor()
         try:
             engine = await Engine.open(home, executor, clock, writing=True)
         except BaseException:
             executor.close()
+            reading.close()
             raise
-        host = cls(engine, executor, label)
+        host = cls(engine, executor, reading, label)
         await host._refresh_status()
         await host._refresh_nav()
         host._running = asyncio.create_task(host._service.run(), name="service")
@@ -68,7 +72,7 @@ class Host:
         return await self._engine.do(command)
 
     async def ask(self, query: Query) -> Result:
-        """Answers a query; light ones beside the worker, so that they never wait for heavy work."""
+        """Answers a query; light ones in a worker of their own, so that they never wait for heavy work."""
         if query.name == "overview":
             return Result(self.document())
         if query.name in LIGHT:
@@ -85,6 +89,7 @@ class Host:
                 await asyncio.wait({self._running}, timeout=1.0)
         for task in list(self._refreshing):
             task.cancel()
+        self._reading.close()
         await self._engine.close()
 
     def document(self) -> dict[str, Any]:
@@ -128,7 +133,7 @@ class Host:
 
     async def _light(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         answer = queries.QUERIES[name]
-        return await asyncio.to_thread(answer, str(self._engine.home.path), self._engine.now(), arguments)
+        return await self._reading.run(answer, str(self._engine.home.path), self._engine.now(), arguments)
 
     async def _refresh_status(self) -> None:
         status = await self._light("status", {})

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import anyio._backends._asyncio  # noqa: F401  else watchfiles imports it on the event loop
 from watchfiles import awatch
 
 from engine.domain.instants import format_instant
