@@ -16,7 +16,7 @@ from engine.domain.instants import format_instant
 from engine.messages import Command
 from engine.runtime.engine import Engine, system_clock
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
-from engine.runtime.memory import memory_now
+from engine.runtime.memory import memory_now, moved
 from engine.runtime.overview import Overview, waiting_files
 from engine.valuation.buckets import first_close
 
@@ -211,6 +211,10 @@ class Service:
     # -- memory --
 
     async def _memory(self) -> None:
+        told: dict[str, Any] | None = None
         while not await self._pause(MEMORY_EVERY_S):
-            self.engine.tell("memory", memory_now())
+            now = memory_now()
+            if moved(told, now):
+                self.engine.tell("memory", now)
+                told = now
             self._well("memory")

@@ -1,5 +1,6 @@
 """What the console is told: live state follows from events, holds from withheld points."""
 
+from engine.runtime.memory import RSS_STEP_BYTES, moved
 from engine.runtime.overview import Overview, holds_of, nav_resolution
 from engine.runtime.service import Due
 
@@ -60,3 +61,11 @@ def test_due__a_change_of_unknown_reach__means_all_of_it() -> None:
     due.touch(30)
     due.touch(None)
     assert due.take() == Due(30, True)
+
+
+def test_memory__what_nobody_could_see__is_not_told() -> None:
+    before = {"ratio": 0.081, "rss_bytes": 500_000_000}
+    assert moved(None, before)
+    assert not moved(before, {"ratio": 0.084, "rss_bytes": 500_100_000})
+    assert moved(before, {"ratio": 0.091, "rss_bytes": 500_000_000})
+    assert moved(before, {"ratio": 0.081, "rss_bytes": 500_000_000 + RSS_STEP_BYTES})
