@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, format_instant, from_us, to_us
 from engine.domain.money import PLACES, to_text
+from engine.valuation.market_hours import is_target_day
 
 DAYS = 30
 BAR_US = 5 * MINUTE_US
@@ -174,27 +175,9 @@ def _market_closed(us: int) -> bool:
 def _drift_noon(start: int) -> int:
     """12:00 UTC of the day of the drift: in the middle of a week, with a fixing."""
     day = from_us(start + DRIFT_DAY * DAY_US).date()
-    while day.isoweekday() not in (2, 3, 4) or not _fixing_day(day):
+    while day.isoweekday() not in (2, 3, 4) or not is_target_day(day):
         day += timedelta(days=1)
     return to_us(datetime.combine(day, time(12), UTC))
-
-
-def _fixing_day(day: date) -> bool:
-    """Whether the reference rate is fixed that day: a TARGET day."""
-    easter = _easter(day.year)
-    holidays = {easter - timedelta(days=2), easter + timedelta(days=1)}
-    fixed = {(1, 1), (5, 1), (12, 25), (12, 26)}
-    return day.isoweekday() < 6 and day not in holidays and (day.month, day.day) not in fixed
-
-
-def _easter(year: int) -> date:
-    """Easter Sunday: the Sunday after the full moon that the Gregorian church tables give."""
-    century = year // 100
-    shift = (15 + century - century // 4 - (13 + 8 * century) // 25) % 30
-    age = (19 * (year % 19) + shift) % 30
-    age -= age == 29 or (age == 28 and year % 19 > 10)
-    moon = date(year, 3, 21) + timedelta(days=age)
-    return moon + timedelta(days=7 - moon.isoweekday() % 7)
 
 
 def fx_files(rng: Random, market: Market) -> Files:
@@ -217,7 +200,7 @@ def _reference_lines(rng: Random, rates: list[tuple[int, int]]) -> list[str]:
     for day in range(from_us(first).toordinal(), from_us(last).toordinal() + 1):
         asof = to_us(datetime.combine(date.fromordinal(day), time(14, 15), FRANKFURT))
         pound += pound * _bell(rng, 1_500) // 10**6
-        if first <= asof <= last and _fixing_day(date.fromordinal(day)):
+        if first <= asof <= last and is_target_day(date.fromordinal(day)):
             dollar = _latest(rates, asof) // 10 + rng.randrange(-1, 2)
             tail = f"1d,{format_instant(asof)},demo_ecb_eod"
             lines += [f"EUR,USD,{text(dollar, 4)},{tail}", f"EUR,GBP,{text(pound, RATE_PLACES)},{tail}"]
