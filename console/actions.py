@@ -4,25 +4,37 @@ Bindings, the bottom line, the palette, the help page and the README's key table
 nowhere else. How an act is carried out is its screen's or the app's business.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from engine.api import Command
 
-Needs = Literal["", "engine", "writing"]
+Need = Literal["engine", "writing", "row", "open", "mark", "files"]
+Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
 # Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
 SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", NAV: "5", EVENTS: "8"}
 LISTS = (INBOX, QUARANTINE, EVENTS)
+BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
+# Why an act cannot be carried out while this is not there.
+WHY_NOT: dict[Need, str] = {
+    "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
+    "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
+}  # fmt: skip
+AT_ENGINE: tuple[Need, ...] = ("engine",)
+WRITING: tuple[Need, ...] = ("engine", "writing")
+AT_DESK: tuple[Need, ...] = (*WRITING, "row", "open")
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """One act. `keys` as Textual names them, the first shown as `shown`; `screens`: where, none: everywhere.
 
-    `foot`: its rank in the bottom line, 0: not there; 1 always, 2 where there is room. `danger`: asks first.
-    `needs`: what must be there; why it is missing is told when the key is pressed.
+    `foot`: its rank in the bottom line, 0: not there; 1 always, 2 where there is room. `danger`: whether it
+    asks first, and by a typed word where it takes more than BULK_ROWS rows. `needs`: what must be there; the
+    first that is missing is told when the key is pressed.
     """
 
     id: str
@@ -32,8 +44,8 @@ class Action:
     help: str
     screens: tuple[str, ...] = ()
     foot: int = 0
-    danger: bool = False
-    needs: Needs = ""
+    danger: Danger = ""
+    needs: tuple[Need, ...] = ()
     command: str = ""
 
     def works_on(self, screen: str) -> bool:
@@ -49,21 +61,41 @@ ACTIONS = (
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
     Action("filter", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; ~text: by regular expression",
-           LISTS, foot=1),
+           (INBOX, EVENTS), foot=1),
+    Action("search", ("slash",), "/", "filter",
+           "Rows with a text; !text: without it; reason: file: account: status: age:>2h; no ~ here",
+           (QUARANTINE,), foot=2),
+    Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", (QUARANTINE,), foot=2,
+           needs=("row",)),
+    Action("range", ("v",), "v", "range", "Begin a range here; v again marks every row of it", (QUARANTINE,),
+           foot=2, needs=("engine", "row")),
+    Action("mark_all", ("asterisk",), "*", "all", "Mark every row that the filter lets through",
+           (QUARANTINE,), foot=2, needs=("engine", "row")),
+    Action("unmark", ("u",), "u", "unmark", "Take all marks away", (QUARANTINE,), foot=2, needs=("mark",)),
+    Action("fix", ("e",), "e", "fix", "Correct the marked rows, else this one; checked before it is kept",
+           (QUARANTINE,), foot=1, danger="asks", needs=AT_DESK, command="quarantine_fix"),
+    Action("release", ("R",), "R", "release", "Put the marked rows, else this one, into the books",
+           (QUARANTINE,), foot=1, danger="typed", needs=AT_DESK, command="quarantine_release"),
+    Action("reject", ("x",), "x", "reject", "Leave the marked rows, else this one, out of the books",
+           (QUARANTINE,), foot=2, danger="typed", needs=AT_DESK, command="quarantine_reject"),
+    Action("undo", ("z",), "z", "undo", "Take the newest decision back", (QUARANTINE,), foot=2, danger="asks",
+           needs=WRITING, command="undo"),
     Action("reason_before", ("left_square_bracket",), "[", "reason", "Only the reason before", (QUARANTINE,)),
     Action("reason_after", ("right_square_bracket",), "]", "reason", "Only the next reason", (QUARANTINE,),
-           foot=1),
+           foot=2),
     Action("range_before", ("left_square_bracket",), "[", "shorter", "A shorter range", (NAV,), foot=1),
     Action("range_after", ("right_square_bracket",), "]", "longer", "A longer range", (NAV,), foot=1),
     Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,),
            foot=1),
     Action("ingest", ("i",), "i", "take inbox", "Take the files in the inbox now", (OVERVIEW, INBOX), foot=2,
-           needs="writing", command="ingest"),
+           needs=WRITING, command="ingest"),
+    Action("preview", ("d",), "d", "preview", "What the files in the inbox would bring; nothing is stored",
+           (INBOX,), foot=2, needs=("engine", "files"), command="ingest"),
     Action("value", ("V",), "V", "value now", "Value every holding up to now", (OVERVIEW, NAV), foot=2,
-           needs="writing", command="value"),
+           needs=WRITING, command="value"),
     Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
     Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
-    Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs="engine"),
+    Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs=AT_ENGINE),
     Action("back", ("escape",), "esc", "back", "Close, clear the filter, or go to the overview"),
     Action("help", ("question_mark",), "?", "help", "This page", foot=1),
     Action("palette", ("colon", "ctrl+p"), ":", "menu", "Find any act by typing", foot=1),
@@ -76,7 +108,7 @@ MOVES = (
     ("up,k", "cursor(-1)", "up, k", "One row up"),
     ("down,j", "cursor(1)", "down, j", "One row down"),
     ("pageup", "page(-1)", "page up", "One page up"),
-    ("pagedown,space", "page(1)", "page down, space", "One page down"),
+    ("pagedown", "page(1)", "page down", "One page down"),
     ("home,g", "edge(-1)", "home, g", "First row"),
     ("end,G", "edge(1)", "end, G", "Last row"),
 )
@@ -90,21 +122,22 @@ def for_screen(screen: str) -> list[Action]:
     return sorted(there, key=lambda action: not action.screens)
 
 
-def why_not(action: Action, *, connected: bool, read_only: bool) -> str:
-    """Why the act cannot be carried out now; empty if it can."""
-    if action.needs and not connected:
-        return "not connected to an engine"
-    if action.needs == "writing" and read_only:
-        return "this console is read-only"
-    return ""
+def why_not(action: Action, there: Collection[Need]) -> str:
+    """Why the act cannot be carried out with what is there; empty if it can."""
+    return next((WHY_NOT[need] for need in action.needs if need not in there), "")
 
 
-def command(action: Action, actor: str) -> Command:
-    """What the act asks of the engine."""
-    arguments: dict[str, Any] = {"paths": []} if action.command == "ingest" else {}
-    return Command(
-        action.command, arguments, actor=actor, reason=f"asked for in the console ({action.label})"
-    )
+def command(
+    action: Action,
+    actor: str,
+    arguments: dict[str, Any] | None = None,
+    reason: str = "",
+    dry_run: bool = False,
+) -> Command:
+    """What the act asks of the engine; who, and why, always comes along."""
+    asked = arguments if arguments is not None else {"paths": []} if action.command == "ingest" else {}
+    told = reason or f"asked for in the console ({action.label})"
+    return Command(action.command, asked, actor=actor, reason=told, dry_run=dry_run)
 
 
 def key_table() -> list[tuple[str, str, str]]:

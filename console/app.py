@@ -16,11 +16,13 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from console import actions, themes
-from console.actions import Action
+from console.actions import Action, Need
 from console.client import EVERYTHING, Mirror, Session, Topics
 from console.modals.detail import Detail
+from console.modals.failure import Failure
 from console.modals.help import help_lines
 from console.modals.palette import Acts
+from console.modals.row import RowPage
 from console.screens.base import DeckScreen
 from console.screens.events import Events
 from console.screens.inbox import Inbox
@@ -89,7 +91,9 @@ class NavdeckApp(App[None]):
     def is_still(self) -> bool:
         """Whether everything that changed is painted, and nothing more is being fetched for it."""
         busy = {"nav", "page", "command", "leaving"}
-        fetching = any(worker.group in busy and not worker.is_finished for worker in self.workers)
+        fetching = self.session.is_waiting or any(
+            worker.group in busy and not worker.is_finished for worker in self.workers
+        )
         return not self._pulsing and (self.frozen or not self._dirty) and not fetching
 
     # -- start and end --------------------------------------------------------------------------------
@@ -119,6 +123,7 @@ class NavdeckApp(App[None]):
     async def _start(self) -> None:
         await asyncio.to_thread(chart.ready)
         await self.session.run()
+        self.push_screen(Failure(*self.mirror.trouble))  # it ran to an end: trying again cannot help
 
     async def do_quit(self) -> None:
         """Leaves; asked a second time, at once."""
@@ -163,9 +168,11 @@ class NavdeckApp(App[None]):
 
     def why_not(self, action: Action) -> str:
         """Why the act cannot be carried out now; empty if it can."""
-        return actions.why_not(
-            action, connected=self.session.connected, read_only=self.mirror.doc["read_only"]
-        )
+        there: set[Need] = {"engine"} if self.session.connected else set()
+        if not self.mirror.doc["read_only"]:
+            there.add("writing")
+        shown = [one for one in self.screen_stack if isinstance(one, DeckScreen | RowPage)]
+        return actions.why_not(action, there.union(*(one.there() for one in shown[-1:])))
 
     async def action_act(self, action_id: str) -> None:
         await self.act(action_id)
@@ -180,25 +187,29 @@ class NavdeckApp(App[None]):
         if reason:
             self.tell(f"{action.label}: {reason}", "warning")
             return
+        handler = getattr(self.screen, f"do_{action_id}", None) or getattr(self, f"do_{action_id}", None)
         if action_id in actions.SCREENS:
             await self.switch_mode(action_id)
-        elif action.command:
-            self.run_worker(self._command(action), group="command")
-        else:
-            handler = getattr(self.screen, f"do_{action_id}", None) or getattr(self, f"do_{action_id}", None)
-            done = handler() if handler else None
+        elif handler:
+            done = handler()
             if done is not None:
                 await done
+        elif action.command:
+            self.run_worker(self._command(action), group="command")
 
     async def _command(self, action: Action) -> None:
         self.tell(f"{action.label}: asked for")
         try:
             result = await self.session.do(actions.command(action, actor()))
         except (EngineError, OSError) as error:
-            hint = f"\n{error.hint}" if isinstance(error, EngineError) and error.hint else ""
-            self.tell(f"{action.label}: {error}{hint}", "error")
+            self.tell_error(action.label, error)
         else:
-            self.tell(f"{action.label}: {_outcome(result.value)}")
+            self.tell(f"{action.label}: {_outcome(result)}")
+
+    def tell_error(self, label: str, error: EngineError | OSError) -> None:
+        """A toast of what failed, and what can be done about it."""
+        hint = f"\n{error.hint}" if isinstance(error, EngineError) and error.hint else ""
+        self.tell(f"{label}: {error}{hint}", "error")
 
     def tell(self, text: str, severity: Any = "information", title: str = "") -> None:
         """A toast. Data in it is text, never markup."""
@@ -219,7 +230,7 @@ class NavdeckApp(App[None]):
     def do_copy(self) -> None:
         """Copies by OSC 52, which reaches the operator's own clipboard over SSH too."""
         screen = self.screen
-        text = screen.copied() if isinstance(screen, DeckScreen) else ""
+        text = screen.copied() if isinstance(screen, DeckScreen | RowPage) else ""
         if text:
             self.copy_to_clipboard(text)
             self.tell(f"copied {count(len(text))} characters")

@@ -15,7 +15,8 @@ Document = dict[str, Any]
 Phase = Literal["starting", "live", "lost", "failed", "leaving"]
 Topics = frozenset[str]
 
-RECENT_MAX, EVENTS_MAX, POINTS_MAX, HISTORY_MAX = 100, 200, 720, 150  # kept; the engine sends as many
+RECENT_MAX, EVENTS_MAX, POINTS_MAX = 100, 200, 720  # kept; the engine sends as many
+HISTORY_US = 300_000_000  # of memory, kept
 SILENCE_S = 15.0  # without an event; then the engine is asked, to learn whether it is still there
 ANSWER_S = 60.0  # for an overview; a busy engine may take a while
 RETRY_S = (1.0, 2.0, 4.0, 10.0)  # between tries to connect; the last one again and again
@@ -66,12 +67,13 @@ class Mirror:
 
     def reset(self, overview: Document, at_s: float) -> None:
         """Takes a whole overview; `at_s`: seconds on the console's own steady clock."""
-        told = clean(overview)
+        told, before = clean(overview), self.doc["memory"]["history"]
         self.doc = {
             key: blank | (told.get(key) or {}) if isinstance(blank, dict) else told.get(key, blank)
             for key, blank in clean(_BLANK).items()
         }
         self._read_at_s = at_s
+        self.doc["memory"]["history"] = _history(told.get("memory") or {}, before, self.now(at_s))
 
     def now(self, at_s: float) -> int:
         """The engine's time in microseconds: the overview's, moved on by the console's own clock."""
@@ -138,8 +140,25 @@ def _value_done(doc: Document, data: Document) -> Topics:
 def _memory(doc: Document, data: Document) -> Topics:
     memory = doc["memory"]
     memory |= {key: data[key] for key in ("ratio", "used_bytes", "limit_bytes", "rss_bytes")}
-    memory["history"] = [*memory["history"], data["ratio"]][-HISTORY_MAX:]
+    told_at = to_us(data["told_at"])
+    memory["history"] = _recent([*memory["history"], [told_at, data["ratio"]]], told_at)
     return frozenset({"memory"})
+
+
+def _history(told: Document, before: list[Any], now: int) -> list[Any]:
+    """The course of memory as [time, ratio], from an overview that tells [instant, ratio].
+
+    A ratio without its time says nothing of when: it is left out, and what was seen before stays.
+    """
+    timed = [[to_us(point[0]), point[1]] for point in told.get("history") or [] if isinstance(point, list)]
+    latest = [[now, told["ratio"]]] if "ratio" in told else []
+    return _recent([*(timed or before), *latest], now)
+
+
+def _recent(history: list[Any], now: int) -> list[Any]:
+    """The points of the last HISTORY_US, and the one that was in force before them."""
+    old = [point for point in history if point[0] <= now - HISTORY_US]
+    return [*old[-1:], *history[len(old) :]]
 
 
 def _state(doc: Document, data: Document) -> Topics:
@@ -224,10 +243,16 @@ class Session:
         self._asking = False
         self._heard = False
         self._again = asyncio.Event()
+        self._unanswered = 0
 
     @property
     def connected(self) -> bool:
         return self.mirror.phase == "live"
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a question or a command is still without its answer."""
+        return self._unanswered > 0
 
     async def run(self) -> None:
         """Connects, follows, and connects again after a loss; returns only where trying again cannot help."""
@@ -240,6 +265,9 @@ class Session:
             except (OSError, EngineError) as error:
                 if not self._lost(error):
                     return
+            except Exception as error:  # whatever the fault: it is shown, and the terminal stays whole
+                self._lost(_fault(error))
+                return
             await asyncio.sleep(RETRY_S[min(tries, len(RETRY_S) - 1)])
             tries += 1
 
@@ -309,12 +337,23 @@ class Session:
 
     async def ask(self, query: Query) -> Document:
         """The cleaned answer. EngineError or OSError as the client raises them, or without a connection."""
-        found: Document = clean((await self._there().ask(query)).value)
-        return found
+        return await self._answer(self._there().ask(query))
 
-    async def do(self, command: Command) -> Result:
-        """Has a command carried out. EngineError or OSError as above."""
-        return await self._there().do(command)
+    async def do(self, command: Command) -> Document:
+        """Has a command carried out: its cleaned result. EngineError or OSError as above."""
+        return await self._answer(self._there().do(command))
+
+    async def _answer(self, asked: Awaitable[Result]) -> Document:
+        self._unanswered += 1
+        try:
+            found: Document = clean((await asked).value)
+        except (OSError, EngineError):
+            raise
+        except Exception as error:  # a fault in the engine is told like any error; the console goes on
+            raise _fault(error) from error
+        finally:
+            self._unanswered -= 1
+        return found
 
     def _there(self) -> EngineClient:
         if self._client is None:
@@ -326,3 +365,11 @@ class Session:
         client, self._client = self._client, None
         if client is not None:
             await client.close()
+
+
+def _fault(error: Exception) -> EngineError:
+    """An error that nobody foresaw, as one that can be shown."""
+    return EngineError(
+        f"Something failed that should not: {type(error).__name__}: {error}",
+        "Nothing is half stored. Start again; `navdeck status` and `navdeck verify` need no console.",
+    )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from console.fake_desk import BY_REASON, FakeDesk
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, from_us, to_us
 from engine.api import Command, EngineClient, EngineError, Event, Query, Result
 
@@ -23,27 +24,6 @@ CLOSE_US = {
 COUNTS = {"5m": 288, "1h": 24 * 90, "1d": 400}
 HELD = (to_us("2026-02-24T20:00:00Z"), to_us("2026-02-26T02:00:00Z"))  # the rate was not trusted: gaps
 UNPRICED = (to_us("2026-02-14T06:00:00Z"), to_us("2026-02-14T18:00:00Z"))
-
-BY_REASON = {
-    "PRICE_MISSING": 118, "IDEMPOTENCY_CONFLICT": 41, "QUANTITY_INVALID": 22, "TIMESTAMP_FUTURE": 14,
-    "ACTION_UNKNOWN": 11, "FORMULA_PREFIX": 8,
-}  # fmt: skip
-_BROKEN = {
-    "PRICE_MISSING": ("unit_price_usd", "", "A price is needed here."),
-    "IDEMPOTENCY_CONFLICT": ("tx_hash", "0x9c41e7", "A stored row has this key or id, with other content."),
-    "QUANTITY_INVALID": (
-        "quantity",
-        "1,250.50",
-        "Not a plain decimal (up to 20 digits, a point, up to 18 digits).",
-    ),
-    "TIMESTAMP_FUTURE": ("timestamp", "2026-03-09T08:00:00Z", "The instant is more than 24 h ahead of now."),
-    "ACTION_UNKNOWN": ("action", "Buy", "Not one of the eight actions, in upper case."),
-    "FORMULA_PREFIX": (
-        "venue",
-        "=HYPERLINK()",
-        "The text starts with a character that spreadsheets run as a formula.",
-    ),
-}
 
 
 def ago(us: int) -> str:
@@ -162,7 +142,8 @@ def overview() -> Document:
                    {"code": "INBOX_NAME", "text": "the inbox holds a file that is neither .csv nor .parquet",
                     "hint": "rename or remove it"}],
         "memory": {"used_bytes": 312_400_000, "limit_bytes": 512_000_000, "ratio": 0.61,
-                   "rss_bytes": 148_200_000, "history": [_ratio(step) for step in range(150)]},
+                   "rss_bytes": 148_200_000,
+                   "history": [[ago((149 - step) * 2_000_000), _ratio(step)] for step in range(150)]},
         "inbox": {"waiting": [{"name": "okx_2026-03-04.csv", "bytes": 4_210_000, "age_s": 41},
                               {"name": "bitstamp_2026-03-04.csv", "bytes": 812_300, "age_s": 38},
                               {"name": "prices_5m_1410.parquet", "bytes": 6_120_000, "age_s": 4}],
@@ -181,30 +162,28 @@ def overview() -> Document:
     }  # fmt: skip
 
 
-def quarantined() -> list[Document]:
-    """The rows in quarantine, oldest first."""
-    codes = [code for code, number in BY_REASON.items() for _ in range(number)]
-    mixed = [codes[place * 97 % len(codes)] for place in range(len(codes))]
-    return [_row(place, code) for place, code in enumerate(mixed)]
-
-
-def _row(place: int, code: str) -> Document:
-    column, value, hint = _BROKEN[code]
-    sha = f"{0x5F3A91C07E42 + place // 36:012x}"
-    row = {
-        "id": "", "timestamp": ago(place * 37 * MINUTE_US), "action": ("BUY", "SELL")[place % 2],
-        "asset_id": ("BTC", "ETH", "SOL", "LINK")[place % 4],
-        "quantity": f"{place % 9 + 1}.{place * 7919 % 1000:03d}",
-        "unit_price_usd": f"{2_000 + place * 13}.5", "fee_asset": "USD", "fee_amount": "1.25",
-        "account": "main", "wallet": "",
-        "venue": "kraken", "tx_hash": f"0x{place * 7919:06x}", "external_id": "", "notes": "",
-    }  # fmt: skip
-    return {
-        "id": f"{sha}-{place + 1}", "file": ("coinbase_2026-02.csv", "kraken_2026-03-04.csv")[place % 7 == 0],
-        "sha256": sha * 5 + sha[:4], "record": place + 1, "line": place + 2, "status": "open",
-        "reasons": [{"code": code, "column": column, "value": value, "hint": hint}],
-        "row": row | {column: value},
-    }  # fmt: skip
+def _previewed() -> Document:
+    """What a dry run of the inbox tells."""
+    none = {
+        "rows": 0,
+        "accepted": 0,
+        "duplicates": 0,
+        "quarantined": 0,
+        "reasons": {},
+        "reason": "",
+        "detail": "",
+    }
+    files: list[Document] = [
+        {"path": "/srv/inbox/bitstamp_2026-03-04.csv", "kind": "transactions", "status": "ingested",
+         "rows": 1_960, "accepted": 1_204, "duplicates": 731, "quarantined": 25,
+         "reasons": {"IDEMPOTENCY_CONFLICT": 4, "PRICE_MISSING": 15, "QUANTITY_INVALID": 6}},
+        {"path": "/srv/inbox/okx_2026-03-04.csv", "kind": "transactions", "status": "ingested",
+         "rows": 100_000, "accepted": 100_000},
+        {"path": "/srv/inbox/binance_2026-03-03.csv", "kind": "transactions", "status": "duplicate"},
+        {"path": "/srv/inbox/prices_5m_1410.parquet", "kind": "", "status": "rejected",
+         "reason": "FILE_HEADER", "detail": "column 3 is 'ts'"},
+    ]  # fmt: skip
+    return {"files": [none | entry for entry in files], "totals": {}, "waiting": ["notes.txt"]}
 
 
 class FakeClient:
@@ -212,7 +191,7 @@ class FakeClient:
 
     def __init__(self, document: Document | None = None) -> None:
         self.document = document if document is not None else overview()
-        self.rows = quarantined()
+        self.desk = FakeDesk()
         self.commands: list[Command] = []
         self.queries: list[Query] = []
         self.failing: EngineError | OSError | None = None
@@ -220,22 +199,28 @@ class FakeClient:
         self._listeners: list[Callable[[Event], None]] = []
 
     async def do(self, command: Command) -> Result:
-        """Notes the command; says that it was done."""
+        """Notes the command and carries it out; the quarantine's counts are told as the engine tells them."""
         if self.failing:
             raise self.failing
         self.commands.append(command)
-        return Result(
-            {"buckets": 12, "snapshots": 240, "complete": 12} if command.name == "value" else {"files": []}
-        )
+        if command.name in self.desk.acts:
+            done = self.desk.acts[command.name](command)
+            if not command.dry_run:
+                self.document["quarantine"] = self.desk.counts()
+                self.tell("quarantine", self.document["quarantine"])
+            return Result(done)
+        if command.name == "value":
+            return Result({"buckets": 12, "snapshots": 240, "complete": 12})
+        return Result(_previewed() if command.dry_run else {"files": []})
 
     async def ask(self, query: Query) -> Result:
-        """Answers `overview`, `nav` and `quarantine_page`."""
+        """Answers `overview`, `nav` and the desk's questions."""
         if self.failing:
             raise self.failing
         self.queries.append(query)
-        return Result(
-            {"overview": self._overview, "nav": self._nav, "quarantine_page": self._page}[query.name](query)
-        )
+        if query.name in self.desk.answers:
+            return Result(self.desk.answers[query.name](query.arguments))
+        return Result({"overview": self._overview, "nav": self._nav}[query.name](query))
 
     def _overview(self, _query: Query) -> Document:
         return self.document
@@ -247,16 +232,6 @@ class FakeClient:
             "base_currency": "USD",
             "points": [point for point in points if point["bucket_close"] > after],
         }
-
-    def _page(self, query: Query) -> Document:
-        asked = query.arguments
-        text = (asked["text"] or "").casefold()
-        found = [
-            row for row in self.rows
-            if asked["reason"] in (None, row["reasons"][0]["code"])
-            and text in " ".join([row["file"], *row["row"].values()]).casefold()
-        ]  # fmt: skip
-        return {"total": len(found), "rows": found[asked["offset"] : asked["offset"] + asked["limit"]]}
 
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         self._listeners.append(listener)

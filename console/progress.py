@@ -11,12 +11,24 @@ from typing import Any, Self
 
 from rich import progress
 from rich.console import Console
+from rich.text import Text
 
 from console.text import bytes_text, count, safe_text, shorten
 from engine.api import EngineClient, Event
 
-NAME_WIDTH = 22  # cells of a file name beside its bar
-BAR_WIDTH = 12  # cells; with the rest of a line this stays under 80
+NAME_WIDTH = 16  # cells of a file name beside its bar
+BAR_WIDTH = 8  # cells; with the rest of a line this stays under 80
+MILLION = 1_000_000
+
+
+class TimeColumn(progress.ProgressColumn):
+    """The time left, where it can be told; before that, the time gone."""
+
+    def render(self, task: progress.Task) -> Text:
+        left = task.time_remaining
+        if task.finished or left is None:
+            return Text(_clock(task.elapsed or 0))
+        return Text(f"{_clock(left)} left")
 
 
 class Progress:
@@ -30,7 +42,7 @@ class Progress:
             progress.TextColumn("{task.description}", markup=False),
             progress.BarColumn(bar_width=BAR_WIDTH),
             progress.TextColumn("{task.fields[said]}", markup=False),
-            progress.TimeElapsedColumn(),
+            TimeColumn(),
             console=console,
             transient=True,
             disable=not shown,
@@ -56,8 +68,7 @@ class Progress:
             case "file_started":
                 self._started(f"reading {_short(data['name'])}")
             case "file_progress":
-                said = f"{count(data['done'])} of {count(data['rows'])} rows"
-                self._moved(f"storing {_short(data['name'])}", data["done"], data["rows"], said)
+                self._file_moved(data)
             case "file_done":
                 self._file_done()
             case "settling":
@@ -86,6 +97,17 @@ class Progress:
             fields: dict[str, Any] = {"said": said}
             self._bars.update(self._part, description=told, completed=done, total=total, **fields)
 
+    def _file_moved(self, data: dict[str, Any]) -> None:
+        """Rows, and bytes where the engine tells them; these also move the whole."""
+        done, rows = data["done"], data["rows"]
+        read, size = data.get("bytes_done"), data.get("bytes")
+        said = f"{_many(done)}/{_many(rows)} rows"
+        if read is None or not size:
+            self._moved(_short(data["name"]), done, rows, said)
+            return
+        self._moved(_short(data["name"]), read, size, f"{said}, {_of_bytes(read, size)}")
+        self._tell_whole(read)
+
     def _file_done(self) -> None:
         self._files += 1
         if self._part is not None:
@@ -93,19 +115,36 @@ class Progress:
             self._part = None
         self._tell_whole()
 
-    def _tell_whole(self) -> None:
-        """Files and bytes so far; of how many, where the files were named."""
+    def _tell_whole(self, read: int = 0) -> None:
+        """Files and bytes so far, `read` of the one under way; of how many, where the files were named."""
         if not self._sizes:
             self._bars.update(self._whole, description=f"{count(self._files)} files taken in")
             return
-        done, total = sum(self._sizes[: self._files]), sum(self._sizes)
-        fields: dict[str, Any] = {"said": f"{bytes_text(done)} of {bytes_text(total)}"}
+        done, total = sum(self._sizes[: self._files]) + read, sum(self._sizes)
+        fields: dict[str, Any] = {"said": _of_bytes(done, total)}
         told = f"{count(self._files)} of {count(len(self._sizes))} files"
         self._bars.update(self._whole, description=told, completed=done, total=max(1, total), **fields)
 
 
 def _short(name: str) -> str:
     return shorten(safe_text(name), NAME_WIDTH)
+
+
+def _many(number: int) -> str:
+    """A count, in millions where its digits would not fit."""
+    return count(number) if number < MILLION else f"{number / MILLION:,.1f}M"
+
+
+def _of_bytes(done: int, total: int) -> str:
+    """`3.1/10.0 MB`, with both units where they differ."""
+    told, whole = bytes_text(done), bytes_text(total)
+    return f"{told.removesuffix(whole[whole.rindex(' ') :])}/{whole}"
+
+
+def _clock(seconds: float) -> str:
+    """`0:07`, `12:30`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _size(path: str) -> int:

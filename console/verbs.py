@@ -2,16 +2,14 @@
 
 import argparse
 import asyncio
-import json
-import os
-import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from console import tables
+from console import desk_verbs, ingest_tables, record_tables, tables
+from console.answers import asked, opened, tell
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
 from console.progress import Progress
 from engine import api
@@ -25,42 +23,18 @@ async def run(arguments: argparse.Namespace) -> int:
     return await VERBS[arguments.verb](arguments)
 
 
-def _print(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:
-    """The answer on stdout. A reader who has seen enough (`| head`) changes nothing about what was done."""
-    try:
-        if arguments.json:
-            json.dump(document, sys.stdout, ensure_ascii=True)
-            sys.stdout.write("\n")
-        else:
-            table(document)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-async def _asked(arguments: argparse.Namespace, name: str, **values: Any) -> dict[str, Any]:
-    client = await api.connect(api.home_path(arguments.home), writing=False)
-    try:
-        return (await client.ask(Query(name, values))).value
-    finally:
-        await client.close()
-
-
 async def _init(arguments: argparse.Namespace) -> int:
     made = await api.make_home(
         api.home_path(arguments.home), arguments.base_currency, arguments.timezone, arguments.lot_method
     )
-    _print(made, arguments, tables.made_home)
+    tell(made, arguments, tables.made_home)
     return EXIT_DONE
 
 
 async def _ingest(arguments: argparse.Namespace) -> int:
-    client = await api.connect(api.home_path(arguments.home), writing=not arguments.dry_run, worker=True)
-    try:
+    async with opened(arguments, writing=not arguments.dry_run, worker=True) as client:
         document = await _ingested(client, arguments.paths, arguments.dry_run, arguments.json)
-    finally:
-        await client.close()
-    _print(document, arguments, tables.ingested)
+    tell(document, arguments, ingest_tables.previewed if arguments.dry_run else ingest_tables.ingested)
     bad = document["totals"]["quarantined"] or document["totals"]["rejected"]
     return EXIT_SOME_BAD if bad else EXIT_DONE
 
@@ -76,13 +50,10 @@ def _absolute(paths: list[str]) -> list[str]:
 
 
 async def _value(arguments: argparse.Namespace) -> int:
-    client = await api.connect(api.home_path(arguments.home), writing=True, worker=True)
     wanted = _range(arguments) | {"resolution": arguments.resolution}
-    try:
+    async with opened(arguments, writing=True, worker=True) as client:
         document = await _valued(client, wanted, arguments.json)
-    finally:
-        await client.close()
-    _print(document, arguments, tables.valued)
+    tell(document, arguments, tables.valued)
     return EXIT_DONE
 
 
@@ -96,39 +67,38 @@ def _range(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 async def _nav(arguments: argparse.Namespace) -> int:
-    document = await _asked(
+    document = await asked(
         arguments, "nav", resolution=arguments.resolution, account=arguments.account, **_range(arguments)
     )
-    _print(document, arguments, tables.nav)
+    tell(document, arguments, tables.nav)
     return EXIT_DONE
 
 
 async def _lots(arguments: argparse.Namespace) -> int:
-    document = await _asked(
+    document = await asked(
         arguments, "lots", method=arguments.method, account=arguments.account, asset=arguments.asset,
         as_of=arguments.as_of,
     )  # fmt: skip
-    _print(document, arguments, tables.lots)
+    tell(document, arguments, tables.lots)
     return EXIT_DONE
 
 
-async def _quarantine(arguments: argparse.Namespace) -> int:
-    document = await _asked(arguments, "quarantine")
-    _print(document["rows"], arguments, tables.quarantine)
-    return EXIT_DONE
+def _check(name: str, table: Callable[[Any], None]) -> Callable[[argparse.Namespace], Awaitable[int]]:
+    """A verb that looks whether all is well."""
 
+    async def verb(arguments: argparse.Namespace) -> int:
+        document = await asked(arguments, name)
+        tell(document, arguments, table)
+        return EXIT_DONE if document["ok"] else EXIT_FAILED
 
-async def _verify(arguments: argparse.Namespace) -> int:
-    document = await _asked(arguments, "verify")
-    _print(document, arguments, tables.verified)
-    return EXIT_DONE if document["ok"] else EXIT_FAILED
+    return verb
 
 
 def _answer(name: str, table: Callable[[Any], None]) -> Callable[[argparse.Namespace], Awaitable[int]]:
     """A verb that asks one question without options."""
 
     async def verb(arguments: argparse.Namespace) -> int:
-        _print(await _asked(arguments, name), arguments, table)
+        tell(await asked(arguments, name), arguments, table)
         return EXIT_DONE
 
     return verb
@@ -139,7 +109,7 @@ async def _split(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.to) if arguments.to else path.parent
     parts = await asyncio.to_thread(api.split_file, path, folder)
     document = {"file": str(path), "parts": [str(part) for part in parts]}
-    _print(document, arguments, tables.split)
+    tell(document, arguments, tables.split)
     return EXIT_DONE
 
 
@@ -161,20 +131,18 @@ async def _demo(arguments: argparse.Namespace) -> int:
         return EXIT_DONE
     await api.make_demo(folder)
     files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
-    client = await api.connect(folder, writing=True, worker=True)
-    try:
+    arguments.home = str(folder)
+    async with opened(arguments, writing=True, worker=True) as client:
         ingested = await _ingested(client, [str(path) for path in files], False, arguments.json)
         values = await _valued(client, {}, arguments.json)
         daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
         hourly = (await client.ask(Query("nav", {"resolution": "1h"}))).value
         lots = (await client.ask(Query("lots"))).value
         digest = (await client.ask(Query("digest"))).value["digest"]
-    finally:
-        await client.close()
     for path in files:
         path.unlink(missing_ok=True)
     document = {"home": str(folder), "ingest": ingested, "value": values, "nav": daily, "digest": digest}
-    _print(document, arguments, lambda told: tables.demo(told, hourly, lots))
+    tell(document, arguments, lambda told: tables.demo(told, hourly, lots))
     return EXIT_DONE
 
 
@@ -203,10 +171,11 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "value": _value,
     "nav": _nav,
     "lots": _lots,
-    "quarantine": _quarantine,
+    **desk_verbs.VERBS,
+    "journal": _check("journal_verify", record_tables.journal),
     "status": _answer("status", tables.status),
     "digest": _answer("digest", tables.digest),
-    "verify": _verify,
+    "verify": _check("verify", tables.verified),
     "config": _answer("config", tables.config),
     "split": _split,
 }

@@ -23,7 +23,8 @@ CASH_ASSETS = (
 )  # fmt: skip
 LOT_METHODS = ("FIFO", "LIFO", "HIFO")
 FIXED = ("base_currency", "timezone", "lot_method")
-BATCH_ROWS = 4000  # rows a batch; unpacking one holds the interpreter for about 4 ms, a quarter of a frame
+BATCH_ROWS = 4000  # rows a statement: large enough to be fast, small enough to show progress
+FREE_BYTES_MIN = 2_000_000_000  # bytes; room to finish what is under way, and to say so
 
 _ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 
@@ -128,6 +129,7 @@ SETTINGS = (
     Setting("fx.drift_bps_max", 25 * SCALE, _bps, "Drift of a fallback above which NAV is held, in bps."),
     Setting("fx.pegs", (), _pegs, "Tokens taken at the value of a currency, watched within 50 bps."),
     Setting("ingest.batch_rows", BATCH_ROWS, _count(1, 100_000), "Rows handed to the store at a time."),
+    Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )
 KEYS = frozenset(setting.key for setting in SETTINGS)
 

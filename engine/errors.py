@@ -7,8 +7,12 @@ EngineError                 code, what was tried, hint, retryable
 ├── HomeInUse               another engine holds the home (exit 4)
 ├── StoreError              state.db
 │   ├── StoreTooNew         written by a newer navdeck
-│   └── StoreIntegrity      counts or digests that must agree do not
-└── LakeError               a listed lake file is missing or altered
+│   ├── StoreIntegrity      counts or digests that must agree do not
+│   ├── StoreFull           no room on the disk; nothing of the act was kept
+│   └── JournalBroken       the journal is not what the store says, or is damaged
+├── LakeError               a listed lake file is missing or altered
+├── DiskLow                 too little room to begin
+└── WorkerLost              the process that did the work ended under it
 """
 
 
@@ -66,5 +70,27 @@ class StoreIntegrity(StoreError):
     code = "STORE_INTEGRITY"
 
 
+class StoreFull(StoreError):
+    code = "STORE_FULL"
+    retryable = True
+
+
+class JournalBroken(StoreError):
+    code = "JOURNAL_BROKEN"
+
+
 class LakeError(EngineError):
     code = "LAKE_ERROR"
+
+
+class DiskLow(EngineError):
+    code = "DISK_LOW"
+    retryable = True
+
+
+class WorkerLost(EngineError):
+    code = "WORKER_LOST"
+    retryable = True
+
+    def __init__(self, tried: str) -> None:
+        super().__init__(tried, "What it had not committed is as before; it is tried again, or try it again.")

@@ -32,6 +32,9 @@ USDT = "USD"
 
 [ingest]
 batch_rows = 7
+
+[disk]
+free_bytes_min = 5
 """
 
 
@@ -65,6 +68,7 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert config["fx.drift_bps_max"] == 12_500_000_000_000_000_000
     assert config["fx.pegs"] == (("USDT", "USD"),)
     assert config["ingest.batch_rows"] == 7
+    assert config["disk.free_bytes_min"] == 5
     assert set(config.origins.values()) == {"navdeck.toml"}
 
 

@@ -35,6 +35,7 @@ class Detail(ModalScreen[None]):
     """`build` makes the lines for a width."""
 
     AUTO_FOCUS = "Page"
+    KEYS_TOLD: ClassVar[str] = "esc closes"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,question_mark", "dismiss", "close", show=False)
     ]
@@ -52,15 +53,15 @@ class Detail(ModalScreen[None]):
     def on_mount(self) -> None:
         box = self.query_one("#page")
         box.border_title = self._title
-        box.border_subtitle = "esc closes"
+        box.border_subtitle = self.KEYS_TOLD
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._fill)
 
     def _fill(self) -> None:
-        page = self.query_one(Page)
-        self._lines = self._build(page.width)
-        page.fill(len(self._lines), 0)
+        for page in self.query(Page):  # none is left once it was closed
+            self._lines = self._build(page.width)
+            page.fill(len(self._lines), 0)
 
     def _row(self, index: int, _width: int) -> Line:
         return self._lines[index] if index < len(self._lines) else BLANK

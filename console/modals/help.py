@@ -29,7 +29,11 @@ def help_lines(screen: str, width: int) -> list[Line]:
 
 
 def _acts(found: list[Action], width: int) -> list[Line]:
-    return [part for action in found for part in _entry(_keys(action), action.help, width)]
+    return [part for action in found for part in _entry(_keys(action), _told(action), width)]
+
+
+def _told(action: Action) -> str:
+    return f"{action.help} (asks first)" if action.danger else action.help
 
 
 def _keys(action: Action) -> str:

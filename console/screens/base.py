@@ -1,6 +1,6 @@
 """What all screens share: top and bottom line, repainting, keys from the registry, lists with a filter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
@@ -11,11 +11,14 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from console import actions
+from console.actions import Need
 from console.client import EVERYTHING, Topics
 from console.modals.detail import Detail
 from console.screens.filtering import Filter, parse
+from console.screens.sizes import HEIGHTS, WIDTHS
 from console.terminal import too_small
 from console.widgets.bars import KeyBar, header
+from console.widgets.fields import Field
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, line
 
@@ -23,8 +26,6 @@ if TYPE_CHECKING:
     from console.app import NavdeckApp
 
 Document = dict[str, Any]
-WIDTHS = [(0, "-narrow"), (100, "-normal"), (140, "-wide")]
-HEIGHTS = [(0, "-short"), (30, "-tall")]
 
 
 def bindings(screen: str) -> list[BindingType]:
@@ -56,6 +57,10 @@ class DeckScreen(Screen[None]):
     @property
     def now(self) -> int:
         return self.deck.now
+
+    def there(self) -> Collection[Need]:
+        """What this screen has of what its acts need."""
+        return ()
 
     def compose(self) -> ComposeResult:
         yield Lines(self._top, id="top")
@@ -102,12 +107,14 @@ class DeckScreen(Screen[None]):
 class ListScreen(DeckScreen):
     """A screen whose main part is a list that can be filtered and opened."""
 
+    FILTER_TOLD = "text, !not text, ~regular expression"
+
     def __init__(self) -> None:
         super().__init__()
         self.filter = Filter()
 
     def above_keys(self) -> Sequence[Widget]:
-        return (Input(placeholder="text, !not text, ~regular expression", id="filter", compact=True),)
+        return (Field(placeholder=self.FILTER_TOLD, id="filter"),)
 
     @property
     def rows(self) -> Rows:
@@ -163,4 +170,4 @@ class ListScreen(DeckScreen):
         if not self.filter.typed:
             return ()
         wrong = (f"  {self.filter.problem}", "warn") if self.filter.problem else ("", "text")
-        return line(("  filter ", "muted"), (self.filter.typed, "mark"), ("  esc clears it", "muted"), wrong)
+        return line(("  filter ", "muted"), (self.filter.typed, "mark"), wrong, ("  esc clears it", "muted"))

@@ -1,6 +1,6 @@
 """The inbox: what is being read, what waits, what was taken or refused, and why."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from textual import on
@@ -8,13 +8,16 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
+from console.actions import Need
 from console.client import Topics, waiting
+from console.modals.preview import Preview
 from console.screens import panels
 from console.screens.base import ListScreen, bindings
 from console.text import UNKNOWN, bytes_text, count, instant, words
 from console.widgets.figures import age, share, span
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line, wrapped
+from engine.api import EngineError, actor
 
 Document = dict[str, Any]
 
@@ -173,6 +176,21 @@ class Inbox(ListScreen):
     @on(Rows.Moved)
     def _moved(self) -> None:
         self.query_one("#side", Lines).repaint()
+
+    def there(self) -> Collection[Need]:
+        return {"files"} if self.doc["inbox"]["waiting"] else set()
+
+    def do_preview(self) -> None:
+        self.deck.push_screen(Preview(len(self.doc["inbox"]["waiting"]), self._previewed))
+
+    async def _previewed(self) -> Document | None:
+        """What the engine says of the files that wait; it stores nothing."""
+        action = actions.BY_ID["preview"]
+        try:
+            return await self.deck.session.do(actions.command(action, actor(), dry_run=True))
+        except (EngineError, OSError) as error:
+            self.deck.tell_error(action.label, error)
+            return None
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         entry = self._chosen()

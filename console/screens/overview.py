@@ -33,7 +33,7 @@ class Overview(DeckScreen):
                 Chart(self._drawdown, frozenset({"nav"}), id="drawdown"),
                 "Drawdown of NAV (flows not taken out)",
             ),
-            titled(Lines(self._memory, frozenset({"memory"}), id="memory"), "Memory"),
+            titled(Lines(self._memory, frozenset({"memory", "time"}), id="memory"), "Memory"),
             titled(Lines(self._inbox, frozenset({"inbox"}), id="inbox"), "Inbox"),
             titled(Lines(self._quarantine, frozenset({"quarantine"}), id="reasons"), "Quarantine"),
             titled(Lines(self._events, frozenset({"events"}), id="tail"), "Events"),
@@ -71,7 +71,7 @@ class Overview(DeckScreen):
         return [*found[: max(1, height - len(coming))], *coming][:height]
 
     def _memory(self, width: int, height: int) -> list[Line]:
-        return panels.memory(self.doc, width, height)
+        return panels.memory(self.doc, self.now, width, height)
 
     def _inbox(self, width: int, height: int) -> list[Line]:
         return panels.inbox(self.doc, width, height)

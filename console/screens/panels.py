@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from console.client import waiting
+from console.client import HISTORY_US, waiting
 from console.text import UNKNOWN, bytes_text, count, money, words
 from console.widgets.figures import (
     age,
@@ -11,6 +11,7 @@ from console.widgets.figures import (
     clock,
     day_clock,
     gauge,
+    in_force,
     memory_state,
     percent,
     share,
@@ -25,6 +26,7 @@ Document = dict[str, Any]
 
 LABEL_CELLS = 12  # of the one-line gauges
 SPARK_CELLS = 24
+MEMORY_STEP_US = 2_000_000
 NARROW_CELLS = 70  # of a panel; below, an event tells its time without the day
 LEVELS: dict[str, Piece] = {"info": ("·", "muted"), "warn": ("! warn", "warn"), "bad": ("✗ bad", "bad")}
 
@@ -213,7 +215,7 @@ def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
     ]
 
 
-def memory(doc: Document, width: int, height: int) -> list[Line]:
+def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The memory panel: gauge, marks, figures, history."""
     found = doc["memory"]
     word, meaning = memory_state(found["ratio"])
@@ -225,10 +227,21 @@ def memory(doc: Document, width: int, height: int) -> list[Line]:
         _gauge_marks(wide),
         line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
         BLANK,
-        line((f"last {span(len(found['history']) * 2_000_000)}, scale 0 to 100%", "muted")),
-        line((spark(found["history"], wide, 0.0, 1.0), meaning)),
+        line((f"last {span(_seen_us(found['history'], now))}, scale 0 to 100%", "muted")),
+        line((spark(_course(found["history"], now), wide, 0.0, 1.0), meaning)),
     ]  # fmt: skip
     return made[:height]
+
+
+def _seen_us(history: Sequence[Any], now: int) -> int:
+    """How much of HISTORY_US is known."""
+    return min(HISTORY_US, now - history[0][0]) if history else 0
+
+
+def _course(history: Sequence[Any], now: int) -> list[float | None]:
+    """The ratio every two seconds, from when it is known on."""
+    steps = max(1, _seen_us(history, now) // MEMORY_STEP_US)
+    return in_force(history, now, MEMORY_STEP_US, steps)
 
 
 def _gauge_marks(width: int) -> Line:
@@ -345,9 +358,9 @@ def choice(name: str, is_chosen: bool) -> Piece:
     return (f"[{name}]", "mark") if is_chosen else (f" {name} ", "muted")
 
 
-def chips(parts: Sequence[tuple[str, int]], chosen: int, width: int) -> Line:
+def chips(parts: Sequence[tuple[str, int | None]], chosen: int, width: int) -> Line:
     """Choices in one line, the chosen one marked; it is kept in sight."""
-    names = [f"{name} {count(number)}" for name, number in parts]
+    names = [name if number is None else f"{name} {count(number)}" for name, number in parts]
     made = [line(choice(name, place == chosen)) for place, name in enumerate(names)]
     start = 0
     while start < chosen and sum(len(part[0][0]) + 1 for part in made[start : chosen + 1]) > width - 2:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 from console.text import UNKNOWN
 from console.widgets.pieces import Line
@@ -106,6 +107,21 @@ def spark(
     return "".join(
         " " if value is None else level((value - least) / reach if reach else 0.5) for value in columns
     )
+
+
+def in_force(points: Sequence[Sequence[Any]], now: int, step_us: int, steps: int) -> list[float | None]:
+    """The value in force at the end of each of the last `steps` steps up to now; none before the first point.
+
+    `points`: (time, value), oldest first; a value holds until the next one.
+    """
+    values: list[float | None] = []
+    latest, place = None, 0
+    for step in range(steps - 1, -1, -1):
+        while place < len(points) and points[place][0] <= now - step * step_us:
+            latest = points[place][1]
+            place += 1
+        values.append(latest)
+    return values
 
 
 def _columns(values: Sequence[float | None], width: int) -> list[float | None]:

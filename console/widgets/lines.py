@@ -231,10 +231,8 @@ class Rows(Lines, can_focus=True):
         self._painted = self._made()
         super().watch_scroll_y(old_value, new_value)
 
-    def on_focus(self) -> None:
-        self.repaint()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
         self.repaint()
 
     def on_click(self, event: events.Click) -> None:

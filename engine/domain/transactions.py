@@ -91,6 +91,18 @@ def content_text(
     return UNIT_SEPARATOR.join(field or "" for field in fields)
 
 
+def content_column() -> pl.Expr:
+    """`content_text` of every row of a frame that has its arguments as columns, `action` as a code."""
+    instant = pl.from_epoch("ts", time_unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+    action = pl.col("action").replace_strict(dict(enumerate(ACTIONS)), return_dtype=pl.String)
+    optional = ("fee_asset", "fee_amount", "account", "tx_hash", "external_id")
+    return pl.concat_str(
+        instant.str.strip_chars_end("0").str.strip_suffix(".") + "Z",
+        action, "asset", "quantity", pl.col("price", *optional).fill_null(""),
+        separator=UNIT_SEPARATOR,
+    )  # fmt: skip
+
+
 def content_digest(content: str, k: int) -> bytes:
     """SHA-256 over version, content and k. `content`: the ten canonical fields joined by U+001F."""
     return hashlib.sha256(f"{CONTENT_VERSION}{UNIT_SEPARATOR}{content}{UNIT_SEPARATOR}{k}".encode()).digest()

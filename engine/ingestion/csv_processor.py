@@ -5,7 +5,7 @@ to say), then every row against every rule of its kind, which the header tells. 
 and no database, and knows nothing of what is stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +13,13 @@ import polars as pl
 
 from engine.domain.transactions import COLUMNS
 from engine.ingestion import market_rules, transaction_rules
-from engine.ingestion.records import Records, decode, is_blank, read_records
+from engine.ingestion.records import Records, is_blank, read_records
 from engine.ingestion.rules import Reason, Reject, Rule, judge_rows
 
-__all__ = ["BadFile", "Parsed", "Reason", "Reject", "kind_of", "parse_csv", "parse_parquet", "read_csv_file"]
+__all__ = [
+    "BadFile", "Parsed", "Reason", "Reject",
+    "kind_of", "parse_csv", "parse_parquet", "parse_records", "read_csv_file",
+]  # fmt: skip
 
 CSV_BYTES_MAX = 10_000_000
 CSV_ROWS_MAX = 100_000
@@ -54,22 +57,24 @@ class BadFile:
 class _Kind:
     name: str
     header: tuple[str, ...]
-    prepare: Callable[[pl.DataFrame], pl.DataFrame]
-    rules: Callable[[int], list[Rule]]
-    normalise: Callable[[pl.DataFrame], pl.DataFrame]
+    canonical: Callable[[pl.DataFrame], pl.DataFrame]  # text in canonical form, and what `sure` needs
+    sure: Callable[[int], pl.Expr]  # of canonical rows: surely good
+    prepare: Callable[[pl.DataFrame], pl.DataFrame]  # adds what the rules need
+    rules: Callable[[int], list[Rule]]  # of rows as in the file
+    normalise: Callable[[pl.DataFrame], pl.DataFrame]  # of good canonical rows
 
 
 _KINDS = (
     _Kind(
-        TRANSACTIONS, COLUMNS,
+        TRANSACTIONS, COLUMNS, transaction_rules.canonical, transaction_rules.sure,
         transaction_rules.prepare, transaction_rules.rules, transaction_rules.normalise,
     ),
     _Kind(
-        PRICES, market_rules.PRICE_COLUMNS,
+        PRICES, market_rules.PRICE_COLUMNS, market_rules.canonical_prices, market_rules.sure_price,
         market_rules.prepare_prices, market_rules.price_rules, market_rules.normalise_prices,
     ),
     _Kind(
-        FX, market_rules.FX_COLUMNS,
+        FX, market_rules.FX_COLUMNS, market_rules.canonical_fx, market_rules.sure_fx,
         market_rules.prepare_fx, market_rules.fx_rules, market_rules.normalise_fx,
     ),
 )  # fmt: skip
@@ -97,10 +102,9 @@ def read_csv_file(data: bytes, bytes_max: int, rows_max: int) -> Records | BadFi
     if b"\0" in data:
         return BadFile("FILE_BINARY", f"a NUL byte at byte {data.index(0)}")
     try:
-        text = decode(data)
+        records = read_records(data, rows_max)
     except UnicodeDecodeError as error:
         return BadFile("FILE_ENCODING", f"not UTF-8: {error.reason} at byte {error.start}")
-    records = read_records(text, rows_max)
     if records is None:
         return BadFile("FILE_QUOTING", "a quote is opened and never closed")
     if kind_of(records.header) is None:
@@ -117,12 +121,27 @@ def kind_of(header: tuple[str, ...]) -> str | None:
 
 def _judge(header: tuple[str, ...], frame: pl.DataFrame, now_us: int) -> Parsed:
     kind = next(kind for kind in _KINDS if kind.header == header)
-    good, rejects = judge_rows(kind.prepare(frame), kind.rules(now_us), header)
+    canonical = kind.canonical(frame)
+    sure = canonical.select(kind.sure(now_us)).to_series()
+    rejects = judge_rows(kind.prepare(frame.filter(~sure)), kind.rules(now_us), header)
+    rejected = [reject.record for reject in rejects]
+    good = canonical.filter(~canonical["record"].is_in(rejected)) if rejected else canonical
     return Parsed(kind.name, frame.height, kind.normalise(good), rejects)
 
 
 def _odd(record: int, line: int, fields: tuple[str, ...]) -> Reject:
     return Reject(record, line, fields, (Reason("COLUMN_COUNT", "", str(len(fields))),))
+
+
+def parse_records(kind: str, rows: Sequence[tuple[int, int, Sequence[str]]], now_us: int) -> Parsed:
+    """The verdict on records given as (record, line, fields), by the same rules as those of a file."""
+    header = next(each.header for each in _KINDS if each.name == kind)
+    even = [(record, line, *fields) for record, line, fields in rows if len(fields) == len(header)]
+    schema = {"record": pl.Int64, "line": pl.Int64} | dict.fromkeys(header, pl.String)
+    parsed = _judge(header, pl.DataFrame(even, schema=schema, orient="row"), now_us)
+    odd = [_odd(record, line, tuple(fields)) for record, line, fields in rows if len(fields) != len(header)]
+    rejects = sorted([*parsed.rejects, *odd], key=lambda reject: reject.record)
+    return Parsed(kind, len(rows), parsed.frame, rejects)
 
 
 def parse_parquet(

@@ -30,9 +30,9 @@ def generated_places(rows: pl.DataFrame) -> npt.NDArray[np.int64]:
     places = np.zeros(rows.height, dtype=np.int64)
     given = np.frombuffer(b"".join(rows["uid"].to_list()), dtype=">u8").reshape(-1, 2)
     near = np.flatnonzero(given[:, 0] >> np.uint64(16) == _milliseconds(rows))
-    first = rows[near].with_columns(k=pl.lit(1))
+    first = rows.select("ts", "content", k=pl.lit(1))[near]
     places[near] = (_generated(first) == given[near]).all(axis=1)
-    several = near[first["copies"].to_numpy() > 1]
+    several = near[rows["copies"].to_numpy()[near] > 1]
     places[several] = _places_of_copies(rows[several])
     return places
 

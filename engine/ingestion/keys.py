@@ -1,95 +1,83 @@
 """Keys of transactions, and what to do with a row whose key is known: accept, duplicate or conflict.
 
 Owns CONTRACT §3. `prepare` gives every row its key and id, `wanted` says what the store must be asked
-for, `judge` decides. Rows that share nothing with another row are accepted all at once; only the others
-are judged one by one, in record order. Never reads the store: what is stored arrives as `Known`.
+for, `judge` decides. Rows that share nothing with another row are accepted all at once, and rows that
+plainly repeat a stored row are duplicates all at once; only the others are judged one by one
+(verdicts.py), in record order. Never reads the store: what is stored arrives as `Known`.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
 import polars as pl
 
-from engine.domain.instants import format_instant
-from engine.domain.transactions import (
-    ACTIONS,
-    CONTENT_COLUMNS,
-    TRANSFERS,
-    UNIT_SEPARATOR,
-    KeyKind,
-    id_text,
-)
+from engine.domain.transactions import UNIT_SEPARATOR, KeyKind
 from engine.ingestion.generated_ids import generated_ids, generated_places
-from engine.ingestion.rules import Reason, Reject
+from engine.ingestion.rules import Reject
+from engine.ingestion.verdicts import Bench, Duplicate
 
-_QUANTITY = CONTENT_COLUMNS.index("quantity")
+__all__ = [
+    "KNOWN_SCHEMA", "NOTHING_KNOWN", "Duplicate", "Judged", "Known", "Wanted", "judge", "judge_one_by_one",
+    "prepare", "wanted",
+]  # fmt: skip
 
-TxKey = tuple[str, str]  # account, tx_hash
-ExternalKey = tuple[str, str]  # account, external_id
-
-
-@dataclass(frozen=True, slots=True)
-class KnownRow:
-    """A stored row. `content`: as in `Parsed.frame`; `same_file`: it was stored from the file now judged."""
-
-    row: int
-    id: bytes
-    id_given: bool
-    same_file: bool
-    kind: int
-    k: int
-    content: str
-    action: int
-    asset: str
-    account: str
-    tx_hash: str | None
-    external_id: str | None
+KNOWN_SCHEMA: dict[str, type[pl.DataType]] = {
+    "row": pl.Int64,
+    "id": pl.Binary,  # 16 bytes
+    "id_given": pl.Boolean,
+    "same_file": pl.Boolean,  # it was stored from the file now judged
+    "kind": pl.Int8,
+    "k": pl.Int32,
+    "action": pl.Int8,
+    "asset": pl.String,
+    "account": pl.String,
+    "tx_hash": pl.String,  # null where empty
+    "external_id": pl.String,  # null where empty
+    "content": pl.String,  # as in `Parsed.frame`
+    "superseded_by": pl.Int64,  # null: counts; > 0: the row that replaced it; < 0: taken back
+}
 
 
 @dataclass(frozen=True)
 class Known:
-    """The stored rows that answer a `Wanted`.
+    """The stored rows that answer a `Wanted`: KNOWN_SCHEMA, in any order.
 
-    `aliases`: remembered id of a duplicate -> its row, which is in `rows` too.
+    With every row its later versions (`superseded_by`, and so on) are in `rows`. `aliases`: remembered
+    id of a duplicate -> its row, which is in `rows` too.
     """
 
-    rows: list[KnownRow]
+    rows: pl.DataFrame
     aliases: dict[bytes, int]
+
+
+NOTHING_KNOWN = Known(pl.DataFrame(schema=KNOWN_SCHEMA), {})
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """What may collide: ids (of rows or aliases) and keys.
+    """What may collide: ids (of rows or aliases; Binary), transaction hashes, external ids that are keys.
 
-    The store answers with every row under any of them.
+    The store answers with every row under any of them, and with `rows`. It may answer with more.
     """
 
-    ids: list[bytes]
-    tx_keys: list[TxKey]
-    external_keys: list[ExternalKey]
-
-
-@dataclass(frozen=True, slots=True)
-class Duplicate:
-    """A row that is there already: as stored row `row`, or as accepted row `accepted_record` of its own file.
-
-    `remembered`: its given id, where that is another than the id of the row it repeats and not known yet.
-    """
-
-    record: int
-    row: int | None
-    accepted_record: int | None
-    remembered: bytes | None
+    ids: pl.Series
+    tx_hashes: list[str]
+    external_ids: list[str]
+    rows: list[int]
 
 
 @dataclass(frozen=True)
 class Judged:
-    """`accepted` has the columns of `prepare`; every row of the file is in exactly one of the three."""
+    """`accepted` has the columns of `prepare`; every row of the file is in exactly one of the first three.
+
+    `clashes`: record of a conflict -> the stored rows it collides with, all their later versions included;
+    none where it collides with an accepted row of its own file.
+    """
 
     accepted: pl.DataFrame
     duplicates: list[Duplicate]
     conflicts: list[Reject]
+    clashes: dict[int, list[int]]
 
 
 def prepare(frame: pl.DataFrame, counted: Mapping[str, int] | None = None) -> pl.DataFrame:
@@ -148,52 +136,155 @@ def _generate_ids(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(uid=pool.gather(place))
 
 
-def wanted(keyed: pl.DataFrame) -> Wanted:
-    """What the store must be asked for before `judge`."""
-    is_external = pl.col("kind") == KeyKind.EXTERNAL_ID
-    chain = keyed.filter(pl.col("tx_hash").is_not_null()).select("account", "tx_hash")
-    external = keyed.filter(is_external).select("account", "external_id")
+def wanted(keyed: pl.DataFrame, supersedes: Mapping[int, int] | None = None) -> Wanted:
+    """What the store must be asked for before `judge` with the same `supersedes`."""
+    ids = keyed["uid"]
+    if supersedes:  # a correction may lose the id it brings
+        ids = pl.concat([ids, generated_ids(keyed.filter(pl.col("record").is_in(list(supersedes))))])
+    external = keyed.filter(pl.col("kind") == KeyKind.EXTERNAL_ID)["external_id"]
     return Wanted(
-        keyed["uid"].to_list(),
-        chain.unique(maintain_order=True).rows(),
-        external.unique(maintain_order=True).rows(),
+        ids,
+        keyed["tx_hash"].drop_nulls().unique().sort().to_list(),
+        external.unique().sort().to_list(),
+        sorted(set((supersedes or {}).values())),
     )
 
 
-def judge(keyed: pl.DataFrame, known: Known) -> Judged:
-    """Sorts the rows of one file into accepted, duplicates and conflicts."""
-    return _judge(keyed, known, _alone(keyed, known))
+def judge(
+    keyed: pl.DataFrame,
+    known: Known,
+    as_leg: Collection[int] = (),
+    supersedes: Mapping[int, int] | None = None,
+) -> Judged:
+    """Sorts the rows of one file into accepted, duplicates and conflicts.
+
+    `as_leg`: records that the operator releases as further legs: what clashes in tx_hash alone is accepted.
+    One with the content of a leg it cannot be told apart from stays its duplicate.
+    `supersedes`: record -> number of the stored row that it corrects. No version of that row, whether it
+    counts or not, is in its way. It stays a duplicate of one whose content it has; if its given id belongs
+    to one, it gets the generated id (`id_given` false), and clashes in `id` if another row has that.
+    Whether the stored row can still be superseded is the caller's to say.
+    """
+    if supersedes:
+        return judge_one_by_one(keyed, known, as_leg, supersedes)
+    duplicates = _plain_duplicates(keyed, known)
+    rest = keyed.filter(~_recorded(keyed, duplicates["record"]))
+    known = _met(rest, known)
+    shared = rest.filter(~_alone(rest, known))
+    return _judge(keyed, shared, known, as_leg, {}, [Duplicate(*row) for row in duplicates.iter_rows()])
 
 
-def judge_one_by_one(keyed: pl.DataFrame, known: Known) -> Judged:
-    """The same verdicts without the shortcut for rows that share nothing."""
-    return _judge(keyed, known, pl.repeat(False, keyed.height, dtype=pl.Boolean, eager=True))
+def judge_one_by_one(
+    keyed: pl.DataFrame,
+    known: Known,
+    as_leg: Collection[int] = (),
+    supersedes: Mapping[int, int] | None = None,
+) -> Judged:
+    """The same verdicts without the shortcuts."""
+    return _judge(keyed, keyed, known, as_leg, supersedes or {}, [])
 
 
-def _judge(keyed: pl.DataFrame, known: Known, alone: pl.Series) -> Judged:
-    bench = _Bench(known)
-    for row in keyed.filter(~alone).iter_rows(named=True):
+def _judge(
+    keyed: pl.DataFrame, some: pl.DataFrame, known: Known, as_leg: Collection[int],
+    supersedes: Mapping[int, int], duplicates: list[Duplicate],
+) -> Judged:  # fmt: skip
+    """Judges `some` rows one by one; of the others those are accepted that are not among `duplicates`."""
+    bench = Bench(known.rows.sort("row").iter_rows(named=True), known.aliases, as_leg, supersedes)
+    for row in some.iter_rows(named=True):
         bench.judge(row)
-    refused = [d.record for d in bench.duplicates] + [c.record for c in bench.conflicts]
-    accepted = keyed.filter(~keyed["record"].is_in(refused)) if refused else keyed
-    return Judged(accepted, bench.duplicates, bench.conflicts)
+    duplicates = sorted(duplicates + bench.duplicates) if bench.duplicates else duplicates
+    refused = [d.record for d in duplicates] + [c.record for c in bench.conflicts]
+    accepted = keyed.filter(~_recorded(keyed, pl.Series(refused, dtype=keyed.schema["record"])))
+    return Judged(_renamed(accepted, bench.renamed), duplicates, bench.conflicts, bench.clashes)
 
 
-def _alone(keyed: pl.DataFrame, known: Known) -> pl.Series:
+def _recorded(keyed: pl.DataFrame, records: pl.Series) -> pl.Series:
+    """Which rows have one of these record numbers."""
+    return keyed["record"].is_in(records.implode())
+
+
+def _renamed(accepted: pl.DataFrame, ids: Mapping[int, bytes]) -> pl.DataFrame:
+    """Rows that could not keep their given id: they count as rows without one."""
+    if not ids:
+        return accepted
+    new = pl.col("record").replace_strict(ids, default=None, return_dtype=pl.Binary)
+    keeps = new.is_null()
+    content = (pl.col("kind") == KeyKind.ID) & ~keeps
+    return accepted.with_columns(
+        id=pl.when(keeps).then("id"),
+        uid=pl.coalesce(new, "uid"),
+        id_given=pl.col("id_given") & keeps,
+        kind=pl.when(content).then(pl.lit(int(KeyKind.CONTENT), pl.Int8)).otherwise("kind"),
+    )
+
+
+def _plain_duplicates(keyed: pl.DataFrame, known: Known) -> pl.DataFrame:
+    """Rows that repeat a stored row whatever else is in the file, as the fields of `Duplicate`.
+
+    By id: a given id, or the generated one of a row without another key, whose row has the same content.
+    By key: a row whose id no other row has and whose key has a stored row of the same content.
+    """
+    if known.rows.is_empty():
+        keyed = keyed.clear()
+    met = keyed.select("record", "uid", "id_given", "kind", "content", lonely=~pl.col("uid").is_duplicated())
+    met = met.join(_holders(known), left_on="uid", right_on="id", how="left", maintain_order="left")
+    equal = (pl.col("content") == pl.col("held")).fill_null(False)
+    by_id = equal & (pl.col("id_given") | (pl.col("kind") == KeyKind.CONTENT))
+    by_key = (pl.col("kind") <= KeyKind.EXTERNAL_ID) & (equal | (pl.col("row").is_null() & pl.col("lonely")))
+    held = met.filter(by_id).select("record", "row", remembered=pl.lit(None, pl.Binary))
+    keyless = met.filter(~by_id & by_key).drop("row").join(_content_of_keys(known), on="content")
+    said = keyless.select("record", "row", remembered=pl.when("id_given").then("uid"))
+    found = pl.concat([held, said]).sort("record")
+    return found.select("record", "row", pl.lit(None, pl.Int64).alias("accepted_record"), "remembered")
+
+
+def _holders(known: Known) -> pl.DataFrame:
+    """Who has an id, as its own or as an alias: id, row, and the content that the row holds."""
+    rows = known.rows.select("id", "row", held="content")
+    if not known.aliases:
+        return rows
+    aliases = pl.DataFrame(
+        {"id": list(known.aliases), "row": list(known.aliases.values())},
+        schema={"id": pl.Binary, "row": pl.Int64},
+    )
+    return pl.concat([rows, aliases.join(rows.drop("id"), on="row")])
+
+
+def _content_of_keys(known: Known) -> pl.DataFrame:
+    """The first row of each content under a key of another file: content, row."""
+    leg = pl.col("tx_hash").is_not_null()
+    keyed = pl.when(leg).then(~pl.col("same_file")).otherwise(pl.col("external_id").is_not_null())
+    return known.rows.filter(keyed).group_by("content").agg(pl.col("row").min())
+
+
+def _met(rest: pl.DataFrame, known: Known) -> Known:
+    """What is known of the ids and keys of these rows, and all versions of what was corrected."""
+    if rest.is_empty() or known.rows.is_empty():
+        return NOTHING_KNOWN
+    ids = rest["uid"]
+    aliases = {id_: known.aliases[id_] for id_ in ids if id_ in known.aliases} if known.aliases else {}
+    corrected = pl.col("superseded_by") > 0
+    rows = known.rows.filter(
+        pl.col("id").is_in(ids.implode())
+        | pl.col("row").is_in(list(aliases.values()))
+        | pl.col("tx_hash").is_in(rest["tx_hash"].drop_nulls().implode())
+        | pl.col("external_id").is_in(rest["external_id"].drop_nulls().implode())
+        | corrected
+        | pl.col("row").is_in(known.rows.filter(corrected)["superseded_by"].implode())
+    )
+    return Known(rows, aliases)
+
+
+def _alone(rest: pl.DataFrame, known: Known) -> pl.Series:
     """Rows that share neither an id nor a key with another row of the file or a known row."""
-    ids = [row.id for row in known.rows] + list(known.aliases)
-    chain = [_joined(row.account, row.tx_hash) for row in known.rows if row.tx_hash is not None]
-    external = [_joined(row.account, row.external_id) for row in known.rows if row.external_id is not None]
-    shared = keyed.select(
-        _shares(pl.col("uid"), pl.Series(ids, dtype=pl.Binary)),
-        _shares(_key("tx_hash"), pl.Series(chain, dtype=pl.String)).alias("tx_hash"),
-        _shares(_key("external_id"), pl.Series(external, dtype=pl.String)).alias("external_id"),
+    ids = pl.concat([known.rows["id"], pl.Series(list(known.aliases), dtype=pl.Binary)])
+    stored = known.rows.select(_key("tx_hash").alias("tx_hash"), _key("external_id").alias("external_id"))
+    shared = rest.select(
+        _shares(pl.col("uid"), ids),
+        _shares(_key("tx_hash"), stored["tx_hash"].drop_nulls()).alias("tx_hash"),
+        _shares(_key("external_id"), stored["external_id"].drop_nulls()).alias("external_id"),
     )
     return ~shared.select(pl.any_horizontal(pl.all())).to_series()
-
-
-def _joined(account: str, name: str | None) -> str:
-    return f"{account}{UNIT_SEPARATOR}{name}"
 
 
 def _key(column: str) -> pl.Expr:
@@ -202,146 +293,3 @@ def _key(column: str) -> pl.Expr:
 
 def _shares(key: pl.Expr, stored: pl.Series) -> pl.Expr:
     return key.is_not_null() & (key.is_duplicated() | key.is_in(stored.implode()).fill_null(False))
-
-
-@dataclass(slots=True)
-class _Holder:
-    """A row that holds an id or a key: stored, or accepted from this file."""
-
-    row: int | None
-    record: int | None
-    uid: bytes
-    given: bytes | None
-    same_file: bool
-    content: str
-    action: int
-    asset: str
-    external_id: str | None
-
-    def leg(self) -> tuple[int, str, str, str | None, bytes | None]:
-        """What tells the legs of one chain transaction in one file apart."""
-        quantity = self.content.split(UNIT_SEPARATOR)[_QUANTITY]
-        return self.action, self.asset, quantity, self.external_id, self.given
-
-
-@dataclass
-class _Verdict:
-    """`twin`: the row it repeats; `clash`: the column in which it collides. Neither: a new row."""
-
-    twin: _Holder | None = None
-    clash: str = ""
-
-
-@dataclass
-class _Bench:
-    """Judges rows in record order and remembers what it accepted."""
-
-    known: Known
-    duplicates: list[Duplicate] = field(default_factory=list)
-    conflicts: list[Reject] = field(default_factory=list)
-    _ids: dict[bytes, _Holder] = field(default_factory=dict)
-    _chain: dict[TxKey, list[_Holder]] = field(default_factory=dict)
-    _external: dict[tuple[str, str, int], _Holder] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        by_row: dict[int, _Holder] = {}
-        for row in sorted(self.known.rows, key=lambda row: row.row):
-            given = row.id if row.id_given else None
-            by_row[row.row] = holder = _Holder(
-                row.row, None, row.id, given, row.same_file,
-                row.content, row.action, row.asset, row.external_id,
-            )  # fmt: skip
-            self._hold(holder, row.account, row.tx_hash)
-        for alias, target in self.known.aliases.items():
-            self._ids[alias] = by_row[target]
-
-    def _hold(self, holder: _Holder, account: str, tx_hash: str | None) -> None:
-        self._ids[holder.uid] = holder
-        if tx_hash is not None:
-            self._chain.setdefault((account, tx_hash), []).append(holder)
-        elif holder.external_id is not None:
-            key = _external_key(account, holder.external_id, holder.action)
-            self._external.setdefault(key, holder)
-
-    def judge(self, row: dict[str, Any]) -> None:
-        given = row["uid"] if row["id_given"] else None
-        new = _Holder(
-            None, row["record"], row["uid"], given, True,
-            row["content"], row["action"], row["asset"], row["external_id"],
-        )  # fmt: skip
-        verdict = self._verdict(new, row)
-        if verdict.twin is not None:
-            self._repeat(new, verdict.twin)
-        elif verdict.clash:
-            self.conflicts.append(_conflict(row, verdict.clash))
-        else:
-            self._hold(new, row["account"], row["tx_hash"])
-
-    def _verdict(self, new: _Holder, row: dict[str, Any]) -> _Verdict:
-        """The id counts first; a generated id counts last, for it says no more than the key does."""
-        holder = self._ids.get(new.uid)
-        if holder is not None and (new.given is not None or holder.content != new.content):
-            return _same_content(new, holder, "id")
-        verdict = self._by_key(new, row)
-        if verdict.twin is None and not verdict.clash and holder is not None:
-            return _Verdict(twin=holder)
-        return verdict
-
-    def _by_key(self, new: _Holder, row: dict[str, Any]) -> _Verdict:
-        if row["tx_hash"] is not None:
-            return _leg_verdict(new, self._chain.get((row["account"], row["tx_hash"]), []))
-        if new.external_id is not None:
-            key = _external_key(row["account"], new.external_id, new.action)
-            holder = self._external.get(key)
-            return _same_content(new, holder, "external_id") if holder is not None else _Verdict()
-        return _Verdict()
-
-    def _repeat(self, new: _Holder, twin: _Holder) -> None:
-        remembered = new.given if new.given is not None and new.given not in self._ids else None
-        if remembered is not None:
-            self._ids[remembered] = twin
-        assert new.record is not None
-        self.duplicates.append(Duplicate(new.record, twin.row, twin.record, remembered))
-
-
-def _external_key(account: str, external_id: str, action: int) -> tuple[str, str, int]:
-    """The action is part of the key for transfers only: both sides of one carry the same external_id."""
-    return account, external_id, action if action in TRANSFERS else -1
-
-
-def _same_content(new: _Holder, holder: _Holder, column: str) -> _Verdict:
-    return _Verdict(twin=holder) if holder.content == new.content else _Verdict(clash=column)
-
-
-def _leg_verdict(new: _Holder, legs: list[_Holder]) -> _Verdict:
-    """A row under a chain transaction that has `legs`: those of other files are asked first."""
-    foreign = [leg for leg in legs if not leg.same_file]
-    equal = next((leg for leg in foreign if leg.content == new.content), None)
-    if equal is not None:
-        return _Verdict(twin=equal)
-    if any((leg.action, leg.asset) == (new.action, new.asset) for leg in foreign):
-        return _Verdict(clash="tx_hash")
-    alike = next((leg for leg in legs if leg.same_file and leg.leg() == new.leg()), None)
-    if alike is None:
-        return _Verdict()
-    named = new.external_id is not None or new.given is not None
-    return _same_content(new, alike, "tx_hash") if named else _Verdict(clash="tx_hash")
-
-
-def _conflict(row: dict[str, Any], column: str) -> Reject:
-    fields = tuple(_fields(row))
-    value = id_text(row["uid"]) if column == "id" else row[column]
-    return Reject(row["record"], row["line"], fields, (Reason("IDEMPOTENCY_CONFLICT", column, value),))
-
-
-def _fields(row: dict[str, Any]) -> Iterator[str]:
-    """The fourteen fields in canonical text."""
-    yield row["id"] or ""
-    yield format_instant(row["ts"])
-    yield ACTIONS[row["action"]]
-    names = (
-        "asset", "quantity", "price", "fee_asset", "fee_amount",
-        "account", "wallet", "venue", "tx_hash", "external_id", "notes",
-    )  # fmt: skip
-    for name in names:
-        yield row[name] or ""

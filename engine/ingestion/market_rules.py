@@ -15,7 +15,11 @@ from engine.ingestion.rules import (
     is_negative,
     is_zero,
     long_rules,
+    modest,
     plain,
+    sure_id,
+    sure_instant,
+    sure_name,
     text_rules,
     with_instant,
 )
@@ -28,6 +32,32 @@ FX_COLUMNS = ("base", "quote", "rate", "resolution", "asof", "fx_source")
 PRICE_NAMES = {"asset_id": "asset", "quote_currency": "quote", "price_source": "source", "ts": "asof"}
 FX_NAMES = {"fx_source": "source", "ts": "asof"}
 BAR = ("open", "high", "low", "close")
+NUMBERS = (*BAR, "volume")
+DIGITS_MAX = 20  # before the point of a plain decimal
+
+
+def canonical_prices(frame: pl.DataFrame) -> pl.DataFrame:
+    """Puts decimals into canonical text; adds `ts`, marks of modest ones, high, low and close exact."""
+    exact = [pl.col(name).cast(DECIMAL, strict=False).alias(f"exact_{name}") for name in BAR[1:]]
+    frame = canonical_decimals(frame, dict.fromkeys(NUMBERS, DIGITS_MAX))
+    return with_instant(frame, "bucket_close").with_columns(exact)
+
+
+def sure_price(now_us: int) -> pl.Expr:
+    """Whether a canonical price is surely good."""
+    high, low, close = (pl.col(f"exact_{name}") for name in BAR[1:])
+    return pl.all_horizontal(
+        sure_id("asset_id"),
+        pl.col("resolution").is_in(RESOLUTIONS),
+        sure_instant(now_us),
+        *(pl.col(modest(name)) for name in NUMBERS),
+        *(pl.col(name) != "0" for name in BAR),
+        ~empty("close"),
+        (low <= close).fill_null(True),
+        (close <= high).fill_null(True),
+        sure_id("quote_currency"),
+        sure_name("price_source"),
+    )
 
 
 def prepare_prices(frame: pl.DataFrame) -> pl.DataFrame:
@@ -71,10 +101,26 @@ def _resolution_rule() -> Rule:
 
 def normalise_prices(good: pl.DataFrame) -> pl.DataFrame:
     """record, line, asset, quote, source, resolution, asof, open, high, low, close, volume."""
-    numbers = (*BAR, "volume")
-    frame = empty_to_null(canonical_decimals(good, numbers), numbers)
     keys = ("record", "line", "asset_id", "quote_currency", "price_source", "resolution", "ts")
-    return frame.select(*keys, *numbers).rename(PRICE_NAMES)
+    return empty_to_null(good, NUMBERS).select(*keys, *NUMBERS).rename(PRICE_NAMES)
+
+
+def canonical_fx(frame: pl.DataFrame) -> pl.DataFrame:
+    """Puts rates into canonical text; adds `ts` and marks of modest rates."""
+    return canonical_decimals(with_instant(frame, "asof"), {"rate": DIGITS_MAX})
+
+
+def sure_fx(now_us: int) -> pl.Expr:
+    """Whether a canonical rate is surely good."""
+    return pl.all_horizontal(
+        sure_id("base"),
+        sure_id("quote"),
+        pl.col("base") != pl.col("quote"),
+        pl.col(modest("rate")) & ~pl.col("rate").is_in(("", "0")),
+        pl.col("resolution").is_in(RESOLUTIONS),
+        sure_instant(now_us),
+        sure_name("fx_source"),
+    )
 
 
 def prepare_fx(frame: pl.DataFrame) -> pl.DataFrame:
@@ -100,6 +146,5 @@ def fx_rules(now_us: int) -> list[Rule]:
 
 def normalise_fx(good: pl.DataFrame) -> pl.DataFrame:
     """record, line, base, quote, source, resolution, asof, rate."""
-    frame = canonical_decimals(good, ("rate",)).drop("asof")
     keys = ("record", "line", "base", "quote", "fx_source", "resolution", "ts")
-    return frame.select(*keys, "rate").rename(FX_NAMES)
+    return good.select(*keys, "rate").rename(FX_NAMES)

@@ -53,35 +53,59 @@ def decode(data: bytes) -> str:
     return data.removeprefix(BOM).decode("utf-8")
 
 
-def read_records(text: str, rows_max: int) -> Records | None:
-    """Cuts a text that is not blank into records; None if a quote is never closed."""
+def read_records(data: bytes, rows_max: int) -> Records | None:
+    """Cuts bytes that are not blank into records; None if a quote is never closed.
+
+    UnicodeDecodeError if they are not UTF-8.
+    """
     csv.field_size_limit(FIELD_CHARS_MAX)
-    unix = text.replace("\r\n", "\n")
-    found = None if "\r" in unix else _by_line(unix, rows_max)
-    return _by_csv(text, rows_max) if found is None else found
+    data = data.removeprefix(BOM)
+    if not data.isascii():
+        data.decode("utf-8")  # only whether it can be
+    unix = data.replace(b"\r\n", b"\n") if b"\r" in data else data
+    by_line = b"\r" not in unix and not unix.startswith(BOM)  # which polars would take off again
+    found = _by_line(unix, rows_max) if by_line else None
+    return _by_csv(data.decode("utf-8"), rows_max) if found is None else found
 
 
-def _by_line(text: str, rows_max: int) -> Records | None:
+def _by_line(data: bytes, rows_max: int) -> Records | None:
     """The records of a text in which every record is one line; None if a field spans lines."""
-    lines = _cut(text.encode(), ["text"], _NOWHERE).with_row_index("line", offset=1)
-    lines = lines.filter(pl.col("text").str.strip_chars(" \t") != "").with_row_index("record")
+    every = _cut(data, ["text"], _NOWHERE).with_row_index("line", offset=1)
+    lines = every.filter(pl.col("text").str.contains("[^ \t]")).with_row_index("record")
     lines = lines.cast({"line": pl.Int64, "record": pl.Int64})
-    first = _csv_lines([lines["text"][0]])
+    top = lines["text"][0]
+    first = _csv_lines([top])
     if first is None:
         return None
-    header, body = first[0], lines.slice(1)
-    if len(header) > COLUMNS_MAX:
-        return Records(header, body.height, pl.DataFrame(), [])
-    fits = body["text"].str.contains(f"^{_FIELD}(?:,{_FIELD}){{{len(header) - 1}}}$")
-    rest = body.filter(~fits)
-    special = _csv_lines(rest["text"].to_list())
+    header = first[0]
+    body = lines.slice(1).with_columns(quoted=pl.col("text").str.contains('"', literal=True))
+    odd = _oddly_quoted(body, len(header))
+    special = _read_one_by_one(body.filter(odd))
     if special is None:
         return None
-    if body.height > rows_max:
+    if len(header) > COLUMNS_MAX or body.height > rows_max:
         return Records(header, body.height, pl.DataFrame(), [])
-    places = rest.select("record", "line").rows()
-    read = [(record, line, line, fields) for (record, line), fields in zip(places, special, strict=True)]
-    return _join(header, _cut_lines(body.filter(fits), header), read)
+    rest = body.filter(~odd)
+    untouched = rest.height + 1 == every.height and '"' not in top
+    cut, misfits = _cut_lines(rest, header, data if untouched else _written(rest, len(header)))
+    return _join(header, cut, special + (_read_one_by_one(misfits) or []))
+
+
+def _oddly_quoted(lines: pl.DataFrame, width: int) -> pl.Series:
+    """Lines with quotes that do more than to enclose fields, or with quotes and another number of fields."""
+    at = lines["quoted"].arg_true()
+    commas = min(width, COLUMNS_MAX) - 1
+    plain = lines["text"].gather(at).str.contains(f"^{_FIELD}(?:,{_FIELD}){{{commas}}}$")
+    return lines["quoted"].scatter(at, ~plain)
+
+
+def _read_one_by_one(lines: pl.DataFrame) -> list[tuple[int, int, int, Fields]] | None:
+    """(record, line, end, fields) of each line; None if a quote stays open at the end of one."""
+    read = _csv_lines(lines["text"].to_list())
+    if read is None:
+        return None
+    places = lines.select("record", "line").rows()
+    return [(record, line, line, fields) for (record, line), fields in zip(places, read, strict=True)]
 
 
 def _csv_lines(lines: list[str]) -> list[Fields] | None:
@@ -96,25 +120,33 @@ def _restore(fields: list[str]) -> Fields:
     return tuple(field.replace(_CR_STAND_IN, "\r") for field in fields)
 
 
-def _cut_lines(lines: pl.DataFrame, header: Fields) -> pl.DataFrame:
-    """The fields of lines that are well formed and have the right number of them."""
-    names = _names(header)
+def _written(lines: pl.DataFrame, width: int) -> bytes:
+    """The text of lines after a line of empty fields: polars takes a U+FEFF at the very start for a BOM."""
     text = io.BytesIO()
+    text.write(b"," * (width - 1) + b"\n")
     lines.select("text").write_csv(text, include_header=False, quote_style="never")
-    fields = _cut(text.getvalue(), names[3:], ",", '"')
-    return lines.select("record", "line", pl.col("line").alias("end")).hstack(fields)
+    return text.getvalue()
+
+
+def _cut_lines(lines: pl.DataFrame, header: Fields, data: bytes) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The fields of lines, and the lines that have another number of them; those with quotes have as many.
+
+    `data`: the lines after one other. A line without quotes is as long as its fields and the commas
+    between them, unless polars had to fill it up with empty fields or to leave some out.
+    """
+    fields = _cut(data, _names(header)[3:], ",", '"').slice(1)
+    told = fields.select(pl.sum_horizontal(pl.all().str.len_bytes()) + len(header) - 1).to_series()
+    fits = lines["quoted"] | (told == lines["text"].str.len_bytes())
+    cut = lines.select("record", "line", pl.col("line").alias("end")).hstack(fields)
+    return cut.filter(fits), lines.filter(~fits)
 
 
 def _cut(data: bytes, names: list[str], separator: str, quote: str | None = None) -> pl.DataFrame:
-    """Text columns of lines that have one field for each name.
-
-    A line of empty fields goes before them: polars takes a U+FEFF at the very start for a BOM.
-    """
-    empty = separator * (len(names) - 1) + "\n"
+    """Text columns of lines; fields that are missing are empty, fields beyond the names are left out."""
     return pl.read_csv(
-        empty.encode() + data, has_header=False, separator=separator, quote_char=quote, infer_schema=False,
-        new_columns=names, empty_string_is_null=False,
-    ).slice(1)  # fmt: skip
+        data, has_header=False, separator=separator, quote_char=quote, empty_string_is_null=False,
+        schema=dict.fromkeys(names, pl.String), truncate_ragged_lines=True,
+    )  # fmt: skip
 
 
 def _names(header: Fields) -> list[str]:

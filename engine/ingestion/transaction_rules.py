@@ -17,7 +17,13 @@ from engine.ingestion.rules import (
     is_negative,
     is_zero,
     long_rules,
+    modest,
     plain,
+    replace_at,
+    sure_id,
+    sure_instant,
+    sure_name,
+    sure_text,
     text_rules,
     with_instant,
 )
@@ -33,12 +39,38 @@ TEXTS = ("asset_id", "fee_asset", "account", "wallet", "venue", "tx_hash", "exte
 OPTIONAL = (
     "id", "unit_price_usd", "fee_asset", "fee_amount", "wallet", "venue", "tx_hash", "external_id", "notes",
 )  # fmt: skip
-DECIMALS = ("quantity", "unit_price_usd", "fee_amount")
+PRICED = ("BUY", "SELL")  # actions that need a price
+# With no more digits before the point than these no value and no fee can be out of range.
+DECIMALS = {"quantity": 12, "unit_price_usd": 7, "fee_amount": 12}
 SHORT_NAMES = {"asset_id": "asset", "unit_price_usd": "price"}
 FRAME_COLUMNS = (
     "record", "line", "id", "ts", "action", "asset_id", "quantity", "unit_price_usd", "fee_asset",
     "fee_amount", "account", "wallet", "venue", "tx_hash", "external_id", "notes", "sanitized", "content",
 )  # fmt: skip
+
+
+def canonical(frame: pl.DataFrame) -> pl.DataFrame:
+    """Puts instants and decimals into canonical text; adds `ts`, action_code, marks of modest decimals."""
+    code = pl.col("action").cast(pl.Enum(ACTIONS), strict=False).to_physical().cast(pl.Int8)
+    return _canonical_fields(frame).with_columns(action_code=code)
+
+
+def sure(now_us: int) -> pl.Expr:
+    """Whether a canonical row is surely good."""
+    return pl.all_horizontal(
+        empty("id") | pl.col("id").str.contains(UUIDV7),
+        sure_instant(now_us),
+        pl.col("action_code").is_not_null(),
+        sure_id("asset_id"),
+        *(pl.col(modest(name)) for name in DECIMALS),
+        ~pl.col("quantity").is_in(("", "0")),
+        ~empty("unit_price_usd") | ~pl.col("action").is_in(PRICED),
+        empty("fee_asset") == empty("fee_amount"),
+        empty("fee_asset") | sure_id("fee_asset"),
+        sure_name("account"),
+        *(sure_text(name) for name in ("wallet", "venue", "tx_hash", "external_id")),
+        pl.col("notes").str.len_bytes() <= NOTES_CHARS_MAX,
+    )
 
 
 def prepare(frame: pl.DataFrame) -> pl.DataFrame:
@@ -78,7 +110,7 @@ def _price_rules() -> list[Rule]:
     wrong = ~plain(price) | is_negative(price)
     return [
         Rule("PRICE_INVALID", price, ~empty(price) & wrong),
-        Rule("PRICE_MISSING", price, empty(price) & pl.col("action").is_in(("BUY", "SELL"))),
+        Rule("PRICE_MISSING", price, empty(price) & pl.col("action").is_in(PRICED)),
     ]
 
 
@@ -129,26 +161,30 @@ def _scaled(text: str) -> int:
 
 
 def normalise(good: pl.DataFrame) -> pl.DataFrame:
-    """The frame of good rows: see `csv_processor.Parsed`."""
-    frame = canonical_content(good)
-    frame = empty_to_null(_clean_notes(frame), OPTIONAL)
-    frame = frame.with_columns(
-        pl.col("id").str.to_lowercase(),
-        pl.col("action").cast(pl.Enum(ACTIONS)).to_physical().cast(pl.Int8),
-    )
+    """The frame of good canonical rows: see `csv_processor.Parsed`."""
+    frame = empty_to_null(_clean_notes(_with_content(good)), OPTIONAL)
+    frame = frame.with_columns(pl.col("id").str.to_lowercase(), action=pl.col("action_code"))
     return frame.select(FRAME_COLUMNS).rename(SHORT_NAMES)
 
 
 def canonical_content(frame: pl.DataFrame) -> pl.DataFrame:
     """Puts the content's fields into canonical text and adds `content`, joined by U+001F."""
-    frame = canonical_decimals(canonical_instants(frame, "timestamp"), DECIMALS)
+    return _with_content(_canonical_fields(frame))
+
+
+def _canonical_fields(frame: pl.DataFrame) -> pl.DataFrame:
+    return canonical_decimals(canonical_instants(frame, "timestamp"), DECIMALS)
+
+
+def _with_content(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(content=pl.concat_str(CONTENT_COLUMNS, separator=UNIT_SEPARATOR))
 
 
 def _clean_notes(frame: pl.DataFrame) -> pl.DataFrame:
     """Removes what cannot be printed, disarms a formula; `sanitized` where that changed the notes."""
-    notes = pl.col("notes").str.replace_all(UNPRINTABLE_IN_NOTES, "")
-    notes = pl.when(notes.str.contains(FORMULA)).then("'" + notes).otherwise(notes)
-    return frame.with_columns(clean=notes).with_columns(
-        sanitized=pl.col("clean") != pl.col("notes"), notes=pl.col("clean")
-    )
+    notes = frame["notes"]
+    sanitized = notes.str.contains(f"{FORMULA}|{UNPRINTABLE_IN_NOTES}")
+    at = sanitized.arg_true()
+    clean = notes.gather(at).str.replace_all(UNPRINTABLE_IN_NOTES, "")
+    clean = clean.str.replace(f"({FORMULA})", "'${1}")
+    return frame.with_columns(replace_at(notes, at, clean), sanitized=sanitized)

@@ -8,7 +8,7 @@ Lists are in a canonical order, the same for any order of the ledger's frame.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 import numpy as np
@@ -107,6 +107,35 @@ class LotsOutcome:
                 "income": decimals(income for _, income in self.income),
             }
         )
+
+    def of_row(self, row: int) -> "LotsOutcome":
+        """Only the lots that ledger row number `row` acquired, and the pieces in which it had a part."""
+        place = self._position(row)
+        return replace(
+            self,
+            open=[lot for lot in self.open if lot[1] >> PLACE_BITS == place],
+            in_transit=[lot for lot in self.in_transit if lot[1] >> PLACE_BITS == place],
+            realized=[x for x in self.realized if place in (x[0], ~x[0], x[1] >> PLACE_BITS)],
+            deficits=[deficit for deficit in self.deficits if place in (deficit[0], ~deficit[0])],
+            income=[income for income in self.income if income[0] == place],
+        )
+
+    def parts(self, row: int) -> list[tuple[str, bool]]:
+        """For each realized piece: what ledger row number `row` is in it, and whether it acquired the lot.
+
+        `disposal`, `fee` (the FEE row made from it) or `lot`, for a piece of another row's disposal.
+        """
+        place = self._position(row)
+        found = []
+        for event, lot, *_, flags in self.realized:
+            role = "disposal" if event == place else "fee" if ~event == place else "lot"
+            missing = role != "lot" and flags & INSUFFICIENT_LOTS  # nothing acquired what was not held
+            found.append((role, lot >> PLACE_BITS == place and not missing))
+        return found
+
+    def _position(self, row: int) -> int | None:
+        found = np.flatnonzero(self.rows.frame["row"].to_numpy() == row)
+        return int(found[0]) if len(found) else None
 
     def _event_columns(self, events: np.ndarray, ts_name: str) -> dict[str, pl.Series]:
         positions = np.where(events < 0, ~events, events)

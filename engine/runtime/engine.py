@@ -4,27 +4,33 @@ With `writing` it holds the home's lock and the one writer; without, it only rea
 """
 
 import asyncio
+import shutil
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
 from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
-from engine.errors import UsageError
+from engine.errors import DiskLow, UsageError
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import queries
+from engine.runtime import desk, queries
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home, lay_out
-from engine.runtime.inbox import Claim, Look, claim, first_look, left_claims, ready, scan
-from engine.runtime.ingest import Ingest, totals
+from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
+from engine.runtime.take import Source, take_files, totals
 from engine.runtime.value import commit_values, value_resolution
+from engine.store.commit import recover
 from engine.store.files import HomeLock, sweep
 from engine.store.writer import Writer
 
 RESOLUTIONS = ("1d", "1h", "5m")
+FILES_AT_ONCE = 8  # handed to the worker; few, so that whoever waits for a turn waits for seconds at most
 LOOK_EVERY_S = 2.1  # a little over the inbox's settle time
+NOTHING = "nothing"  # `touched_from` of an act that changes no figure
 Listener = Callable[[Event], None]
 
 
@@ -33,12 +39,18 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
+def free_bytes(path: Path) -> int:
+    """What is left on the disk that holds `path`, for us."""
+    return shutil.disk_usage(path).free
+
+
 class Engine:
     """Commands in, results out, events to all listeners. Close it when done."""
 
     def __init__(
         self, home: Home, config: Config, executor: Executor, clock: Callable[[], int],
         lock: HomeLock | None = None, writer: Writer | None = None,
+        free_bytes: Callable[[Path], int] = free_bytes,
     ) -> None:  # fmt: skip
         self.home = home
         self.config = config
@@ -51,7 +63,10 @@ class Engine:
         self._untold: deque[Event] = deque()
         self._telling = False
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
-        self._commands = {"ingest": self._ingest, "value": self._value}
+        self._free_bytes = free_bytes
+        self._batch_rows = config["ingest.batch_rows"]
+        self._commands = {"ingest": self._ingest, "value": self._value} | dict.fromkeys(desk.ACTS, self._act)
+        executor.listen(self.tell)
 
     @classmethod
     async def open(
@@ -62,11 +77,15 @@ class Engine:
         if not writing:
             return cls(home, config, executor, clock)
         lock = HomeLock(home.lock)
+        writer = None
         try:
             for folder in (home.archive, home.rejected):
                 sweep(folder)
             writer = await Writer.open(home.state, clock)
+            await executor.run(recover, home.state, home.journal, clock())
         except BaseException:
+            if writer is not None:
+                await writer.close()
             lock.release()
             raise
         return cls(home, config, executor, clock, lock, writer)
@@ -118,7 +137,7 @@ class Engine:
         act = self._commands.get(command.name)
         if act is None:
             raise UsageError(f"There is no command {command.name!r}.")
-        if self._writer is None and not command.dry_run:
+        if self._writer is None and (not command.dry_run or command.name in desk.ACTS):
             raise UsageError("This engine only reads.", "Open the home for writing.")
         return Result(await act(command))
 
@@ -131,21 +150,31 @@ class Engine:
 
     # -- ingest --
 
-    async def ingest_file(
-        self, path: Path, name: str, claimed: Claim | None = None, dry_run: bool = False
-    ) -> dict[str, Any]:
-        """Takes one file in, when its turn comes; its entry of `ingest --json`."""
-        writer = None if dry_run else self._writer
-        batch_rows = self.config["ingest.batch_rows"]
-        async with self._turn:
-            ingest = Ingest(self.home, writer, self._executor, self._clock, batch_rows, self.tell)
-            return await ingest.file(path, name, claimed)
+    async def take(self, sources: Iterable[Source], dry_run: bool = False) -> list[dict[str, Any]]:
+        """Takes files in, when their turn comes; their entries of `ingest --json`. DiskLow without room."""
+        keep, entries = not dry_run, []
+        for some in batched(sources, FILES_AT_ONCE):
+            if keep and (short := self.disk_short()):
+                raise DiskLow(short, "Free some space; nothing more was taken.")
+            async with self._turn, self._lent(keep):
+                taken = await self._executor.run(
+                    take_files, str(self.home.path), list(some), self._clock(), self._batch_rows, keep
+                )
+            entries += [one.answer() for one in taken]
+        return entries
+
+    def _lent(self, keep: bool) -> AbstractAsyncContextManager[None]:
+        """The turn to write, for the worker."""
+        return nullcontext() if self._writer is None or not keep else self._writer.lent()
+
+    async def claim(self, names: Iterable[str]) -> list[Source]:
+        """Takes files out of the inbox, all that are still there."""
+        return await asyncio.to_thread(_claimed, self.home, list(names))
 
     async def _ingest(self, command: Command) -> dict[str, Any]:
         paths = [Path(path) for path in command.arguments.get("paths", [])]
-        entries = [
-            await self.ingest_file(path, path.name, dry_run=command.dry_run) for path in _existing(paths)
-        ]
+        _require_files(paths)
+        entries = await self.take([Source(str(path), path.name) for path in paths], command.dry_run)
         waiting: list[str] = []
         if not paths:
             entries, waiting = await self._take_inbox(command.dry_run)
@@ -155,26 +184,50 @@ class Engine:
         """Everything that is in the inbox now, once it has settled; and the names that are not taken."""
         if dry_run:
             looks, others = scan(self.home.inbox, system_clock())
-            return [
-                await self.ingest_file(self.home.inbox / name, name, dry_run=True) for name in looks
-            ], others
-        entries = [await self.ingest_file(left.path, left.name, left) for left in left_claims(self.home)]
+            sources = [Source(str(self.home.inbox / name), name) for name in looks]
+            return await self.take(sources, dry_run=True), others
+        entries = await self.take_left()
         before, others = scan(self.home.inbox, system_clock())
         pending = set(before)
         seen: dict[str, Look] = {}
         while pending:
             looks, others = scan(self.home.inbox, system_clock())
             pending &= set(looks)
-            for name in sorted(name for name in pending if ready(seen.get(name), looks[name])):
-                pending.discard(name)
-                claimed: Claim | None = claim(self.home, name)
-                if claimed is not None:
-                    entries.append(await self.ingest_file(claimed.path, name, claimed))
+            settled = sorted(name for name in pending if ready(seen.get(name), looks[name]))
+            pending.difference_update(settled)
+            for names in batched(settled, FILES_AT_ONCE):
+                entries += await self.take(await self.claim(names))
             seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             if pending:
                 self.tell("settling", {"names": sorted(pending)})
                 await asyncio.sleep(LOOK_EVERY_S)
         return entries, others
+
+    async def take_left(self) -> list[dict[str, Any]]:
+        """What was begun when the engine last stopped: claims, and large files that were taken in part."""
+        left = [Source(str(claim.path), claim.name, True) for claim in left_claims(self.home)]
+        partial = (await self.ask(Query("partial_files"))).value["files"]
+        archived = [(self.home.archived(file["sha256"], ".parquet"), file["name"]) for file in partial]
+        return await self.take([*left, *(Source(str(path), name) for path, name in archived)])
+
+    def disk_short(self) -> str:
+        """Why nothing is taken in now, for want of room; empty if there is enough."""
+        free, least = self._free_bytes(self.home.path), self.config["disk.free_bytes_min"]
+        return "" if free >= least else f"{free:,} bytes are free; intake needs {least:,}."
+
+    # -- the operator's acts --
+
+    async def _act(self, command: Command) -> dict[str, Any]:
+        """Carries an act out in the worker, which has the turn to write meanwhile."""
+        assert self._writer is not None
+        arguments = (command.arguments, command.actor, command.reason, command.dry_run)
+        async with self._turn, self._writer.lent():
+            done = await self._executor.run(
+                desk.ACTS[command.name], str(self.home.path), self._clock(), *arguments
+            )
+        if not command.dry_run:
+            self.tell("acted", {"name": command.name, "touched_from": done.get("touched_from", NOTHING)})
+        return done
 
     # -- value --
 
@@ -200,11 +253,15 @@ class Engine:
         return {**sums, "seconds": seconds, "resolutions": each}
 
 
-def _existing(paths: list[Path]) -> list[Path]:
+def _require_files(paths: list[Path]) -> None:
     missing = [str(path) for path in paths if not path.exists() and not path.is_symlink()]
     if missing:
         raise UsageError(f"There is no file {', '.join(missing)}.", "Check the path; nothing was ingested.")
-    return paths
+
+
+def _claimed(home: Home, names: list[str]) -> list[Source]:
+    claims = [claim(home, name) for name in names]
+    return [Source(str(one.path), one.name, claimed=True) for one in claims if one is not None]
 
 
 async def make_home(

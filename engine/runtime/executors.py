@@ -1,7 +1,7 @@
 """Where heavy work runs. A task is a module-level function of plain values that returns plain values.
 
-Tasks carry paths, never open handles, so that another process (or machine) can run them; what they
-found is committed by the caller alone.
+Tasks carry paths, never open handles, so that another process (or machine) can run them. While it works a
+task may `report` how far it is; whoever listens to its executor hears of it on the event loop.
 """
 
 import asyncio
@@ -12,16 +12,34 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from typing import Protocol, TypeVar
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any, Protocol, TypeVar
+
+from engine.errors import WorkerLost
 
 T = TypeVar("T")
+Listener = Callable[[str, dict[str, Any]], None]
 ORPHAN_CHECK_S = 1.0  # how long a worker may outlive an engine that was killed
+WORKER_NICENESS = 5  # whoever looks at the console goes first
+
+_say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
+
+
+def report(kind: str, told: dict[str, Any]) -> None:
+    """From within a task, any of its threads: tells the executor's listener how far it is."""
+    if _say is not None:
+        _say(kind, told)
 
 
 class Executor(Protocol):
     """Runs one task at a time, off the event loop."""
 
-    async def run(self, task: Callable[..., T], *arguments: object) -> T: ...
+    def listen(self, listener: Listener) -> None:
+        """Who hears what tasks report."""
+
+    async def run(self, task: Callable[..., T], *arguments: object) -> T:
+        """What the task returns; what it raises is raised. WorkerLost if its process ended under it."""
 
     def close(self) -> None: ...
 
@@ -29,30 +47,68 @@ class Executor(Protocol):
 class ThreadExecutor:
     """In this process: for one-off verbs, where a worker's start would cost more than the work."""
 
+    def listen(self, listener: Listener) -> None:
+        global _say
+        loop = asyncio.get_running_loop()
+
+        def say(kind: str, told: dict[str, Any]) -> None:
+            loop.call_soon_threadsafe(listener, kind, told)
+
+        _say = say
+
     async def run(self, task: Callable[..., T], *arguments: object) -> T:
         return await asyncio.to_thread(task, *arguments)
 
     def close(self) -> None:
-        """Nothing to end."""
+        """Nothing is heard any more."""
+        global _say
+        _say = None
 
 
 class WorkerExecutor:
     """One warm, spawned worker process; polars keeps one core free for whoever is looking."""
 
     def __init__(self) -> None:
+        self._hearing, self._saying = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self._pool = self._started()
+        self._listener: Listener | None = None
+        self._heard_on: asyncio.AbstractEventLoop | None = None
+
+    def _started(self) -> ProcessPoolExecutor:
         threads = max(1, (os.cpu_count() or 2) - 1)
-        self._pool = ProcessPoolExecutor(
+        return ProcessPoolExecutor(
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_warm,
-            initargs=(threads, os.getpid()),
+            initargs=(threads, os.getpid(), self._saying),
         )
 
+    def listen(self, listener: Listener) -> None:
+        self._listener = listener
+        self._heard_on = asyncio.get_running_loop()
+        self._heard_on.add_reader(self._hearing.fileno(), self._hear)
+
     async def run(self, task: Callable[..., T], *arguments: object) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._pool, task, *arguments)
+        pool = self._pool
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, task, *arguments)
+        except BrokenProcessPool as error:
+            if pool is self._pool:
+                self._pool = self._started()
+            raise WorkerLost("The worker process ended in the middle of its work.") from error
+        finally:
+            self._hear()  # all that the task reported is heard before its result
+
+    def _hear(self) -> None:
+        while self._listener is not None and self._hearing.poll():
+            self._listener(*self._hearing.recv())
 
     def close(self) -> None:
+        if self._heard_on is not None and not self._heard_on.is_closed():
+            self._heard_on.remove_reader(self._hearing.fileno())
         self._pool.shutdown(cancel_futures=True)
+        self._hearing.close()
+        self._saying.close()
 
     def kill(self) -> None:
         """Ends the worker in the middle of what it does; its tasks fail, and nothing of them is committed."""
@@ -60,11 +116,20 @@ class WorkerExecutor:
             child.kill()
 
 
-def _warm(threads: int, parent: int) -> None:
+def _warm(threads: int, parent: int, saying: Connection) -> None:
+    global _say
     # A terminal sends its signals to the whole group; the engine decides when its worker ends.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
+    os.nice(WORKER_NICENESS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    turn = threading.Lock()
+
+    def say(kind: str, told: dict[str, Any]) -> None:
+        with turn:
+            saying.send((kind, told))
+
+    _say = say
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))  # read once, when polars is imported
     import polars  # noqa: F401
 

@@ -46,6 +46,10 @@ class Home:
         return self.path / "rejected"
 
     @property
+    def journal(self) -> Path:
+        return self.path / "journal"
+
+    @property
     def lake(self) -> Path:
         return self.path / "lake"
 

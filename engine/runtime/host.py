@@ -121,6 +121,8 @@ class Host:
         if event.kind == "file_done":
             self._engine.log(*_file_line(event.data))
             self._later(self._refresh_status())
+        elif event.kind == "acted":
+            self._later(self._refresh_status())
         elif event.kind == "value_done":
             self._later(self._refresh_status())
             if event.data["resolution"] == nav_resolution(self._overview.status):

@@ -8,6 +8,7 @@ two engines and no second scan can take it. Claims that a crash left behind are 
 import os
 import stat
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import uuid6
@@ -127,7 +128,16 @@ def left_claims(home: Home) -> list[Claim]:
     return claims
 
 
-def finish(claimed: Claim) -> None:
+def finish(claimed: Path) -> None:
     """Removes a claimed file whose rows are committed and whose bytes are in the archive."""
-    claimed.path.unlink(missing_ok=True)
-    claimed.path.parent.rmdir()
+    claimed.unlink(missing_ok=True)
+    claimed.parent.rmdir()
+
+
+def put_back(claimed: Path, inbox: Path) -> None:
+    """Gives a file that is still being written back to the inbox, under its name or one like it."""
+    names = (claimed.name, *(f"{claimed.stem}-{number}{claimed.suffix}" for number in count(2)))
+    target = next(inbox / name for name in names if not os.path.lexists(inbox / name))
+    os.rename(claimed, target)
+    claimed.parent.rmdir()
+    fsync_folder(inbox)

@@ -4,8 +4,8 @@ Module-level functions of plain values, so that an executor can run them anywher
 """
 
 import hashlib
-import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,24 +13,21 @@ import numpy as np
 
 from engine.config import LOT_METHODS
 from engine.domain.instants import format_instant, parse_instant
-from engine.domain.reasons import ROW_REASONS
-from engine.domain.transactions import COLUMNS
 from engine.errors import EngineError, UsageError
-from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
+from engine.runtime import desk_queries
 from engine.runtime.books import Books
+from engine.runtime.desk_explain import explain
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.inbox import takes
 from engine.runtime.value import Series, asset_files, inputs_of
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
 from engine.snapshots.parquet_writer import FileRecord, check_file, paths
+from engine.store import journal
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
 Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
-HEADERS = {"transactions": COLUMNS, "prices": PRICE_COLUMNS, "fx": FX_COLUMNS}
-PAGE_ROWS = 200  # a page of rows draws in well under half a second
-QUARANTINE_ID_HEX = 12  # of the file's SHA-256: enough to be unique, short enough to type
 
 
 def instant(arguments: dict[str, Any], name: str) -> int | None:
@@ -58,7 +55,7 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         counts = {
             "files": reader.count("files", "status = 'ingested'"),
             "files_rejected": reader.count("files", "status = 'rejected'"),
-            "transactions": reader.count("tx"),
+            "transactions": reader.count("tx", "superseded_by IS NULL"),
             "prices": reader.count("prices"),
             "fx_rates": reader.count("fx_rates"),
             "decisions": reader.count("decisions"),
@@ -106,11 +103,8 @@ def _watermarks(reader: Reader) -> dict[str, Any]:
 
 
 def _reasons(reader: Reader) -> dict[str, int]:
-    found = reader.rows(
-        "SELECT json_extract(r.value, '$.code') AS code, count(DISTINCT q.file || '-' || q.record)"
-        " FROM quarantine q, json_each(q.reasons) r WHERE q.status = 'open' GROUP BY 1 ORDER BY 2 DESC, 1"
-    )
-    return dict(found)
+    found = reader.rows("SELECT codes, count(*) FROM quarantine WHERE status = 'open' GROUP BY codes")
+    return desk_queries.counted_codes(dict(found))
 
 
 def _alerts(
@@ -134,7 +128,7 @@ def _alerts(
     return alerts
 
 
-# -- lots, quarantine, digest, config -----------------------------------------------------------------
+# -- lots, digest, config -----------------------------------------------------------------------------
 
 
 def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -150,68 +144,6 @@ def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]
         return books.lots(
             method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of")
         )
-
-
-def quarantine(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
-    """The rows of `quarantine list`, under `rows`."""
-    home = Home(Path(home_path))
-    home.require()
-    with Reader(home.state) as reader:
-        found = reader.records(
-            "SELECT f.name AS file, sha256, record, line, q.status, kind, fields, q.reasons"
-            " FROM quarantine q JOIN files f USING (file) ORDER BY f.committed_at, record"
-        )
-    return {"rows": [_quarantined(row) for row in found]}
-
-
-def _quarantined(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": f"{row['sha256'][:QUARANTINE_ID_HEX]}-{row['record']}",
-        "file": row["file"],
-        "sha256": row["sha256"],
-        "record": row["record"],
-        "line": row["line"],
-        "status": row["status"],
-        "reasons": json.loads(row["reasons"]),
-        "row": _named_fields(row["kind"], json.loads(row["fields"])),
-    }
-
-
-def quarantine_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """A page of open quarantine rows, newest file first: `total` and `rows`, each reason with a hint.
-
-    Arguments: offset, limit, reason (a code) and text (found anywhere in the row), all optional.
-    """
-    where, values = ["q.status = 'open'"], []
-    if arguments.get("reason"):
-        where.append(
-            "EXISTS (SELECT 1 FROM json_each(q.reasons) r WHERE json_extract(r.value, '$.code') = ?)"
-        )
-        values.append(arguments["reason"])
-    if arguments.get("text"):
-        where.append("(instr(lower(q.fields), lower(?)) OR instr(lower(f.name), lower(?)))")
-        values += [arguments["text"]] * 2
-    source = f"FROM quarantine q JOIN files f USING (file) WHERE {' AND '.join(where)}"
-    limit = min(int(arguments.get("limit") or PAGE_ROWS), PAGE_ROWS)
-    home = Home(Path(home_path))
-    with Reader(home.state) as reader:
-        total = reader.value(f"SELECT count(*) {source}", values)
-        found = reader.records(
-            f"SELECT f.name AS file, sha256, record, line, q.status, kind, fields, q.reasons {source}"
-            " ORDER BY f.committed_at DESC, f.file DESC, record LIMIT ? OFFSET ?",
-            [*values, limit, int(arguments.get("offset") or 0)],
-        )
-    rows = [_quarantined(row) for row in found]
-    for row in rows:
-        row["reasons"] = [reason | {"hint": ROW_REASONS[reason["code"]]} for reason in row["reasons"]]
-    return {"total": total, "rows": rows}
-
-
-def _named_fields(kind: str, fields: list[str]) -> dict[str, str]:
-    """The record's fields by column; what goes beyond the header is named by its place."""
-    columns = HEADERS[kind]
-    names = [*columns, *(f"column_{number}" for number in range(len(columns) + 1, len(fields) + 1))]
-    return dict(zip(names, fields, strict=False))
 
 
 def digests(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
@@ -325,11 +257,15 @@ def _integrity(reader: Reader) -> tuple[list[str], int]:
 
 
 def _counts(reader: Reader) -> tuple[list[str], int]:
-    stored = dict(reader.rows("SELECT file, count(*) FROM tx GROUP BY file"))
+    """A row that was taken back is in quarantine again; one that was superseded is still accepted."""
+    accepted_rows = "superseded_by IS NULL OR superseded_by > 0"
+    stored = dict(reader.rows(f"SELECT file, count(*) FROM tx WHERE {accepted_rows} GROUP BY file"))
     stored |= dict(reader.rows("SELECT file, count(*) FROM prices GROUP BY file"))
     stored |= dict(reader.rows("SELECT file, count(*) FROM fx_rates GROUP BY file"))
-    aside = dict(reader.rows("SELECT file, count(*) FROM quarantine WHERE status = 'open' GROUP BY file"))
-    files = reader.rows("SELECT file, name, accepted, quarantined FROM files WHERE status = 'ingested'")
+    aside = dict(
+        reader.rows("SELECT file, count(*) FROM quarantine WHERE status <> 'released' GROUP BY file")
+    )
+    files = reader.rows("SELECT file, name, accepted, quarantined FROM files WHERE status <> 'rejected'")
     problems = [
         f"{name}: {accepted} accepted and {quarantined} quarantined, but {stored.get(file, 0)} and"
         f" {aside.get(file, 0)} are stored"
@@ -386,13 +322,36 @@ def _follow(reader: Reader, books: Books, resolution: str) -> tuple[list[str], i
     return [f"{asset} on {dt} differs{hint}" for dt, asset in differing], len(live)
 
 
+def partial_files(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """Large files of which some windows are stored and others are not."""
+    with Reader(Home(Path(home_path)).state) as reader:
+        return {"files": reader.records("SELECT sha256, name, rows FROM files WHERE status = 'partial'")}
+
+
+def journal_verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """`journal verify --json`: every byte of the journal against its chain, and its end against state.db."""
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        text = reader.meta().get("journal")
+    report = journal.verify(home.journal)
+    problems = list(report.problems)
+    mark = journal.START if text is None else journal.Mark.from_json(text)
+    if report.head.seq < mark.seq:
+        problems.append(f"state.db stands at record {mark.seq}; the journal ends at {report.head.seq}")
+    told = asdict(report) | {"ok": not problems, "problems": problems}
+    for name in ("first_at", "last_at"):
+        told[name] = _told(told[name])
+    return told
+
+
 QUERIES: dict[str, Answer] = {
+    "journal_verify": journal_verify,
+    "partial_files": partial_files,
     "status": status,
     "lots": lots,
-    "quarantine": quarantine,
-    "quarantine_page": quarantine_page,
     "digest": digests,
     "config": configuration,
     "nav": nav,
     "verify": verify,
-}
+    "explain": explain,
+} | desk_queries.QUERIES

@@ -7,15 +7,17 @@ the engine says it is *degraded*, and why. Facts are told after they are stored.
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from itertools import batched
 from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401  else watchfiles imports it on the event loop
 from watchfiles import awatch
 
 from engine.domain.instants import format_instant
-from engine.messages import Command
-from engine.runtime.engine import Engine, system_clock
-from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
+from engine.errors import EngineError
+from engine.messages import Command, Event
+from engine.runtime.engine import FILES_AT_ONCE, NOTHING, Engine, system_clock
+from engine.runtime.inbox import Look, first_look, ready, scan
 from engine.runtime.memory import memory_now, moved
 from engine.runtime.overview import Overview, waiting_files
 from engine.valuation.buckets import first_close
@@ -26,6 +28,7 @@ WAKE_DEBOUNCE_MS = 200
 DUE_EVERY_S = 0.5  # how often the valuation loop asks whether something is due
 MEMORY_EVERY_S = 2.0
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
+RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
 RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
 ACTOR = "engine"
 
@@ -65,6 +68,7 @@ class Service:
         self._causes: dict[str, str] = {}
         self._taking = True  # files are being taken in: valuing waits, so that a pile is valued once
         self._next_close: int | None = None
+        engine.subscribe(self._heard)
         self._loops: dict[str, Callable[[], Awaitable[None]]] = {
             "inbox": self._inbox,
             "watch": self._watch,
@@ -115,7 +119,8 @@ class Service:
                 self._tell_state()
                 self.engine.log("bad", "task_failed", f"{name} failed and starts again: {self._causes[name]}")
                 await self._pause(pause)
-                pause = min(pause * 2, BACKOFF_MAX_S)
+                passes = isinstance(error, EngineError) and error.retryable
+                pause = min(pause * 2, RETRY_MAX_S if passes else BACKOFF_MAX_S)
 
     def _well(self, name: str) -> None:
         if self._causes.pop(name, None) is not None:
@@ -141,21 +146,22 @@ class Service:
             self._wake.set()
 
     async def _inbox(self) -> None:
-        for left in left_claims(self.engine.home):
-            self._note(await self.engine.ingest_file(left.path, left.name, left))
+        await self.engine.take_left()
         seen: dict[str, Look] = {}
         while not self._stop.is_set():
             # Files carry the machine's time, whatever the engine's clock says.
             looks, others = scan(self.engine.home.inbox, system_clock())
             self._tell_inbox(looks, others)
-            for name in [name for name, look in looks.items() if ready(seen.get(name), look)]:
+            settled = [name for name, look in looks.items() if ready(seen.get(name), look)]
+            for names in batched(settled, FILES_AT_ONCE):
                 if self._stop.is_set():
                     return
+                if not self._has_room():
+                    break
                 self._taking = True
-                looks.pop(name)
-                claimed = claim(self.engine.home, name)
-                if claimed is not None:
-                    self._note(await self.engine.ingest_file(claimed.path, name, claimed))
+                for name in names:
+                    looks.pop(name)
+                await self.engine.take(await self.engine.claim(names))
             self._taking = False
             seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             self._well("inbox")
@@ -167,6 +173,17 @@ class Service:
         if names != ([file["name"] for file in self._overview.waiting], self._overview.others):
             self.engine.tell("inbox", {"waiting": waiting, "others": others})
 
+    def _has_room(self) -> bool:
+        """Whether the disk has room for more; if not, that is said once, and files wait where they are."""
+        short = self.engine.disk_short()
+        if short and "disk" not in self._causes:
+            self._causes["disk"] = short
+            self._tell_state()
+            self.engine.log("bad", "disk_low", f"intake stopped: {short} It goes on by itself.")
+        elif not short:
+            self._well("disk")
+        return not short
+
     async def _until_woken(self, seconds: float) -> None:
         if self._stop.is_set():
             return
@@ -176,9 +193,12 @@ class Service:
             return
         self._wake.clear()
 
-    def _note(self, entry: dict[str, Any]) -> None:
-        if entry["accepted"]:
-            self._due.touch(entry["touched_from"])
+    def _heard(self, event: Event) -> None:
+        """What was stored changes figures from some instant on."""
+        taken = event.kind == "file_done" and event.data["accepted"]
+        acted = event.kind == "acted" and event.data["touched_from"] != NOTHING
+        if taken or acted:
+            self._due.touch(event.data["touched_from"])
 
     # -- valuation --
 

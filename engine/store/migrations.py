@@ -8,11 +8,23 @@ from engine.errors import StoreTooNew
 from engine.store.models import metadata
 
 
-def _001_first_tables(connection: Connection) -> None:
+def _first_tables(connection: Connection) -> None:
+    """Today's tables; a file that has some of them already goes through the later steps instead."""
     metadata.create_all(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_001_first_tables,)
+def _quarantine_desk(connection: Connection) -> None:
+    for column in ("codes TEXT", "edited TEXT", "row INTEGER"):
+        connection.exec_driver_sql(f"ALTER TABLE quarantine ADD COLUMN {column}")
+    connection.exec_driver_sql(
+        "UPDATE quarantine SET codes = (SELECT group_concat(code, ',') FROM (SELECT DISTINCT"
+        " json_extract(value, '$.code') AS code FROM json_each(quarantine.reasons) ORDER BY 1))"
+    )
+    connection.exec_driver_sql("CREATE INDEX quarantine_by_codes ON quarantine(status, codes)")
+
+
+# After step n a file is as metadata says at schema n; a new file is made at the last one at once.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _quarantine_desk)
 
 
 def applied(connection: Connection) -> int:
@@ -24,9 +36,9 @@ def migrate(connection: Connection) -> None:
     """Brings the file up to date inside the caller's transaction. StoreTooNew if a later navdeck wrote it."""
     done = applied(connection)
     refuse_newer(done)
-    for number, step in enumerate(MIGRATIONS[done:], start=done + 1):
+    for step in MIGRATIONS[done:] if done else MIGRATIONS[:1]:
         step(connection)
-        connection.exec_driver_sql(f"PRAGMA user_version = {number}")
+    connection.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
 
 
 def refuse_newer(done: int) -> None:

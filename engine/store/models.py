@@ -35,7 +35,7 @@ files = Table(
     Column("sha256", Text, nullable=False, unique=True),
     Column("name", Text, nullable=False),  # as dropped: data, to be shown with care
     Column("kind", Text),
-    Column("status", Text, nullable=False),  # ingested | rejected
+    Column("status", Text, nullable=False),  # ingested | rejected | partial (taken up to `rows`)
     Column("bytes", Integer, nullable=False),
     Column("rows", Integer, nullable=False),
     Column("accepted", Integer, nullable=False),
@@ -72,6 +72,7 @@ tx = Table(
     Column("kind", Integer, nullable=False),  # KeyKind
     Column("k", Integer, nullable=False),
     Column("marks", Integer, nullable=False),  # bits: MARK_SANITIZED, MARK_ID_GIVEN
+    # NULL: counts. > 0: the row that replaced it. < 0: minus the decision that took it back.
     Column("superseded_by", Integer),
     sqlite_strict=True,
 )  # fmt: skip
@@ -93,11 +94,15 @@ quarantine = Table(
     Column("file", Integer, primary_key=True),
     Column("record", Integer, primary_key=True),
     Column("line", Integer, nullable=False),
-    Column("status", Text, nullable=False),  # open; releases and rejections come with the desk
+    Column("status", Text, nullable=False),  # open | released | rejected
     Column("fields", Text, nullable=False),  # JSON list, as in the file
-    Column("reasons", Text, nullable=False),  # JSON list of {code, column, value}
+    Column("reasons", Text, nullable=False),  # JSON list of {code, column, value}: of the fields as they are
+    Column("codes", Text),  # the distinct codes of its reasons, sorted, joined by ","
+    Column("edited", Text),  # JSON list of the fields after fixes; NULL if nobody changed them
+    Column("row", Integer),  # the ledger row that it became
     sqlite_strict=True, sqlite_with_rowid=False,
 )  # fmt: skip
+Index("quarantine_by_codes", quarantine.c.status, quarantine.c.codes)
 
 price_series = Table(
     "price_series", metadata,

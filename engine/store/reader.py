@@ -14,16 +14,10 @@ import polars as pl
 
 from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA
 from engine.errors import HomeMissing, StoreError
+from engine.store.known import known
 from engine.store.migrations import refuse_newer
-from engine.store.models import MARK_ID_GIVEN
 
-VARIABLES_MAX = 30_000  # SQLite takes 32,766 bound values a statement
-
-_NAMED = {
-    "asset": "(SELECT name FROM names WHERE n = tx.asset)",
-    "fee_asset": "(SELECT name FROM names WHERE n = tx.fee_asset)",
-    "account": "(SELECT name FROM names WHERE n = tx.account)",
-}
+_NAMED = ("asset", "fee_asset", "account")
 
 
 class Reader:
@@ -43,6 +37,13 @@ class Reader:
         except BaseException:
             self._connection.close()
             raise
+
+    @classmethod
+    def over(cls, connection: sqlite3.Connection) -> Self:
+        """Reads through somebody else's open transaction, and sees what it has done so far."""
+        reader = cls.__new__(cls)
+        reader._connection = connection
+        return reader
 
     def _begin(self) -> None:
         for pragma in ("PRAGMA query_only=ON", "PRAGMA busy_timeout=5000", "BEGIN"):
@@ -72,14 +73,6 @@ class Reader:
         """The first column of the first row, or None."""
         row = self.rows(sql, values)
         return row[0][0] if row else None
-
-    def _in(self, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
-        """Rows of `sql` with its {} filled by the values, as many statements as it takes."""
-        found: list[tuple[Any, ...]] = []
-        for start in range(0, len(values), VARIABLES_MAX):
-            part = values[start : start + VARIABLES_MAX]
-            found += self.rows(sql.format(",".join("?" * len(part))), part)
-        return found
 
     # -- names and files --
 
@@ -120,41 +113,22 @@ class Reader:
             id=_hyphenated(pl.col("id").bin.encode("hex")),
         )
 
-    def known_rows(
-        self, ids: Sequence[bytes], tx_hashes: Sequence[str], external_ids: Sequence[str]
-    ) -> list[dict[str, Any]]:
-        """Stored rows that share one of these ids, transaction hashes or (as their key) external ids.
+    def known(
+        self,
+        ids: pl.Series,
+        tx_hashes: Sequence[str],
+        external_ids: Sequence[str],
+        rows: Sequence[int] = (),
+        file: int | None = None,
+    ) -> tuple[pl.DataFrame, dict[bytes, int]]:
+        """Stored rows under one of these ids (also of duplicates), hashes or (as their key) external ids.
 
-        Superseded rows are among them: their keys stay taken.
+        And those numbered `rows`, and with each row all that superseded it, one after the other; whether
+        they count or not, for their keys stay taken. Columns: row, id, id_given, same_file (it was stored
+        from `file`), kind, k, action, asset, account, tx_hash, external_id, content, superseded_by.
+        Beside them the remembered ids of duplicates among `ids`: id -> row.
         """
-        numbers: set[int] = set()
-        if ids:
-            low, high = min(ids), max(ids)
-            wanted = set(ids)
-            near = self.rows("SELECT id, row FROM tx WHERE id BETWEEN ? AND ?", (low, high))
-            numbers |= {row for raw, row in near if raw in wanted}
-            numbers |= {row for (row,) in self._in("SELECT row FROM id_aliases WHERE id IN ({})", ids)}
-        for sql, values in (
-            ("SELECT row FROM tx WHERE tx_hash IN ({})", tx_hashes),
-            ("SELECT row FROM tx WHERE kind = 1 AND external_id IN ({})", external_ids),
-        ):
-            numbers |= {row for (row,) in self._in(sql, values)}
-        columns = ", ".join(f"{_NAMED.get(name, name)} AS {name}" for name in LEDGER_SCHEMA)
-        found: list[dict[str, Any]] = []
-        ordered = sorted(numbers)
-        for start in range(0, len(ordered), VARIABLES_MAX):
-            part = ordered[start : start + VARIABLES_MAX]
-            found += self.records(
-                f"SELECT {columns}, file, marks & {MARK_ID_GIVEN} AS id_given FROM tx"
-                f" WHERE row IN ({','.join('?' * len(part))})", part,
-            )  # fmt: skip
-        return found
-
-    def aliases(self, ids: Sequence[bytes]) -> dict[bytes, int]:
-        """Remembered ids of duplicates among `ids`: id -> ledger row."""
-        if not self.value("SELECT 1 FROM id_aliases LIMIT 1"):
-            return {}
-        return dict(self._in("SELECT id, row FROM id_aliases WHERE id IN ({})", ids))
+        return known(self, ids, tx_hashes, external_ids, rows, file)
 
     # -- observations --
 

@@ -1,7 +1,8 @@
-"""The one writer of state.db: one connection, one transaction at a time, and all checkpoints.
+"""The turn to write state.db, and the writing of what is not an input: schema, settings, the catalogue.
 
-Readers never write (see reader.py). A transaction is `BEGIN IMMEDIATE … COMMIT` with synchronous=FULL:
-what was acknowledged survives a power cut.
+One at a time: who has the turn commits and checkpoints, nobody else does; readers never write (see
+reader.py). Inputs are written by commit.py in a worker, to which the turn is lent. A transaction is
+`BEGIN IMMEDIATE … COMMIT` with synchronous=FULL: what was acknowledged survives a power cut.
 """
 
 import asyncio
@@ -15,18 +16,8 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from engine.store.commit import PRAGMAS
 from engine.store.migrations import migrate
-
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",  # ms; a reader's snapshot may hold a checkpoint up for a moment
-    "PRAGMA journal_size_limit=67108864",  # bytes; the WAL is cut back to this after a checkpoint
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA mmap_size=0",
-)
 
 
 class Writer:
@@ -54,6 +45,12 @@ class Writer:
         return cls(engine, clock)
 
     @asynccontextmanager
+    async def lent(self) -> AsyncIterator[None]:
+        """The turn, for a worker that writes inputs meanwhile."""
+        async with self._turn:
+            yield
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """One transaction at a time; gives the connection and its commit instant, which only ever grows."""
         async with self._turn, self._engine.begin() as connection:
@@ -77,7 +74,7 @@ class Writer:
 
 def _configure(connection: Any, _record: object) -> None:
     cursor = connection.cursor()
-    for pragma in PRAGMAS:
+    for pragma in ("PRAGMA journal_mode=WAL", *PRAGMAS):
         cursor.execute(pragma)
     cursor.close()
 

@@ -5,12 +5,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from textual.events import Paste
 from textual.pilot import Pilot
 
 from console.app import NavdeckApp
 from console.fake import FakeClient, connecting, still
 from console.terminal import Terminal
+from console.widgets.fields import Choice, Field
 from console.widgets.lines import Lines, Rows
 
 TERMINAL = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=False)
@@ -34,6 +37,13 @@ class Console:
         await self._pilot.press(*text)
         await self.settle()
 
+    async def paste(self, text: str) -> None:
+        """Pastes a text into the field that has the focus."""
+        focused = self.app.screen.focused
+        assert focused is not None
+        focused.post_message(Paste(text))
+        await self.settle()
+
     async def settle(self) -> None:
         async with asyncio.timeout(5):
             await self._pilot.pause()
@@ -51,12 +61,24 @@ class Console:
                 await self._pilot.pause(0.01)
 
     def text(self) -> str:
-        """All lines of the screen on top."""
+        """All lines of the screen on top; what stands in a field is a line of its own."""
         shown = []
-        for panel in self.app.screen.query(Lines):
-            if panel.size:
-                shown += [panel.render_line(y).text for y in range(panel.size.height)]
+        for part in self.app.screen.query("Lines, Field"):
+            if isinstance(part, Field):
+                shown.append(part.value)
+            elif isinstance(part, Lines) and part.size:
+                shown += [part.render_line(y).text for y in range(part.size.height)]
         return "\n".join(shown)
+
+    @property
+    def focused(self) -> str:
+        """The id of what has the focus, or the label of the choice."""
+        found = self.app.screen.focused
+        return found.label if isinstance(found, Choice) else (found.id or "") if found else ""
+
+    def sent(self, *, dry_run: bool = False) -> list[tuple[str, dict[str, Any]]]:
+        """The commands that were sent for good, or only tried: names and arguments."""
+        return [(each.name, each.arguments) for each in self.client.commands if each.dry_run == dry_run]
 
     @property
     def rows(self) -> Rows:
@@ -74,10 +96,14 @@ async def console(
     on_exit: Callable[[], Awaitable[None]] | None = None,
     themes_folder: Path | None = None,
     terminal: Terminal = TERMINAL,
+    screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> AsyncIterator[Console]:
-    """Opens a console and waits until it shows the engine's data."""
+    """Opens a console on a screen and waits until it shows the engine's data."""
     fake = client or FakeClient()
-    app = NavdeckApp(connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder)
+    with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
+        app = NavdeckApp(
+            connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder
+        )
     async with app.run_test(size=size, notifications=True) as pilot:
         opened = Console(app, fake, pilot)
         async with asyncio.timeout(5):

@@ -40,22 +40,31 @@ def test_keys__letters_first__no_chord_is_the_only_way() -> None:
         assert not action.keys[0].startswith("f1")
 
 
-def test_dangerous_acts__ask_for_a_connection() -> None:
-    assert all(action.needs == "writing" for action in actions.ACTIONS if action.danger or action.command)
+def test_acts_on_the_engine__need_it__dangerous_ones_need_to_write() -> None:
+    assert all("engine" in action.needs for action in actions.ACTIONS if action.danger or action.command)
+    assert all("writing" in action.needs for action in actions.ACTIONS if action.danger)
 
 
-def test_why_not__says_what_is_missing() -> None:
-    ingest = actions.BY_ID["ingest"]
-    assert actions.why_not(ingest, connected=True, read_only=False) == ""
-    assert "read-only" in actions.why_not(ingest, connected=True, read_only=True)
-    assert "not connected" in actions.why_not(ingest, connected=False, read_only=False)
-    assert actions.why_not(actions.BY_ID["help"], connected=False, read_only=True) == ""
+def test_why_not__says_what_is_missing_first() -> None:
+    ingest, fix = actions.BY_ID["ingest"], actions.BY_ID["fix"]
+    assert actions.why_not(ingest, {"engine", "writing"}) == ""
+    assert "read-only" in actions.why_not(ingest, {"engine"})
+    assert "not connected" in actions.why_not(ingest, {"writing"})
+    assert "no row" in actions.why_not(fix, {"engine", "writing"})
+    assert "not open" in actions.why_not(fix, {"engine", "writing", "row"})
+    assert actions.why_not(actions.BY_ID["help"], ()) == ""
 
 
 def test_command__carries_actor_and_reason() -> None:
     command = actions.command(actions.BY_ID["ingest"], "ada")
     assert (command.name, command.arguments, command.actor) == ("ingest", {"paths": []}, "ada")
     assert command.reason
+
+
+def test_command__arguments_reason_and_dry_run_as_given() -> None:
+    command = actions.command(actions.BY_ID["reject"], "ada", {"ids": ["a-1"]}, "a test row", dry_run=True)
+    assert (command.name, command.arguments) == ("quarantine_reject", {"ids": ["a-1"]})
+    assert (command.reason, command.dry_run) == ("a test row", True)
 
 
 @pytest.mark.parametrize("screen", SCREENS)

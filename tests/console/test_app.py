@@ -12,10 +12,11 @@ import pytest
 from console import app as app_module
 from console import client as client_module
 from console.app import NavdeckApp
-from console.fake import FakeClient, overview, quarantined
+from console.fake import FakeClient, overview
+from console.modals.failure import Failure
 from console.screens.base import DeckScreen
 from console.terminal import Terminal
-from engine.api import EngineError
+from engine.api import EngineError, HomeMissing
 from tests.console.deck_driver import Console, console
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,6 +54,31 @@ def test_start__before_the_engine_is_there__says_so() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             await pilot.pause()
             assert "starting engine" in Console(app, FakeClient(), pilot).text()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (HomeMissing("There is no home at /srv/[x].", "navdeck init makes one."),
+         ["✗ There is no home at /srv/[x].", "navdeck init makes one."]),
+        (ZeroDivisionError("boo"), ["ZeroDivisionError: boo", "navdeck verify"]),
+    ],
+)  # fmt: skip
+def test_start__no_engine_to_be_had__a_page_says_why__q_leaves(error: Exception, words: list[str]) -> None:
+    async def run() -> None:
+        async def connect() -> Any:
+            raise error
+
+        app = NavdeckApp(connect)
+        async with app.run_test(size=(80, 24)) as pilot:
+            opened = Console(app, FakeClient(), pilot)
+            await opened.until(lambda: isinstance(app.screen, Failure))
+            await pilot.pause()
+            assert [word for word in words if word not in " ".join(opened.text().split())] == []
+            await pilot.press("q")
+            await opened.until(lambda: app._exit)
 
     asyncio.run(run())
 
@@ -266,9 +292,8 @@ def test_hostile_data__is_shown_as_text_on_every_screen() -> None:
     document["events"][-1]["text"] = HOSTILE
     document["alerts"][0]["text"] = HOSTILE
     client = FakeClient(document)
-    client.rows = quarantined()
     reason = {"code": HOSTILE, "column": "id", "value": HOSTILE, "hint": HOSTILE}
-    client.rows[0] |= {"file": HOSTILE, "reasons": [reason]}
+    client.desk.rows[0] |= {"file": HOSTILE, "reasons": [reason]}
 
     async def run(deck: Console) -> None:
         for key in "12358":

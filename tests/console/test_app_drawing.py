@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from console.fake import nav_points
-from console.screens.filtering import parse, plain
+from console.screens.filtering import parse
 from console.widgets import figures
 from console.widgets.chart import chart
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
@@ -224,9 +224,4 @@ def test_filter(typed: str, passing: str, failing: str | None) -> None:
     assert found.passes(passing)
     assert failing is None or not found.passes(failing)
     assert found.problem == ""
-
-
-def test_filter__what_the_engine_cannot_search__is_told() -> None:
-    assert plain("!btc").problem
-    assert plain("btc").problem == ""
     assert parse("~(").problem

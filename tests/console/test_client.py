@@ -10,7 +10,7 @@ import pytest
 from console import client as client_module
 from console.client import Mirror, Session, clean, waiting
 from console.fake import FakeClient, connecting, overview, still
-from engine.api import EngineClient, EngineError, Event, HomeInUse, HomeMissing
+from engine.api import Command, EngineClient, EngineError, Event, HomeInUse, HomeMissing
 
 
 def mirrored(**changes: Any) -> Mirror:
@@ -98,6 +98,32 @@ def test_lists__grow_to_their_bounds_only() -> None:
     assert mirror.doc["events"][-1]["text"] == "310"
 
 
+def memory(ratio: float) -> dict[str, Any]:
+    return {"ratio": ratio, "used_bytes": 1, "limit_bytes": 2, "rss_bytes": 3}
+
+
+def test_memory__history_is_kept_with_its_times__whatever_their_distance() -> None:
+    mirror = mirrored(memory=memory(0.5))
+    start = mirror.now(0.0)
+    mirror.take(Event(61, "memory", memory(0.6)), 100.0)
+    mirror.take(Event(62, "memory", memory(0.7)), 102.0)
+    assert mirror.doc["memory"]["history"] == [
+        [start, 0.5], [start + 100_000_000, 0.6], [start + 102_000_000, 0.7],
+    ]  # fmt: skip
+    mirror.take(Event(63, "memory", memory(0.8)), 450.0)
+    kept = [ratio for _, ratio in mirror.doc["memory"]["history"]]
+    assert kept == [0.7, 0.8]  # what was in force five minutes before, and what came since
+
+
+def test_memory__overview__its_times_count__ratios_without_a_time_do_not() -> None:
+    timed = memory(0.6) | {"history": [["2026-03-04T14:05:00Z", 0.4]]}
+    assert [ratio for _, ratio in mirrored(memory=timed).doc["memory"]["history"]] == [0.4, 0.6]
+    mirror = mirrored(memory=memory(0.6) | {"history": [0.1, 0.2]})
+    assert [ratio for _, ratio in mirror.doc["memory"]["history"]] == [0.6]
+    mirror.reset(overview() | {"memory": memory(0.7)}, 0.0)
+    assert [ratio for _, ratio in mirror.doc["memory"]["history"]] == [0.6, 0.7]
+
+
 def test_now__moves_with_the_console_s_clock() -> None:
     mirror = mirrored()
     assert mirror.now(90.5) - mirror.now(0.0) == 90_500_000
@@ -166,6 +192,33 @@ def test_session__no_home__fails_for_good_and_says_why() -> None:
         async with Running(connect) as session:
             assert session.mirror.phase == "failed"
             assert session.mirror.trouble == ("There is no home at /srv/x.", "navdeck init")
+
+    asyncio.run(scenario())
+
+
+def test_session__fault_that_nobody_foresaw__fails_for_good_and_says_what() -> None:
+    async def scenario() -> None:
+        async def connect() -> EngineClient:
+            raise RuntimeError("the worker is gone\x1b")
+
+        async with Running(connect) as session:
+            assert session.mirror.phase == "failed"
+            text, hint = session.mirror.trouble
+            assert "RuntimeError: the worker is gone\\x1b" in text
+            assert "navdeck status" in hint
+
+    asyncio.run(scenario())
+
+
+def test_session__answers_are_clean__faults_become_errors() -> None:
+    async def scenario() -> None:
+        fake = FakeClient()
+        fake.desk.acts["undo"] = lambda _command: {"text": "\x1b[2J"}
+        async with Running(connecting(fake)) as session:
+            assert await session.do(Command("undo")) == {"text": "\\x1b[2J"}
+            with pytest.raises(EngineError, match="KeyError"):
+                await session.do(Command("quarantine_fix"))
+            assert not session.is_waiting
 
     asyncio.run(scenario())
 

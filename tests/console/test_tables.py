@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from console import tables, text
+from console import desk_tables, grid, ingest_tables, record_tables, tables, text
 from engine.domain.reasons import FILE_REASONS, ROW_REASONS
+from tests.console import desk_documents as desk
 
 HOSTILE = "[/nope]\x1b[31m\u202eevil\x9b2J\r\n"
 CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2066-\u2069]")
@@ -29,9 +30,9 @@ def file_entry(path: str, **given: Any) -> dict[str, Any]:
 
 def ingested() -> dict[str, Any]:
     refused: dict[str, Any] = {"status": "rejected", "kind": None, "reason": "FILE_HEADER", "reasons": {}}
-    refused |= dict.fromkeys(tables.FILE_COUNTS, 0)
+    refused |= dict.fromkeys(ingest_tables.FILE_COUNTS, 0)
     files = [file_entry(f"/somewhere/{LONG_NAME}"), file_entry(f"/x/{HOSTILE}.csv", **refused)]
-    totals = {name: files[0][name] for name in tables.FILE_COUNTS}
+    totals = {name: files[0][name] for name in ingest_tables.FILE_COUNTS}
     return {"files": files, "totals": totals, "waiting": ["notes.txt", HOSTILE]}
 
 
@@ -76,15 +77,30 @@ def books() -> dict[str, Any]:
     }
 
 
-def aside() -> list[dict[str, Any]]:
+def asides() -> dict[str, Any]:
     reasons = [
-        {"code": "IDEMPOTENCY_CONFLICT", "column": "external_id", "value": HOSTILE},
-        {"code": "COLUMN_COUNT", "column": "", "value": ""},
+        desk.reason("IDEMPOTENCY_CONFLICT", "external_id", HOSTILE),
+        desk.reason("COLUMN_COUNT", "", ""),
     ]
-    return [
-        {"id": "0964aeffd0a7-100000", "file": LONG_NAME, "sha256": "ab" * 32, "record": 100_000,
-         "line": 100_001, "status": "open", "reasons": reasons, "row": {}},
-    ]  # fmt: skip
+    gone = desk.aside(status="released", reasons=[])
+    return desk.page(desk.aside(100_000, file=LONG_NAME, reasons=reasons), gone)
+
+
+def hostile_row() -> dict[str, Any]:
+    """Every text of a row that came from a file or a person attacks."""
+    evil = desk.decision(reason=HOSTILE, actor=HOSTILE, detail={"before": {}, "after": {HOSTILE: HOSTILE}})
+    fields = desk.fields(account=HOSTILE, external_id=HOSTILE, quantity=LARGEST)
+    return desk.whole(
+        raw=HOSTILE * 9, file=HOSTILE, row=fields,
+        reasons=[desk.reason("PRICE_INVALID", HOSTILE, HOSTILE)], history=[evil],
+        suggestions=[{"column": "account", "value": HOSTILE, "why": HOSTILE}],
+    )  # fmt: skip
+
+
+def decided() -> dict[str, Any]:
+    kinds = ("release", "reject", "undo", "fix")
+    rows = [desk.decision(number, kind, reason=HOSTILE) for number, kind in enumerate(kinds, 1_000)]
+    return {"total": 1_004, "rows": rows}
 
 
 def status() -> dict[str, Any]:
@@ -121,11 +137,23 @@ def demo() -> dict[str, Any]:
     return {"home": "/x/demo", "ingest": ingested(), "value": values(), "nav": series(), "digest": "ab" * 32}
 
 
+IDS = ("0964aeffd0a7-100000", "0964aeffd0a7-4", "abcdefabcdef-100000", "abcdefabcdef-2")
 PAGES: dict[str, Callable[[], None]] = {
-    "ingest": lambda: tables.ingested(ingested()),
+    "ingest": lambda: ingest_tables.ingested(ingested()),
+    "preview": lambda: ingest_tables.previewed(ingested()),
     "nav": lambda: tables.nav(series()),
     "lots": lambda: tables.lots(books()),
-    "quarantine": lambda: tables.quarantine(aside()),
+    "quarantine": lambda: desk_tables.listed(asides(), {"status": "all"}, 0),
+    "row": lambda: desk_tables.shown(desk.whole()),
+    "hostile row": lambda: desk_tables.shown(hostile_row()),
+    "fix": lambda: desk_tables.fixed(desk.fixed(*IDS, passing=False), dry_run=False),
+    "release": lambda: desk_tables.released(desk.released(*IDS, refused=IDS, already=IDS), dry_run=False),
+    "reject": lambda: desk_tables.rejected({"rejected": 2, "already": [*IDS], "decisions": [7, 8]}, False),
+    "undo": lambda: record_tables.undone({"undone": desk.decision()}),
+    "decisions": lambda: record_tables.decisions(decided()),
+    "explain": lambda: record_tables.explained(desk.explained(raw=HOSTILE)),
+    "journal": lambda: record_tables.journal(desk.journal(f"open.journal at 17: {HOSTILE}")),
+    "export": lambda: desk_tables.exported({"kind": "fx", "rows": 3, "to": "/x/" + "y" * 90 + HOSTILE}),
     "status": lambda: tables.status(status()),
     "config": lambda: tables.config(settings()),
     "verify": lambda: tables.verified(verdict()),
@@ -140,7 +168,14 @@ AMOUNTS_AND_INSTANTS = {
         "80,528.534770000000000001", "1,289,589.36", "-1,279.12", "2024-03-04 12:30:05Z",
         "2024-05-06 07:08:09Z",
     ],
-    "quarantine": ["0964aeffd0a7-100000", "100,001", "IDEMPOTENCY_CONFLICT", "COLUMN_COUNT"],
+    "preview": ["123,456", "123,400", "✗ refused"],
+    "quarantine": ["0964aeffd0a7-100000", "100,001", "IDEMPOTENCY_CONFLICT", "COLUMN_COUNT", "released"],
+    "row": ["0964aeffd0a7-4", "2024-03-04 08:00Z", "3400", "1.25", "BUY", desk.TX, "2024-03-04 09:15Z"],
+    "fix": [*IDS, "PRICE_MISSING"],
+    "release": [*IDS, "2024-03-03 16:00Z", "2024-03-05 16:00Z", "ACTION_UNKNOWN"],
+    "decisions": ["1000", "1003", "2024-03-04 09:15Z", "release"],
+    "explain": ["2024-03-03 16:00Z", "2024-03-05 16:00Z", "0.75", "2,625.00", "25.00", desk.TX],
+    "journal": ["12,345", "64.0 MB", "2024-03-01 00:00Z", "2024-03-04 09:15Z"],
     "status": ["1,234,567", "2024-03-04 12:30:05Z", "2024-03-04 12:35Z"],
     "value": ["105,120", "104,000", "12,345,678"],
     "demo": ["1,289,589.36", "2024-03-05 00:00Z", "2024-03-06 00:00Z", "ab" * 32],
@@ -152,7 +187,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     """Draws a page as it stands in a pipe of a given width."""
 
     def draw(page: Callable[[], None], width: int) -> str:
-        monkeypatch.setattr(tables, "PIPED_WIDTH", width)
+        monkeypatch.setattr(grid, "PIPED_WIDTH", width)
         page()
         return capsys.readouterr().out
 
@@ -175,7 +210,7 @@ def test_page__hostile_data__shown_as_text(name: str, width: int, drawn: Callabl
     assert not CONTROLS.search(drawn(PAGES[name], width))
 
 
-@pytest.mark.parametrize("name", ["ingest", "nav", "lots", "verify"])
+@pytest.mark.parametrize("name", ["ingest", "nav", "lots", "verify", "hostile row", "journal"])
 def test_page__markup_in_data__stays_as_it_is(name: str, drawn: Callable[..., str]) -> None:
     assert "[/nope]" in drawn(PAGES[name], 160)
 
@@ -230,7 +265,7 @@ def test_lots__sums__lose_no_digit() -> None:
 
 
 def test_withheld__runs__one_line_each(drawn: Callable[..., str]) -> None:
-    told = drawn(lambda: tables.show(tables.withheld(series())), 160).splitlines()
+    told = drawn(lambda: grid.show(tables.withheld(series())), 160).splitlines()
 
     runs = [line for line in told if line.startswith("2024")]
     assert [line.split()[:5] for line in runs] == [
@@ -251,7 +286,7 @@ def test_ingest__empty_inbox__says_so(drawn: Callable[..., str]) -> None:
     document = ingested() | {"files": [], "waiting": []}
     document["totals"] = dict.fromkeys(document["totals"], 0)
 
-    assert "the inbox is empty" in drawn(lambda: tables.ingested(document), 80)
+    assert "the inbox is empty" in drawn(lambda: ingest_tables.ingested(document), 80)
 
 
 def test_pages__same_document__same_text_and_document_untouched(drawn: Callable[..., str]) -> None:

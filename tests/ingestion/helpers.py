@@ -3,13 +3,14 @@
 import csv
 import io
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
 from engine.domain.instants import parse_instant
-from engine.domain.transactions import COLUMNS
+from engine.domain.transactions import COLUMNS, KeyKind
 from engine.ingestion.csv_processor import Parsed, parse_csv
-from engine.ingestion.keys import Judged, Known, KnownRow, judge, prepare, wanted
+from engine.ingestion.keys import KNOWN_SCHEMA, Judged, Known, judge, prepare, wanted
 
 NOW = parse_instant("2026-01-01T00:00:00Z") or 0
 BUY = {
@@ -22,6 +23,7 @@ BUY = {
 }
 ID_A = "01941f29-7c00-7f6a-b3ba-693f725a9a5b"
 ID_B = "01941f29-e140-7236-8802-1d2597f2a702"
+ID_C = "01941f2a-46a0-7c1e-9d55-08a1b2c3d4e5"
 
 
 def tx(**fields: str) -> dict[str, str]:
@@ -48,10 +50,14 @@ def codes(result: Parsed) -> list[list[tuple[str, str, str]]]:
 
 @dataclass
 class Book:
-    """A store in memory: what was accepted, and the remembered ids of duplicates."""
+    """A store in memory: what was accepted, file by file, and the remembered ids of duplicates.
 
-    rows: list[KnownRow] = field(default_factory=list)
+    `rows`: as KNOWN_SCHEMA, with `file` instead of `same_file`; row n is the n-th.
+    """
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
     aliases: dict[bytes, int] = field(default_factory=dict)
+    files: int = 0
 
     def ingest(self, *rows: dict[str, str]) -> Judged:
         return self.ingest_bytes(to_csv(COLUMNS, list(rows)))
@@ -61,48 +67,72 @@ class Book:
         assert isinstance(result, Parsed), result
         return self.take(prepare(result.frame))
 
-    def take(self, keyed: pl.DataFrame, from_file: frozenset[int] = frozenset()) -> Judged:
-        judged = judge(keyed, self.known(keyed, from_file))
+    def take(self, keyed: pl.DataFrame, file: int | None = None, **released: Any) -> Judged:
+        """Judges rows of a new file, or of one that is there, and keeps what comes of it."""
+        judged = judge(keyed, self.known(keyed, file, released.get("supersedes")), **released)
         assert keyed.height == judged.accepted.height + len(judged.duplicates) + len(judged.conflicts)
+        assert set(judged.clashes) == {reject.record for reject in judged.conflicts}
+        self.files += file is None
+        self._keep(judged, file or self.files, released.get("supersedes") or {})
+        return judged
+
+    def release(self, file: int, *rows: dict[str, str], as_leg: bool = False, supersede: int = 0) -> Judged:
+        """Rows of a file that is there, as the operator sends them on from quarantine."""
+        keyed = prepare(parsed(list(rows)).frame)
+        records = keyed["record"].to_list()
+        supersedes = dict.fromkeys(records, supersede) if supersede else {}
+        return self.take(keyed, file, as_leg=records if as_leg else [], supersedes=supersedes)
+
+    def take_back(self, row: int) -> None:
+        """Undoes the release that made this row; what it superseded counts again."""
+        for other in self.rows:
+            if other["superseded_by"] == row:
+                other["superseded_by"] = None
+        self.rows[row - 1]["superseded_by"] = -1
+
+    def _keep(self, judged: Judged, file: int, supersedes: dict[int, int]) -> None:
         numbers = {}
         for row in judged.accepted.iter_rows(named=True):
-            numbers[row["record"]] = len(self.rows) + 1
-            self.rows.append(known_row(row, len(self.rows) + 1))
+            number = numbers[row["record"]] = len(self.rows) + 1
+            given = {name: row[name] for name in KNOWN_SCHEMA if name in row}
+            made = {"row": number, "id": row["uid"], "file": file, "superseded_by": None}
+            self.rows.append(given | made)
+            if row["record"] in supersedes:
+                self._newest(supersedes[row["record"]])["superseded_by"] = number
         for duplicate in judged.duplicates:
             if duplicate.remembered is not None:
                 target = duplicate.row or numbers[duplicate.accepted_record]
                 self.aliases[duplicate.remembered] = target
-        return judged
 
-    def known(self, keyed: pl.DataFrame, from_file: frozenset[int] = frozenset()) -> Known:
-        """The answer to `wanted`: every row under an id, an alias or a key of it, and no other."""
-        want = wanted(keyed)
+    def _newest(self, number: int) -> dict[str, Any]:
+        row = self.rows[number - 1]
+        return self._newest(row["superseded_by"]) if (row["superseded_by"] or 0) > 0 else row
+
+    def known(
+        self, keyed: pl.DataFrame, file: int | None = None, supersedes: dict[int, int] | None = None
+    ) -> Known:
+        """The answer to `wanted`: every row under an id, an alias or a key of it, its versions, no other."""
+        want = wanted(keyed, supersedes)
         ids = set(want.ids)
         aliases = {alias: row for alias, row in self.aliases.items() if alias in ids}
-        keys = set(want.tx_keys)
-        external = set(want.external_keys)
-        rows = [
-            row
-            for row in self.rows
-            if row.id in ids
-            or row.row in aliases.values()
-            or (row.account, row.tx_hash) in keys
-            or (row.account, row.external_id) in external
-        ]
-        marked = [known_row(as_row(row), row.row, same_file=row.row in from_file) for row in rows]
-        return Known(marked, aliases)
+        numbers = {*want.rows, *aliases.values()}
+        for row in self.rows:
+            is_key = row["kind"] == KeyKind.EXTERNAL_ID and row["external_id"] in want.external_ids
+            if row["id"] in ids or row["tx_hash"] in want.tx_hashes or is_key:
+                numbers.add(row["row"])
+        for number in sorted(numbers):
+            while (self.rows[number - 1]["superseded_by"] or 0) > 0:
+                number = self.rows[number - 1]["superseded_by"]
+                numbers.add(number)
+        return Known(self._frame(numbers, file), aliases)
+
+    def everything(self, file: int | None = None) -> Known:
+        return Known(self._frame({row["row"] for row in self.rows}, file), self.aliases)
+
+    def _frame(self, numbers: set[int], file: int | None) -> pl.DataFrame:
+        found = [row | {"same_file": row["file"] == file} for row in self.rows if row["row"] in numbers]
+        return pl.DataFrame(found, schema=KNOWN_SCHEMA, orient="row")
 
     def facts(self) -> list[tuple[str, int]]:
-        return sorted((row.content, row.k) for row in self.rows)
-
-
-def as_row(row: KnownRow) -> dict[str, object]:
-    names = ("id_given", "kind", "k", "content", "action", "asset", "account", "tx_hash", "external_id")
-    return {"uid": row.id} | {name: getattr(row, name) for name in names}
-
-
-def known_row(row: dict[str, object], number: int, same_file: bool = False) -> KnownRow:
-    return KnownRow(
-        number, row["uid"], row["id_given"], same_file, row["kind"], row["k"], row["content"],
-        row["action"], row["asset"], row["account"], row["tx_hash"], row["external_id"],
-    )  # fmt: skip
+        """Content and k of the rows that count."""
+        return sorted((row["content"], row["k"]) for row in self.rows if row["superseded_by"] is None)

@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 
 from engine.ingestion.csv_processor import Parsed, parse_csv
-from engine.ingestion.keys import Known, judge, prepare
+from engine.ingestion.keys import NOTHING_KNOWN, judge, prepare
 
 from .helpers import NOW
 
@@ -39,7 +39,7 @@ def test_damage__is_found_whole_and_nothing_else(gen_tx: ModuleType) -> None:
         before = given
     result = parse_csv("\n".join(lines).encode(), NOW)
     assert isinstance(result, Parsed)
-    judged = judge(prepare(result.frame), Known([], {}))
+    judged = judge(prepare(result.frame), NOTHING_KNOWN)
     found = {reject.record for reject in [*result.rejects, *judged.conflicts]}
     assert found == damaged - harmless(lines, result)
     assert judged.duplicates == []

@@ -42,6 +42,7 @@ HEAD = HEADER.encode()
         (b"a,a\n1,2\n" + b"x\n" * 9, "FILE_HEADER"),
         (b"," * 300, "FILE_HEADER"),
         (b"," * 200 + b'\n"\n"', "FILE_HEADER"),
+        (b"," * 200 + b'\n"x', "FILE_QUOTING"),
         (HEAD + b"\nx\nx\nx\nx\n", "FILE_TOO_MANY_ROWS"),
         (HEAD + b'\n"\n"\nx\nx\nx', "FILE_TOO_MANY_ROWS"),
         (HEAD + b'\n"\n"\nx\nx\nx\nx\nx\nx"', "FILE_TOO_MANY_ROWS"),
@@ -53,6 +54,12 @@ def test_bad_file__is_refused_with_the_first_reason(data: bytes, reason: str) ->
     assert isinstance(result, BadFile)
     assert result.reason == reason
     assert reason in FILE_REASONS
+
+
+def test_header_of_very_many_columns__is_refused_like_any_other_unknown_one() -> None:
+    result = parse_csv(b"," * 1_000_000 + b'\n"a",b\n', NOW)
+    assert isinstance(result, BadFile)
+    assert result.reason == "FILE_HEADER"
 
 
 @pytest.mark.parametrize("columns", [COLUMNS, PRICE_COLUMNS, FX_COLUMNS])
@@ -139,8 +146,35 @@ def test_records__both_ways_cut_hostile_text_as_by_hand(text: str) -> None:
     expected = cut_by_hand(text)
     if expected is not None:
         expected = [expected[0][2], *expected[1:]]
-    for way in (records.read_records, records._by_csv):
-        assert as_list(way(text, 99)) == expected
+    assert as_list(records.read_records(text.encode(), 99)) == expected
+    assert as_list(records._by_csv(text, 99)) == expected
+
+
+PLAIN = ("", "", "a", "é", " ", "\ufeff")
+QUOTED = ('""', '"a"', '"a,b"', '"a""b"', '""""', 'a"b', '"a"b', '"a" ', ' "a"', '"')
+LINES = st.lists(st.sampled_from(PLAIN + QUOTED), min_size=1, max_size=4).map(",".join)
+HEADERS = st.sampled_from(["a", "a,b", 'a,"b",c'])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(LINES, max_size=12), HEADERS, st.sampled_from(["\n", "\r\n"]))
+def test_records__one_a_line_are_cut_like_any_others(lines: list[str], header: str, end: str) -> None:
+    text = end.join([header, *lines])
+    expected = as_list(records._by_csv(text, 99))
+    assert as_list(records.read_records(text.encode(), 99)) == expected
+    by_line = records._by_line("\n".join([header, *lines]).encode(), 99)
+    assert (as_list(by_line) == expected) if by_line else any('"' in line for line in lines)
+
+
+def test_records__one_a_line_with_quotes_and_wrong_widths__need_no_other_way(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delattr(records, "_by_csv")
+    lines = ["a,b", "1,2", '"1,","2"""', "1", "1,2,", '1,"2",3', '1,2"', '"1"x,2', ",", '"",""', "\ufeff,"]
+    assert [row[2] for row in as_list(records.read_records("\n".join(lines).encode(), 99))[1:]] == [
+        ("1", "2"), ("1,", '2"'), ("1",), ("1", "2", ""), ("1", "2", "3"), ("1", '2"'), ("1x", "2"),
+        ("", ""), ("", ""), ("\ufeff", ""),
+    ]  # fmt: skip
 
 
 @settings(max_examples=200, deadline=None)

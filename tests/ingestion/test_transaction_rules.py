@@ -170,7 +170,7 @@ NUMBERS = st.builds(lambda sign, whole, rest: sign + whole + rest, st.sampled_fr
 @settings(max_examples=100, deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=20))
 def test_canonical_decimals__agree_with_exact_money(numbers: list[str]) -> None:
-    frame = canonical_decimals(pl.DataFrame({"n": numbers}), ("n",))
+    frame = canonical_decimals(pl.DataFrame({"n": numbers}), {"n": 20})
     assert frame["n"].to_list() == [to_text(abs(to_scaled(number))) for number in numbers]
 
 

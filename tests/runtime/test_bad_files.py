@@ -130,7 +130,7 @@ def test_large_parquet_again_under_a_csv_name__known_by_its_bytes(
 ) -> None:
     path = deck.file("first.csv", GOOD)
     deck.ingest(path)
-    monkeypatch.setattr("engine.runtime.prepare.CSV_BYTES_MAX", 1)
+    monkeypatch.setattr("engine.runtime.take.CSV_BYTES_MAX", 1)
     entry = deck.ingest(deck.file("again.csv", GOOD))["files"][0]
     assert entry["status"] == "duplicate"
 
@@ -165,7 +165,7 @@ def test_crash_before_the_verdict_is_stored__judged_again(
         raise OSError("the disk is gone")
 
     with monkeypatch.context() as patched:
-        patched.setattr("engine.runtime.ingest.Ingest._commit", fail)
+        patched.setattr("engine.runtime.take._file_row", fail)
         with pytest.raises(OSError, match="the disk is gone"):
             deck.ingest()
     assert deck.counts()["files_rejected"] == 0

@@ -231,7 +231,8 @@ def test_events__one_count_up_for_each_file__done_only_after_it_is_stored(deck: 
     assert told == ["file_started", "file_done"] * 2
 
 
-def test_batches_of_one__the_same_rows(deck: Deck) -> None:
+def test_batches_of_one__the_same_rows(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.runtime.take.REPORT_EVERY_S", 0)
     with deck.home.config_path.open("a") as settings:
         settings.write("\n[ingest]\nbatch_rows = 1\n")
     assert (deck.path / CONFIG_NAME).is_file()

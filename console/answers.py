@@ -1,0 +1,52 @@
+"""How a verb speaks: it asks or commands the engine of a home, and prints what comes back."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from engine import api
+from engine.api import EngineClient, Query
+
+Document = dict[str, Any]
+
+
+@asynccontextmanager
+async def opened(
+    arguments: argparse.Namespace, *, writing: bool = False, worker: bool = False
+) -> AsyncIterator[EngineClient]:
+    """A client of the engine of the home that is meant, closed at the end."""
+    client = await api.connect(api.home_path(arguments.home), writing=writing, worker=worker)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
+    """The answer to one question."""
+    async with opened(arguments) as client:
+        return (await client.ask(Query(name, values))).value
+
+
+def tell(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:
+    """The answer on stdout: as JSON if asked, else as `table` prints it."""
+    out(lambda: (as_json if arguments.json else table)(document))
+
+
+def as_json(document: Any) -> None:
+    """One JSON document on stdout."""
+    json.dump(document, sys.stdout, ensure_ascii=True)
+    sys.stdout.write("\n")
+
+
+def out(write: Callable[[], object]) -> None:
+    """Writes to stdout. A reader who has seen enough (`| head`) changes nothing about what was done."""
+    try:
+        write()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,143 @@
+"""The form that corrects one row: what is wrong comes first, each with its rule and what the engine suggests.
+
+Enter has the row checked by the engine, which stores nothing then. What is typed goes there as it is.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from textual import on, work
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.widget import Widget
+from textual.widgets import Static
+
+from console.modals.form import CANCEL, Form
+from console.screens.rows import header_of, verdict_line
+from console.text import count, shorten, words
+from console.widgets.fields import Choice, Field, Note
+from console.widgets.pieces import Line, Piece, cut, line, wrapped
+
+Document = dict[str, Any]
+Check = Callable[[Document], Awaitable[Document | None]]
+
+NAME_CELLS = 16  # of a column's name, as in console.tcss
+SUGGESTION_CELLS = 30  # of a suggested value, as shown
+HOW = "Enter checks the row; nothing is stored before you apply it."
+
+
+class FixForm(Form[Document]):
+    """Answers with the columns to set and their values. `shown`: the row, as `quarantine_show` tells it."""
+
+    AUTO_FOCUS = "Field"
+
+    def __init__(self, shown: Document, check: Check) -> None:
+        super().__init__("Fix a row")
+        self._place = line((shown["file"], "strong"), (f"  line {count(shown['line'])}", "muted"))
+        self._check = check
+        self._reasons: list[Document] = shown["reasons"]
+        self._suggested = {each["column"]: each for each in shown.get("suggestions", [])}
+        self._before: dict[str, str] = shown["row"]
+        wrong = list(dict.fromkeys(reason["column"] for reason in self._reasons))
+        columns = list(dict.fromkeys([*self._before, *header_of(self._before)]))
+        self._columns = sorted(columns, key=lambda name: wrong.index(name) if name in wrong else len(wrong))
+        self._checked: Document | None = None  # what the engine said of what is typed now
+
+    # -- what it is made of --
+
+    def parts(self) -> Sequence[Widget]:
+        general = [reason for reason in self._reasons if reason["column"] not in self._columns]
+        made: list[Widget] = [Note(lambda width: [cut(self._place, width)])]
+        if general:
+            made.append(Note(partial(_rules, general, 2)))
+        for name in self._columns:
+            made += self._column(name)
+        return made
+
+    def _column(self, name: str) -> list[Widget]:
+        broken = [reason for reason in self._reasons if reason["column"] == name]
+        head = Static(Content(f"{'!' if broken else ' '} {name}"), classes="wrong" if broken else "")
+        made: list[Widget] = [
+            Horizontal(head, Field(self._before.get(name, ""), id=f"f-{name}"), classes="field")
+        ]
+        if broken:
+            made.append(Note(partial(_rules, broken, NAME_CELLS + 2)))
+        if name in self._suggested:
+            made.append(self._suggestion(name))
+        return made
+
+    def _suggestion(self, name: str) -> Widget:
+        value, why = (self._suggested[name][key] for key in ("value", "why"))
+        choice = Choice(f"use {shorten(value, SUGGESTION_CELLS) or 'nothing: empty'}", id=f"s-{name}")
+        reason = Note(lambda width: [line((part, "muted")) for part in wrapped(why, width)][:2])
+        return Horizontal(choice, reason, classes="suggestion")
+
+    def choices(self) -> Sequence[Choice]:
+        return [Choice("Apply", id="apply", disabled=True)]
+
+    def below(self) -> Sequence[Widget]:
+        return [Note(self._told, id="verdict")]
+
+    def _told(self, width: int) -> list[Line]:
+        """What the engine said, or how to ask it."""
+        if self._checked is None:
+            return [line((part, "muted")) for part in wrapped(HOW, width)]
+        (row,) = self._checked["rows"]
+        return [verdict_line(self._checked), *_rules(row["reasons"], 2, width)[:3]]
+
+    # -- what happens in it --
+
+    def changes(self) -> dict[str, str]:
+        """The columns whose values are others than before; one that the row lacks counts as typed."""
+        lacks = any(reason["code"] == "COLUMN_COUNT" for reason in self._reasons)
+        typed = {name: self.query_one(f"#f-{name}", Field).value for name in self._columns}
+        return {
+            name: value for name, value in typed.items()
+            if value != self._before.get(name, "") or (lacks and name not in self._before)
+        }  # fmt: skip
+
+    def submitted(self, _field: Field) -> None:
+        if self.changes():
+            self._ask()
+        else:
+            self.deck.tell("Nothing is changed yet.", "warning")
+
+    @work(exclusive=True, group="page")
+    async def _ask(self) -> None:
+        found = await self._check({"set": self.changes()})
+        self._take(found)
+        if found is not None:
+            self.query_one(f"#{CANCEL}", Choice).focus()
+
+    def _take(self, found: Document | None) -> None:
+        self._checked = found
+        self.query_one("#apply", Choice).disabled = found is None
+        self.query_one("#verdict", Note).renew()
+
+    @on(Field.Changed)
+    def _changed(self) -> None:
+        """What was checked is not what is typed any more."""
+        if self._checked is not None:
+            self._take(None)
+
+    @on(Choice.Pressed)
+    def _pressed(self, event: Choice.Pressed) -> None:
+        pressed = event.choice.id or ""
+        if pressed == "apply" and self._checked is not None:
+            self.dismiss({"set": self.changes()})
+        elif pressed.startswith("s-"):
+            field = self.query_one(f"#f-{pressed[2:]}", Field)
+            field.value = self._suggested[pressed[2:]]["value"]
+            field.cursor_position = len(field.value)
+            field.focus()
+
+
+def _rules(reasons: Sequence[Document], indent: int, width: int) -> list[Line]:
+    """Each rule that is broken, with what it means."""
+    made: list[Line] = []
+    for reason in reasons:
+        text = f"{reason['code']}: {reason.get('hint') or words(reason['code'])}"
+        lead: Piece = (" " * indent, "text")
+        made += [(lead, (part, "warn")) for part in wrapped(text, max(8, width - indent))]
+    return made

@@ -1,0 +1,122 @@
+"""What forms are made of: a field to type in, a note that is as high as its text, a choice to press.
+
+A label, a hint or a value may come from data: all of it is text, never markup.
+"""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.geometry import Size
+from textual.message import Message
+from textual.suggester import Suggester
+from textual.widgets import Input
+
+from console.client import NOTHING
+from console.widgets.lines import Lines
+from console.widgets.pieces import Line, line
+
+# Typing or pasting never brings these in: controls, and characters that turn the writing round or hide.
+_PRINTABLE = "[^\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]*"
+
+
+class Field(Input):
+    """One line to type in. Nothing blinks, so that a waiting form sends nothing."""
+
+    def __init__(
+        self,
+        value: str = "",
+        *,
+        placeholder: str = "",
+        suggester: Suggester | None = None,
+        id: str | None = None,
+    ) -> None:
+        super().__init__(
+            value, placeholder, compact=True, select_on_focus=False, restrict=_PRINTABLE,
+            suggester=suggester, id=id,
+        )  # fmt: skip
+        self.cursor_blink = False
+
+
+class Note(Lines):
+    """Lines of text in as much height as they need. `build` makes them for a width."""
+
+    DEFAULT_CSS = "Note { height: auto; }"
+
+    def __init__(self, build: Callable[[int], list[Line]], *, id: str | None = None) -> None:
+        super().__init__(lambda width, _height: build(width), NOTHING, id=id)
+        self._told = build
+
+    def get_content_height(self, _container: Size, _viewport: Size, width: int) -> int:
+        return len(self._told(width))
+
+    def renew(self) -> None:
+        """Its text changed."""
+        self.refresh(layout=True)
+        self.repaint()
+
+
+class Choice(Lines, can_focus=True):
+    """A button of one line: enter or space presses it, the arrows go to its neighbours."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter,space", "press", "press", show=False),
+        Binding("left,up", "app.focus_previous", "before", show=False),
+        Binding("right,down", "app.focus_next", "next", show=False),
+    ]
+    DEFAULT_CSS = "Choice { height: 1; }"
+
+    class Pressed(Message):
+        """The choice was taken."""
+
+        def __init__(self, choice: "Choice") -> None:
+            super().__init__()
+            self.choice = choice
+
+        @property
+        def control(self) -> "Choice":
+            return self.choice
+
+    def __init__(self, label: str, *, id: str | None = None, disabled: bool = False) -> None:
+        super().__init__(self._drawn, NOTHING, id=id)
+        self.label = label
+        self.disabled = disabled
+        self.styles.width = cell_len(label) + 4
+
+    def rename(self, label: str) -> None:
+        """Gives it another label."""
+        self.label = label
+        self.styles.width = cell_len(label) + 4
+        self.repaint()
+
+    def _drawn(self, _width: int, _height: int) -> list[Line]:
+        """The one that has the focus stands out by its sign too."""
+        if self.has_focus:
+            return [line((f"▸ {self.label} ", "reverse"))]
+        return [line((f"[ {self.label} ]", "muted" if self.disabled else "mark"))]
+
+    def watch_disabled(self, disabled: bool) -> None:
+        super().watch_disabled(disabled)
+        self.repaint()
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        super().watch_has_focus(has_focus)
+        self.repaint()
+
+    def action_press(self) -> None:
+        self.post_message(self.Pressed(self))
+
+    def on_click(self, _event: events.Click) -> None:
+        self.action_press()
+
+
+class Body(VerticalScroll, can_focus=False):
+    """The part of a form that scrolls; up and down go from field to field."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up", "app.focus_previous", "before", show=False),
+        Binding("down", "app.focus_next", "next", show=False),
+    ]

@@ -1,0 +1,273 @@
+"""What can be asked about quarantine and decisions. Each query reads one snapshot of the store."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from engine.domain.instants import SECOND_US
+from engine.domain.reasons import ROW_REASONS
+from engine.domain.transactions import CONTENT_COLUMNS, UNIT_SEPARATOR
+from engine.errors import UsageError
+from engine.ingestion.csv_processor import TRANSACTIONS, read_csv_file
+from engine.ingestion.records import Records, decode
+from engine.ingestion.refit import HEADERS, named
+from engine.ingestion.suggestions import suggest
+from engine.runtime.desk_judge import weigh
+from engine.runtime.desk_rows import (
+    IDS_MAX,
+    Held,
+    decimal_comma,
+    decisions,
+    find,
+    history,
+    read_rows,
+    row_id,
+    tx_fields,
+    tx_rows,
+)
+from engine.runtime.home import Home
+from engine.store.reader import Reader
+
+Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
+PAGE_ROWS = 200  # a page of rows draws in well under half a second
+FILES_SHOWN = 20
+RAW_CHARS_MAX = 20_000  # of a record's physical text; a field may hold megabytes
+CONFLICT_SHOWS = (
+    "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "account", "tx_hash", "external_id",
+)  # fmt: skip
+STATUSES = ("open", "released", "rejected")
+
+
+def quarantine(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """The rows of `quarantine list`, under `rows`: all of them, whatever their status."""
+    home = Home(Path(home_path))
+    home.require()
+    with Reader(home.state) as reader:
+        found = read_rows(reader, "1 ORDER BY f.committed_at, f.file, q.record")
+    return {"rows": [row.listed() for row in found]}
+
+
+def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A page of quarantine, newest file first: `total`, `rows`, `by_reason` and `files` under the filters.
+
+    Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
+    the row or the file's name), file (part of its name, or the beginning of its SHA-256), account (the
+    whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves the filter reason out.
+    """
+    offset, limit = _number(arguments, "offset", 0), min(_number(arguments, "limit", PAGE_ROWS), PAGE_ROWS)
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        matches = _matching(reader, now, arguments)
+        chosen = _of_reason(matches, arguments.get("reason"))
+        rows = _page(reader, chosen[offset : offset + limit])
+    files = Counter(match.name for match in chosen)
+    return {
+        "total": len(chosen),
+        "rows": [row.told() for row in rows],
+        "by_reason": _by_reason(matches),
+        "files": dict(files.most_common(FILES_SHOWN)),
+    }
+
+
+def quarantine_ids(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The ids of all rows under the filters of `quarantine_page`, at most IDS_MAX, and how many there are."""
+    with Reader(Home(Path(home_path)).state) as reader:
+        chosen = _of_reason(_matching(reader, now, arguments), arguments.get("reason"))
+    return {"ids": [row_id(match.sha256, match.record) for match in chosen[:IDS_MAX]], "total": len(chosen)}
+
+
+def quarantine_show(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One row as a page has it, with its physical text, its fields as they came and what they may mean,
+    the ledger rows that it collides with, and what was decided on it.
+    """
+    home = Home(Path(home_path))
+    with Reader(home.state) as reader:
+        (row,) = find(reader, [arguments.get("id")])
+        failing = (reason["column"] for reason in row.reasons)
+        proposals = suggest(named(row.kind, row.now), failing, decimal_comma(reader, row))
+        return row.told() | {
+            "raw": raw_text(home, row.sha256, row.record),
+            "original": named(row.kind, row.fields),
+            "suggestions": [{"column": one.column, "value": one.value, "why": one.why} for one in proposals],
+            "conflicts": _conflicts(home, reader, row, now) if row.status == "open" else [],
+            "history": history(reader, row.subject),
+        }
+
+
+def decisions_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A page of all decisions, newest first."""
+    offset, limit = _number(arguments, "offset", 0), min(_number(arguments, "limit", PAGE_ROWS), PAGE_ROWS)
+    with Reader(Home(Path(home_path)).state) as reader:
+        rows = decisions(reader, "1 ORDER BY decision DESC LIMIT ? OFFSET ?", (limit, offset))
+        return {"total": reader.count("decisions"), "rows": rows}
+
+
+def _number(arguments: dict[str, Any], name: str, default: int) -> int:
+    """A count given as an argument. UsageError if it is none."""
+    value = arguments.get(name)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**53:
+        raise UsageError(f"{name} {value!r:.80} is no count.", "Give 0 or a whole number above.")
+    return value
+
+
+# -- filters ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """A row under all filters but `reason`."""
+
+    file: int
+    sha256: str
+    name: str
+    record: int
+    codes: str
+
+
+def _matching(reader: Reader, now: int, arguments: dict[str, Any]) -> list[_Match]:
+    """Newest file first, its rows in their order."""
+    status = arguments.get("status") or "open"
+    if status not in STATUSES:
+        raise UsageError(f"There is no status {status!r:.80}.", "Choose one of " + ", ".join(STATUSES) + ".")
+    files = _files(reader, now, arguments)
+    where, values = _row_filters(arguments, files)
+    rows = reader.rows(
+        f"SELECT q.file, q.record, q.codes FROM quarantine q WHERE q.status = ?{where}", (status, *values)
+    )
+    place = {file: number for number, file in enumerate(files)}
+    rows = sorted((row for row in rows if row[0] in place), key=lambda row: (place[row[0]], row[1]))
+    return [_Match(file, *files[file], record, codes or "") for file, record, codes in rows]
+
+
+def _files(reader: Reader, now: int, arguments: dict[str, Any]) -> dict[int, tuple[str, str]]:
+    """SHA-256 and name of the files that the filters let through, newest first."""
+    wanted = str(arguments.get("file") or "").lower()
+    before = now - _number(arguments, "older_than_s", 0) * SECOND_US
+    old = arguments.get("older_than_s") is None
+    rows = reader.rows(
+        "SELECT file, sha256, name, committed_at FROM files WHERE status <> 'rejected'"
+        " ORDER BY committed_at DESC, file DESC"
+    )
+    return {
+        file: (sha256, name)
+        for file, sha256, name, taken_at in rows
+        if (old or taken_at <= before) and (wanted in name.lower() or sha256.startswith(wanted))
+    }
+
+
+def _row_filters(arguments: dict[str, Any], files: dict[int, tuple[str, str]]) -> tuple[str, list[Any]]:
+    """Conditions on the fields as they are now, and their values."""
+    where, values = "", []
+    if arguments.get("text"):
+        text = str(arguments["text"])
+        by_name = [file for file, (_, name) in files.items() if text.lower() in name.lower()]
+        fields = "json_each(coalesce(q.edited, q.fields))"
+        where += f" AND (q.file IN ({','.join(map(str, by_name))}) OR EXISTS"
+        where += f" (SELECT 1 FROM {fields} WHERE instr(lower(value), lower(?))))"
+        values.append(text)
+    if arguments.get("account"):
+        place = HEADERS[TRANSACTIONS].index("account")
+        kinds = "q.file IN (SELECT file FROM files WHERE kind = 'transactions')"
+        field = f"json_extract(coalesce(q.edited, q.fields), '$[{place}]')"
+        where += f" AND {kinds} AND lower({field}) = lower(?)"
+        values.append(str(arguments["account"]))
+    return where, values
+
+
+def _of_reason(matches: list[_Match], reason: object) -> list[_Match]:
+    if not reason:
+        return matches
+    if reason not in ROW_REASONS:
+        raise UsageError(
+            f"There is no reason {reason!r:.80}.", "Choose one of " + ", ".join(ROW_REASONS) + "."
+        )
+    return [match for match in matches if reason in match.codes.split(",")]
+
+
+def _by_reason(matches: list[_Match]) -> dict[str, int]:
+    return counted_codes(Counter(match.codes for match in matches))
+
+
+def counted_codes(by_codes: dict[str, int]) -> dict[str, int]:
+    """How many rows have each reason, the commonest first, from how many have each set of codes."""
+    counts: Counter[str] = Counter()
+    for codes, rows in by_codes.items():
+        for code in filter(None, (codes or "").split(",")):
+            counts[code] += rows
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _page(reader: Reader, chosen: list[_Match]) -> list[Held]:
+    """The rows themselves, in this order."""
+    found = {}
+    for match in chosen:
+        found[match.file, match.record] = match
+    records: dict[int, list[int]] = {}
+    for match in chosen:
+        records.setdefault(match.file, []).append(match.record)
+    rows = {
+        (row.file, row.record): row
+        for file, numbers in records.items()
+        for row in read_rows(
+            reader, f"q.file = ? AND q.record IN ({','.join('?' * len(numbers))})", (file, *numbers)
+        )
+    }
+    return [rows[place] for place in found]
+
+
+# -- one row ------------------------------------------------------------------------------------------
+
+
+def raw_text(home: Home, sha256: str, record: int) -> str | None:
+    """The physical lines of a record of an archived CSV, cut at RAW_CHARS_MAX; None for a Parquet file."""
+    path = home.archived(sha256, ".csv")
+    if not path.is_file():
+        return None
+    data = path.read_bytes()
+    records = read_csv_file(data, len(data), len(data))
+    assert isinstance(records, Records), "it was taken before"
+    line, end = _span(records, record)
+    return "\n".join(decode(data).split("\n")[line - 1 : end])[:RAW_CHARS_MAX]
+
+
+def _span(records: Records, record: int) -> tuple[int, int]:
+    for number, line, end, _ in records.odd:
+        if number == record:
+            return line, end
+    found = records.frame.filter(records.frame["record"] == record)
+    return int(found["line"].item()), int(found["end"].item())
+
+
+def _conflicts(home: Home, reader: Reader, row: Held, now: int) -> list[dict[str, Any]]:
+    """The ledger rows that stand in the way of an open row, as it is now."""
+    verdict = weigh(home, reader, [row], now)
+    rows = tx_rows(reader, verdict.clashes.get(row.record, []))
+    if not rows:
+        return []
+    (fields,) = verdict.parsed.frame.select("id", "content").iter_rows()
+    mine = {"id": fields[0] or ""} | dict(zip(CONTENT_COLUMNS, fields[1].split(UNIT_SEPARATOR), strict=True))
+    return [_conflict(reader, tx, mine) for tx in rows]
+
+
+def _conflict(reader: Reader, tx: dict[str, Any], mine: dict[str, str]) -> dict[str, Any]:
+    fields = tx_fields(tx)
+    return {
+        "tx": fields["id"],
+        "file": reader.value("SELECT name FROM files WHERE file = ?", (tx["file"],)),
+        "line": tx["line"],
+        **{name: fields[name] for name in CONFLICT_SHOWS},
+        "same": [name for name in mine if fields[name] == mine[name]],
+    }
+
+
+QUERIES: dict[str, Answer] = {
+    "quarantine": quarantine,
+    "quarantine_page": quarantine_page,
+    "quarantine_ids": quarantine_ids,
+    "quarantine_show": quarantine_show,
+    "decisions": decisions_page,
+}

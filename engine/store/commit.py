@@ -1,0 +1,231 @@
+"""One transaction of inputs: what is put is inserted, journalled and fsynced, then committed.
+
+The only way in for files, ledger rows, observations and decisions. A *put* is whole rows of one table; a
+row that is there under its primary key is replaced. The journal gets every put before COMMIT, so what was
+acknowledged can be made again from it: `transaction` first redoes what the journal has and state.db lacks.
+Inserting runs beside the caller, who goes on making frames. Never called while another writer has its turn.
+"""
+
+import errno
+import io
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.errors import StoreError, StoreFull
+from engine.store.journal import START, Entry, Journal, Mark
+from engine.store.models import metadata
+from engine.store.reader import Reader
+
+PRAGMAS = (
+    "PRAGMA synchronous=FULL",
+    "PRAGMA foreign_keys=ON",
+    "PRAGMA busy_timeout=5000",  # ms; a reader's snapshot may hold a checkpoint up for a moment
+    "PRAGMA journal_size_limit=67108864",  # bytes; the WAL is cut back to this after a checkpoint
+    "PRAGMA cell_size_check=ON",
+    "PRAGMA trusted_schema=OFF",
+    "PRAGMA mmap_size=0",
+    "PRAGMA cache_size=-65536",  # KiB; one file's pages fit, so that none is written to the WAL twice
+)
+BATCH_ROWS = 4000  # rows a statement
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+Told = Callable[[str, int], None]
+
+
+class Work:
+    """What a transaction's owner may do: read, and put."""
+
+    def __init__(self, connection: sqlite3.Connection, now: int, told: Told, batch_rows: int) -> None:
+        self.now = now
+        self._connection = connection
+        self._told = told
+        self._batch_rows = batch_rows
+        self._reader = Reader.over(connection)
+        self._inserter = ThreadPoolExecutor(1, thread_name_prefix="insert")
+        self._inserting: list[Future[None]] = []
+        self.sections: list[tuple[str, int, bytes]] = []
+
+    @property
+    def reader(self) -> Reader:
+        """Sees the store and all that was put."""
+        self.wait()
+        return self._reader
+
+    def put(self, table: str, frame: pl.DataFrame) -> None:
+        """Whole rows; columns that the frame lacks are NULL. It may return before they are inserted."""
+        if frame.is_empty():
+            return
+        # A frame of its own: two threads in one frame wait for each other, one for it, one for the GIL.
+        parts = frame.clone().iter_slices(self._batch_rows)
+        insert = partial(_insert, self._connection, table, frame.columns, parts, self._told)
+        self._inserting.append(self._inserter.submit(insert))
+        packed = io.BytesIO()
+        frame.write_ipc_stream(packed, compression="zstd")
+        self.sections.append((table, frame.height, packed.getvalue()))
+
+    def cancel(self) -> None:
+        """Nothing of this transaction will be kept: a dry run."""
+        self.wait()
+        self.sections.clear()
+
+    def wait(self) -> None:
+        """Until everything that was put is inserted; raises what went wrong there."""
+        for future in self._inserting:
+            future.result()
+        self._inserting.clear()
+
+    def close(self) -> None:
+        self._inserter.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def transaction(
+    state: Path, journal: Path, clock_us: int, what: str, told: Told = lambda table, rows: None,
+    batch_rows: int = BATCH_ROWS,
+) -> Iterator[Work]:  # fmt: skip
+    """BEGIN IMMEDIATE … COMMIT. Leaving with an error, or with nothing put, leaves nothing behind.
+
+    `told(table, rows)` hears of inserted rows, from another thread. StoreFull if the disk is full;
+    JournalBroken if journal and store do not belong together.
+    """
+    with _writable(), closing(_connected(state)) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        book, ahead = Journal.open(journal, _mark(connection))
+        with closing(book):
+            _redo(connection, ahead)
+            now = max(clock_us, int(_meta(connection, "committed_at") or 0) + 1)
+            with closing(Work(connection, now, told, batch_rows)) as work:
+                try:
+                    yield work
+                except BaseException:
+                    work.close()
+                    connection.execute("ROLLBACK")
+                    raise
+                _commit(connection, book, work, what)
+
+
+def recover(state: Path, journal: Path, clock_us: int) -> None:
+    """Redoes what the journal has and the store lacks, after a crash."""
+    with transaction(state, journal, clock_us, "recover"):
+        pass
+
+
+def decoded(entry: Entry) -> Iterator[tuple[str, pl.DataFrame]]:
+    """The puts of a journal entry, in their order."""
+    at = 0
+    for table, _, size in entry.about["sections"]:
+        yield table, pl.read_ipc_stream(io.BytesIO(entry.payload[at : at + size]))
+        at += size
+
+
+def _commit(connection: sqlite3.Connection, book: Journal, work: Work, what: str) -> None:
+    if not work.sections:
+        connection.execute("ROLLBACK")
+        return
+    about = {"what": what, "sections": [[table, rows, len(data)] for table, rows, data in work.sections]}
+    mark: Mark | None = None
+    try:
+        mark = book.append(work.now, about, b"".join(data for _, _, data in work.sections))
+        work.wait()
+        _finish(connection, work.now, mark)
+    except Exception:
+        work.close()
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        if mark is not None:
+            book.abort(mark.seq, work.now)
+        raise
+
+
+def _finish(connection: sqlite3.Connection, now: int, mark: Mark) -> None:
+    for key, value in (("committed_at", str(now)), ("journal", mark.to_json())):
+        connection.execute(
+            "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value",
+            (key, value),
+        )
+    connection.execute("COMMIT")
+
+
+def _redo(connection: sqlite3.Connection, ahead: list[Entry]) -> None:
+    """Commits each entry again as it was, and leaves a transaction open as it was found."""
+    for entry in ahead:
+        for table, frame in decoded(entry):
+            _insert(connection, table, frame.columns, frame.iter_slices(BATCH_ROWS), lambda *_: None)
+        _finish(connection, entry.at, entry.mark)
+        connection.execute("BEGIN IMMEDIATE")
+
+
+def _insert(
+    connection: sqlite3.Connection, table: str, columns: list[str], parts: Iterator[pl.DataFrame], told: Told
+) -> None:
+    sql = _upsert(table, tuple(columns))
+    for part in parts:
+        connection.executemany(sql, part.rows())
+        told(table, part.height)
+
+
+@cache
+def _upsert(table: str, columns: tuple[str, ...]) -> str:
+    """Names come from the schema, never from data."""
+    known = metadata.tables[table]
+    key = [column.name for column in known.primary_key.columns]
+    assert set(columns) <= set(known.columns.keys()), (table, columns)
+    rest = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
+    marks = ", ".join("?" * len(columns))
+    return (
+        f"INSERT INTO {table}({', '.join(columns)}) VALUES ({marks})"
+        f" ON CONFLICT({', '.join(key)}) DO UPDATE SET {rest}"
+    )
+
+
+def _connected(state: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        f"{state.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, check_same_thread=False
+    )
+    try:
+        for pragma in PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _meta(connection: sqlite3.Connection, key: str) -> str | None:
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def _mark(connection: sqlite3.Connection) -> Mark:
+    text = _meta(connection, "journal")
+    return START if text is None else Mark.from_json(text)
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """What a disk or SQLite says when it cannot go on, as errors with a hint."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
+            raise _full(error) from error
+        raise StoreError(
+            f"state.db cannot be written: {error}.",
+            "Nothing of this act was kept. Check the disk and its cables, then try again.",
+        ) from error
+    except OSError as error:
+        if error.errno in _FULL:
+            raise _full(error) from error
+        raise
+
+
+def _full(error: Any) -> StoreFull:
+    return StoreFull(
+        f"The disk is full ({error}).", "Nothing of this act was kept. Free some space; then it goes on."
+    )

@@ -1,0 +1,162 @@
+"""What the desk says, as lines, and what its filter asks for. Pure."""
+
+from typing import Any
+
+import pytest
+
+from console.desk import newest_act
+from console.modals.bulk import cells_of, preview_rows
+from console.modals.preview import preview_lines
+from console.screens.filtering import asked, contradicts
+from console.screens.pages import PAGES_KEPT, Marks, Pages
+from console.screens.panels import chips
+from console.screens.rows import HEADERS, by_code, header_of, release_outcome, row_lines, short
+from console.widgets.figures import in_force
+from console.widgets.pieces import Line, cells
+from engine.domain.transactions import COLUMNS
+from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
+
+S = 1_000_000
+
+
+def told(lines: list[Line]) -> str:
+    return "\n".join("".join(text for text, _ in line) for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("typed", "wanted"),
+    [
+        ("", {}),
+        ("btc eth", {"text": "btc eth"}),
+        ("!btc", {"not_text": "btc"}),
+        ("!", {}),
+        ("REASON:price_missing x", {"reason": "PRICE_MISSING", "text": "x"}),
+        ('file:"my file.csv" account:main', {"file": "my file.csv", "account": "main"}),
+        ("status:released", {"status": "released"}),
+        ("age:>90m", {"older_than_s": 5400}),
+        ("age:>3d", {"older_than_s": 259_200}),
+        ("eth:0xabc", {"text": "eth:0xabc"}),
+    ],
+)
+def test_asked__what_was_typed_becomes_the_question(typed: str, wanted: dict[str, Any]) -> None:
+    found = asked(typed)
+    assert (found.asked, found.problem) == (wanted, "")
+
+
+@pytest.mark.parametrize("typed", ["~a", "!~a", "age:2h", "age:>2y", "status:lost", "file:", "x reason:"])
+def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None:
+    found = asked(typed)
+    assert found.problem
+    assert found.asked == {}
+
+
+def test_contradicts__a_row_with_the_text_that_was_excluded() -> None:
+    rows = [{"file": "a.csv", "row": {"asset_id": "BTC"}}]
+    assert contradicts({"not_text": "BTC"}, rows)
+    assert not contradicts({"not_text": "ETH"}, rows)
+    assert not contradicts({"text": "BTC"}, rows)
+
+
+def test_headers__are_the_engine_s() -> None:
+    assert (tuple(COLUMNS), tuple(PRICE_COLUMNS), tuple(FX_COLUMNS)) == HEADERS
+    assert header_of({"base": "EUR", "quote": "USD"}) == HEADERS[2]
+    assert header_of({"other": ""}) == ("other",)
+
+
+def test_pages__another_total__forgets_the_other_pages() -> None:
+    pages = Pages()
+    for page in range(PAGES_KEPT + 1):
+        pages.take(page, {"total": 9_000, "rows": [{"id": f"{page}-{n}"} for n in range(200)]})
+    assert pages.row(0) is None
+    assert pages.rows(399, 401) == [{"id": "1-199"}, {"id": "2-0"}, {"id": "2-1"}]
+    assert pages.rows(199, 201) is None
+    pages.take(1, {"total": 8_999, "rows": []})
+    assert pages.row(400) is None
+
+
+def test_marks__in_the_order_of_marking__what_is_known_stays() -> None:
+    marks = Marks()
+    marks.turn({"id": "b"})
+    marks.add_ids(["a", "b"])
+    marks.turn({"id": "c"})
+    marks.turn({"id": "c"})
+    assert marks.ids() == ["b", "a"]
+    assert marks.known(["a", "b"]) == [{"id": "b"}]
+    marks.forget(["b", "z"])
+    assert marks.ids() == ["a"]
+
+
+def test_chips__chosen_one_in_sight__without_a_count_where_none_is_known() -> None:
+    parts: list[tuple[str, int | None]] = [("all", None), *((f"REASON_{n}", n) for n in range(20))]
+    assert told([chips(parts, 0, 60)]).startswith("[all]")
+    assert "[REASON_19 19]" in told([chips(parts, 20, 60)])
+    assert cells(chips(parts, 20, 60)) <= 60
+
+
+def test_newest_act__all_of_its_instant__without_undone_ones_and_undos() -> None:
+    def decision(number: int, kind: str, at: str, undone_by: int | None = None) -> dict[str, Any]:
+        return {"decision": number, "kind": kind, "at": at, "actor": "ada", "undone_by": undone_by}
+
+    rows = [
+        decision(6, "undo", "t3"), decision(5, "release", "t2", 6), decision(3, "release", "t2"),
+        decision(4, "release", "t2"), decision(2, "fix", "t2"), decision(1, "fix", "t1"),
+    ]  # fmt: skip
+    assert [each["decision"] for each in newest_act(rows)] == [4, 3]
+    assert newest_act(rows[:2]) == []
+
+
+def test_release_outcome__nothing_released_is_no_success() -> None:
+    refused = [{"id": "a", "reasons": [{"code": "X", "hint": "h"}, {"code": "X", "hint": "h"}]}]
+    line = release_outcome({"released": 0, "accepted": 0, "duplicates": 0, "refused": refused, "already": []})
+    assert told([line]).startswith("! released 0 rows")
+    assert by_code(refused) == {"X": (1, "h")}
+    again = release_outcome({"released": 0, "accepted": 0, "duplicates": 0, "refused": [], "already": ["a"]})
+    assert "✓ released 0 rows: 0 new, 0 there already, 1 released before" in told([again])
+
+
+def test_preview_rows__those_that_fail_come_first__five_at_most() -> None:
+    rows = [{"id": str(n), "passes": n != 7} for n in range(9)]
+    assert [row["id"] for row in preview_rows(rows)] == ["7", "0", "1", "2", "3"]
+    row = {"id": "a-1", "before": {}, "after": {}, "passes": False, "reasons": []}
+    assert [text for text, _ in cells_of(row)] == ["a-1", "nothing changes", "", "", "! fails"]
+
+
+def test_inbox_preview__one_file__no_sum__conflicts_are_not_counted_as_bad() -> None:
+    entry = {"path": "/x/a.csv", "status": "ingested", "accepted": 3, "duplicates": 1, "quarantined": 2,
+             "reasons": {"IDEMPOTENCY_CONFLICT": 1, "PRICE_MISSING": 1}}  # fmt: skip
+    text = told(preview_lines({"files": [entry], "waiting": []}, 80))
+    assert text.splitlines()[1].split() == ["a.csv", "3", "1", "1", "1"]
+    assert "all " not in text
+    assert text.splitlines()[2].strip() == "PRICE_MISSING 1"
+
+
+def test_row_lines__decisions_and_changes_in_words() -> None:
+    history = [
+        {"decision": 3, "kind": "release", "actor": "ada", "reason": "ok", "at": "2026-03-04T14:07:00Z",
+         "detail": {"outcome": "accepted", "mode": "supersede", "tx": "t2", "superseded": "t1"}, "undone_by": 4},
+        {"decision": 2, "kind": "fix", "actor": "ada", "reason": "", "at": "2026-03-04T14:06:00Z",
+         "detail": {"before": {"quantity": ""}, "after": {"quantity": "5"}}, "undone_by": None},
+    ]  # fmt: skip
+    row = {"file": "a.csv", "line": 2, "record": 1, "id": "a-1", "status": "open", "edited": True, "reasons": [],
+           "row": {"quantity": "5"}, "original": {"quantity": ""}, "history": history, "raw": None}  # fmt: skip
+    text = told(row_lines(row, 80))
+    for words in (
+        "~ quantity  5  was empty",
+        "accepted: t2, in place of t1",
+        "undone by 4",
+        "quantity empty → 5",
+    ):
+        assert words in text
+    assert "Its line in the file" not in text
+
+
+def test_short__ids_of_one_instant_stay_apart() -> None:
+    one, other = "019c2f3a-5b07-7d41-9c3e-0242ac120002", "019c2f3a-5b07-7d41-9c3e-0242ac120003"
+    assert short(one) == "019c2f3a…ac120002"
+    assert short(one) != short(other)
+
+
+def test_in_force__holds_each_value_until_the_next__nothing_before_the_first() -> None:
+    points = [(10 * S, 0.5), (13 * S, 0.7)]
+    assert in_force(points, 16 * S, 2 * S, 5) == [None, 0.5, 0.5, 0.7, 0.7]
+    assert in_force([], 16 * S, 2 * S, 2) == [None, None]

@@ -1,0 +1,70 @@
+"""navdeck as a process of its own, and sudden ends of it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.store.reader import Reader
+from tests.runtime.deck import ROOT, Deck
+
+TIMEOUT_S = 120
+Process = subprocess.Popen[str]
+
+
+def start(deck: Deck, *arguments: object, when: str = "never", commit: int = 0, **settings: str) -> Process:
+    """The command line at work on the home (see wrapped.py), in a process group of its own."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("NAVDECK_")}
+    command = [sys.executable, "-m", "tests.faults.wrapped", when, str(commit)]
+    return subprocess.Popen(
+        [*command, *map(str, arguments), "--home", str(deck.path)],
+        cwd=ROOT, env=clean | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def ended(process: Process) -> tuple[int, Any, str]:
+    """Waits for the verb to end by itself: exit code, its JSON document, and what it said beside."""
+    out, err = process.communicate(timeout=TIMEOUT_S)
+    assert "Traceback" not in err, err
+    return process.returncode, json.loads(out) if out else None, err
+
+
+def kill(process: Process, group: bool = True) -> tuple[bool, list[str]]:
+    """Kills it (`group`: and its workers): whether it was still at work, and the files it had told as done."""
+    alive = process.poll() is None
+    if alive and group:
+        os.killpg(process.pid, signal.SIGKILL)
+    elif alive:
+        process.kill()
+    return alive, told(process)
+
+
+def told(process: Process) -> list[str]:
+    """The acknowledged files of a process that has ended, each as `STATUS NAME`."""
+    _, err = process.communicate(timeout=TIMEOUT_S)
+    return [line.removeprefix("ack ") for line in err.splitlines() if line.startswith("ack ")]
+
+
+def check_acks(deck: Deck, acks: list[str]) -> None:
+    """What was said to be done is stored."""
+    with Reader(deck.home.state) as reader:
+        stored = {f"{status} {name}" for status, name in reader.rows("SELECT status, name FROM files")}
+    assert {ack.replace("duplicate ", "ingested ") for ack in acks} <= stored
+
+
+def marks(deck: Deck) -> tuple[list[Path], list[Path]]:
+    """What shows from outside that files are being taken: claims and the archive."""
+    return sorted(deck.home.claimed.glob("*")), sorted((deck.path / "archive").rglob("*.csv"))
+
+
+def wait_for_work(deck: Deck, process: Process) -> None:
+    """Until it has claimed, archived or finished a file."""
+    before = marks(deck)
+    until = time.monotonic() + TIMEOUT_S
+    while process.poll() is None and time.monotonic() < until and marks(deck) == before:
+        time.sleep(0.002)

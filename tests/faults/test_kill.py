@@ -1,0 +1,98 @@
+"""Sudden ends: the engine is killed at random moments, or at a chosen one, and started again until done."""
+
+import os
+import random
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.faults.books import ahead, check, check_whole, contents, few, files_of, fill_inbox
+from tests.faults.conftest import Peace
+from tests.faults.processes import check_acks, ended, kill, start, told, wait_for_work
+from tests.runtime.deck import Deck
+
+NewDeck = Callable[[str], Deck]
+WORK_S = 0.6  # about what the files of one start take
+WAYS = ("named", "inbox", "daemon", "engine only")  # the last: its worker goes on for a moment
+SEEDS, KILLS = 25, 5  # of each way: 500 in all
+
+
+def ruin(deck: Deck, way: str, rng: random.Random, kills: int) -> tuple[int, int]:
+    """Kills it again and again while it works: how many kills hit it, and how many commits await redoing."""
+    named = files_of(deck, contents()) if way in ("named", "engine only") else []
+    if not named:
+        fill_inbox(deck, contents())
+    arguments = ["--daemon"] if way == "daemon" else ["ingest", *named, "--json"]
+    hits = redos = 0
+    for _ in range(kills):
+        process = start(deck, *arguments)
+        if rng.random() < 0.9:
+            wait_for_work(deck, process)
+        time.sleep(rng.uniform(0, WORK_S))
+        hit, acks = kill(process, group=way != "engine only")
+        check_acks(deck, acks)
+        hits += hit
+        redos += way != "engine only" and ahead(deck)
+    if named:
+        assert ended(start(deck, *arguments))[0] == 3
+    deck.ingest()
+    return hits, redos
+
+
+def drive(deck: Deck, peace: Peace, way: str, seed: int, kills: int, record: Callable[..., None]) -> None:
+    hits, redos = ruin(deck, way, random.Random(seed), kills)
+    check(deck, peace(contents()), contents())
+    assert os.listdir(deck.home.inbox) == []
+    assert deck.ingest()["files"] == []
+    assert hits, "every kill came too late: the test proved nothing"
+    record("kills", hits)
+    record("redos", redos)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_killed_while_it_works__nothing_lost_or_doubled(
+    deck: Deck, peace: Peace, way: str, record_property: Callable[..., None]
+) -> None:
+    drive(deck, peace, way, seed=1, kills=2, record=record_property)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("seed", range(11, 11 + SEEDS))
+def test_killed_again_and_again__nothing_lost_or_doubled(
+    deck: Deck, peace: Peace, seed: int, way: str, record_property: Callable[..., None]
+) -> None:
+    drive(deck, peace, way, seed, KILLS, record=record_property)
+
+
+@pytest.mark.parametrize(("when", "number", "redone"), [("before", 2, 1), ("after", 2, 0)])
+def test_killed_at_a_commit__what_the_journal_has_is_redone_once(
+    deck: Deck, peace: Peace, when: str, number: int, redone: int
+) -> None:
+    killed_at(deck, peace, when, number, redone)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", range(1, 5))
+@pytest.mark.parametrize(("when", "redone"), [("before", 1), ("after", 0)])
+def test_killed_at_each_commit__what_the_journal_has_is_redone_once(
+    deck: Deck, peace: Peace, when: str, number: int, redone: int
+) -> None:
+    killed_at(deck, peace, when, number, redone)
+
+
+def killed_at(deck: Deck, peace: Peace, when: str, number: int, redone: int) -> None:
+    sources = few()
+    named = files_of(deck, sources)
+    process = start(deck, "ingest", *named, "--json", when=when, commit=number)
+    acks = told(process)
+    assert process.returncode < 0, "it was to be killed"
+    assert len(acks) == number - 1
+    check_acks(deck, acks)
+    assert ahead(deck) == redone
+    check_whole(deck)
+    again = deck.ingest(*named)
+    by_status = [entry["status"] for entry in again["files"]]
+    assert by_status.count("ingested") + number == len(sources) + (by_status[0] == "rejected" and number > 0)
+    check(deck, peace(sources), sources)
