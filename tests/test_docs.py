@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,8 +37,19 @@ def table_row(text: str, first: str) -> str:
 
 
 def verbs() -> dict[str, argparse.ArgumentParser]:
-    (choices,) = [each.choices for each in cli.parser()._actions if isinstance(each.choices, dict)]
-    return choices
+    """Every verb that does something by itself: `quarantine list`, not `quarantine`."""
+    found: dict[str, argparse.ArgumentParser] = {}
+
+    def visit(parser: argparse.ArgumentParser, above: str) -> None:
+        below = [each.choices for each in parser._actions if isinstance(each.choices, dict)]
+        if not below:
+            found[above.strip()] = parser
+        for choices in below:
+            for name, child in choices.items():
+                visit(child, f"{above} {name}")
+
+    visit(cli.parser(), "")
+    return found
 
 
 def subclasses(kind: type[EngineError]) -> Iterator[type[EngineError]]:
@@ -118,6 +130,10 @@ def test_readme__sample_files__give_what_it_shows(
     assert told("lots") == lots.strip()
     again = told("ingest", "trades.csv", "prices.csv")
     assert again.count("= duplicate") == 2
+    (session,) = blocks("console")
+    for act in session.split("$ navdeck ")[1:]:
+        words, _, shown = act.partition("\n")
+        assert told(*shlex.split(words)) == shown.strip()
 
 
 def test_readme__keys__are_those_of_the_registry() -> None:

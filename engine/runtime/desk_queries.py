@@ -32,12 +32,14 @@ from engine.store.reader import Reader
 
 Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 PAGE_ROWS = 200  # a page of rows draws in well under half a second
+PAGE_ROWS_MAX = 10_000  # for who asks for more: every page looks at all rows again
 FILES_SHOWN = 20
 RAW_CHARS_MAX = 20_000  # of a record's physical text; a field may hold megabytes
 CONFLICT_SHOWS = (
     "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "account", "tx_hash", "external_id",
 )  # fmt: skip
 STATUSES = ("open", "released", "rejected")
+ALL = "all"
 
 
 def quarantine(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +58,7 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     the row or the file's name), file (part of its name, or the beginning of its SHA-256), account (the
     whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves the filter reason out.
     """
-    offset, limit = _number(arguments, "offset", 0), min(_number(arguments, "limit", PAGE_ROWS), PAGE_ROWS)
+    offset, limit = _place(arguments)
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
         matches = _matching(reader, now, arguments)
@@ -98,10 +100,15 @@ def quarantine_show(home_path: str, now: int, arguments: dict[str, Any]) -> dict
 
 def decisions_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """A page of all decisions, newest first."""
-    offset, limit = _number(arguments, "offset", 0), min(_number(arguments, "limit", PAGE_ROWS), PAGE_ROWS)
+    offset, limit = _place(arguments)
     with Reader(Home(Path(home_path)).state) as reader:
         rows = decisions(reader, "1 ORDER BY decision DESC LIMIT ? OFFSET ?", (limit, offset))
         return {"total": reader.count("decisions"), "rows": rows}
+
+
+def _place(arguments: dict[str, Any]) -> tuple[int, int]:
+    """Offset and limit of a page."""
+    return _number(arguments, "offset", 0), min(_number(arguments, "limit", PAGE_ROWS), PAGE_ROWS_MAX)
 
 
 def _number(arguments: dict[str, Any], name: str, default: int) -> int:
@@ -131,12 +138,14 @@ class _Match:
 def _matching(reader: Reader, now: int, arguments: dict[str, Any]) -> list[_Match]:
     """Newest file first, its rows in their order."""
     status = arguments.get("status") or "open"
-    if status not in STATUSES:
-        raise UsageError(f"There is no status {status!r:.80}.", "Choose one of " + ", ".join(STATUSES) + ".")
+    if status not in (*STATUSES, ALL):
+        choices = ", ".join((*STATUSES, ALL))
+        raise UsageError(f"There is no status {status!r:.80}.", f"Choose one of {choices}.")
     files = _files(reader, now, arguments)
     where, values = _row_filters(arguments, files)
+    among = ", ".join(f"'{one}'" for one in STATUSES if status in (one, ALL))
     rows = reader.rows(
-        f"SELECT q.file, q.record, q.codes FROM quarantine q WHERE q.status = ?{where}", (status, *values)
+        f"SELECT q.file, q.record, q.codes FROM quarantine q WHERE q.status IN ({among}){where}", values
     )
     place = {file: number for number, file in enumerate(files)}
     rows = sorted((row for row in rows if row[0] in place), key=lambda row: (place[row[0]], row[1]))

@@ -338,6 +338,8 @@ def journal_verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dic
     mark = journal.START if text is None else journal.Mark.from_json(text)
     if report.head.seq < mark.seq:
         problems.append(f"state.db stands at record {mark.seq}; the journal ends at {report.head.seq}")
+    elif report.head.seq == mark.seq and report.head.chain != mark.chain:
+        problems.append(f"record {mark.seq} is not the one that state.db was committed with")
     told = asdict(report) | {"ok": not problems, "problems": problems}
     for name in ("first_at", "last_at"):
         told[name] = _told(told[name])

@@ -91,7 +91,7 @@ def test_day__fixed_and_released__books_as_if_the_file_had_been_right(
 
 def test_correction__supersedes__can_be_explained_and_undone(desk: Desk) -> None:
     desk.run("ingest", desk.deck.file("first.csv", [buy(external_id="T-1", quantity="2.5")]))
-    before = desk.parts()
+    before = desk.json("lots")
     desk.run("ingest", desk.deck.file("second.csv", [buy(external_id="T-1", quantity="2")]), code=3)
     (row,) = desk.ids("--reason", "IDEMPOTENCY_CONFLICT")
 
@@ -107,11 +107,11 @@ def test_correction__supersedes__can_be_explained_and_undone(desk: Desk) -> None
     assert "cut by the exchange" in desk.run("decisions")
     (made,) = desk.json("decisions")["rows"]
     desk.run("undo", str(made["decision"]))
-    assert desk.parts() == before
+    assert desk.json("lots") == before
     desk.run("undo", code=2)
     desk.run("quarantine", "reject", row, "--reason", "the first was right")
     assert desk.ids() == []
-    assert desk.ids("--status", "rejected") == [row]
+    assert desk.ids("--status", "rejected") == desk.ids("--status", "all") == [row]
     desk.run("undo")
     assert desk.ids() == [row]
 
@@ -152,8 +152,8 @@ def test_export__ingested_elsewhere__same_verdict_on_every_row(
         buy(fee_asset="USD"),
         buy(quantity="2", asset_id="E TH", unit_price_usd=""),
     ]
-    ragged = to_csv(rows) + b",only,three\n"
-    desk.run("ingest", desk.deck.file("wrong.csv", ragged), code=3)
+    data = to_csv(rows).replace(b",main,", b',"main",') + b",only,three\n"
+    desk.run("ingest", desk.deck.file("wrong.csv", data), code=3)
     target = tmp_path / "export.csv"
     assert "8 rows" in desk.run("quarantine", "export", "--to", target)
 
