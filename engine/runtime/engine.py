@@ -17,7 +17,8 @@ from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import DiskLow, UsageError
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import desk, queries
+from engine.runtime import queries
+from engine.runtime.desk.acts import ACTS
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
@@ -65,7 +66,7 @@ class Engine:
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._free_bytes = free_bytes
         self._batch_rows = config["ingest.batch_rows"]
-        self._commands = {"ingest": self._ingest, "value": self._value} | dict.fromkeys(desk.ACTS, self._act)
+        self._commands = {"ingest": self._ingest, "value": self._value} | dict.fromkeys(ACTS, self._act)
         executor.listen(self.tell)
 
     @classmethod
@@ -137,7 +138,7 @@ class Engine:
         act = self._commands.get(command.name)
         if act is None:
             raise UsageError(f"There is no command {command.name!r}.")
-        if self._writer is None and (not command.dry_run or command.name in desk.ACTS):
+        if self._writer is None and (not command.dry_run or command.name in ACTS):
             raise UsageError("This engine only reads.", "Open the home for writing.")
         return Result(await act(command))
 
@@ -223,7 +224,7 @@ class Engine:
         arguments = (command.arguments, command.actor, command.reason, command.dry_run)
         async with self._turn, self._writer.lent():
             done = await self._executor.run(
-                desk.ACTS[command.name], str(self.home.path), self._clock(), *arguments
+                ACTS[command.name], str(self.home.path), self._clock(), *arguments
             )
         if not command.dry_run:
             self.tell("acted", {"name": command.name, "touched_from": done.get("touched_from", NOTHING)})

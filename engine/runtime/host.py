@@ -20,15 +20,24 @@ from engine.runtime.service import Service
 
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
-LIGHT = frozenset({"status", "quarantine", "quarantine_page", "nav", "config"})  # have a worker of their own
+LIGHT = frozenset(  # have a worker of their own
+    {
+        "status",
+        "quarantine",
+        "quarantine_page",
+        "quarantine_ids",
+        "quarantine_show",
+        "decisions",
+        "nav",
+        "config",
+    }
+)
 
 
 class Host:
     """Engine, service and overview of one home."""
 
-    def __init__(
-        self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, label: str
-    ) -> None:
+    def __init__(self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, label: str) -> None:
         self._engine = engine
         self._executor = executor
         self._reading = reading

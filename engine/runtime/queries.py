@@ -4,6 +4,7 @@ Module-level functions of plain values, so that an executor can run them anywher
 """
 
 import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.config import LOT_METHODS
+from engine.config import LOT_METHODS, Config
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import EngineError, UsageError
-from engine.runtime import desk_queries
 from engine.runtime.books import Books
-from engine.runtime.desk_explain import explain
+from engine.runtime.desk import queries as desk_queries
+from engine.runtime.desk.explain import explain
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.inbox import takes
@@ -27,6 +28,11 @@ from engine.store import journal
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
+# The last commit that may change a figure: of a file, or of a decision.
+LAST_INPUT = (
+    "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files UNION ALL"
+    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject'))"
+)
 Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 
 
@@ -54,6 +60,7 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
     with Reader(home.state) as reader:
         counts = {
             "files": reader.count("files", "status = 'ingested'"),
+            "files_partial": reader.count("files", "status = 'partial'"),
             "files_rejected": reader.count("files", "status = 'rejected'"),
             "transactions": reader.count("tx", "superseded_by IS NULL"),
             "prices": reader.count("prices"),
@@ -64,10 +71,11 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         }
         watermarks = _watermarks(reader)
         last_ingest = reader.value("SELECT max(committed_at) FROM files")
+        last_input = reader.value(LAST_INPUT)
         last_value = reader.value("SELECT max(committed_at) FROM valued")
         reasons = _reasons(reader)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
-    alerts = _alerts(counts, waiting, last_ingest, last_value)
+    alerts = _alerts(counts, waiting, last_input, last_value) + _disk_alerts(home, config)
     return {
         "home": str(home.path),
         "base_currency": config["base_currency"],
@@ -108,7 +116,7 @@ def _reasons(reader: Reader) -> dict[str, int]:
 
 
 def _alerts(
-    counts: dict[str, int], waiting: list[str], last_ingest: int | None, last_value: int | None
+    counts: dict[str, int], waiting: list[str], last_input: int | None, last_value: int | None
 ) -> list[dict[str, str]]:
     alerts = []
 
@@ -123,9 +131,19 @@ def _alerts(
         alert("INBOX_WAITING", "files wait in the inbox", "navdeck ingest")
     if any(not takes(name) for name in waiting):
         alert("INBOX_NAME", "the inbox holds files that are not .csv or .parquet", "rename or remove them")
-    if last_ingest is not None and (last_value is None or last_value < last_ingest):
-        alert("VALUES_STALE", "files were ingested since values were computed", "navdeck value")
+    if counts["files_partial"]:
+        alert("FILE_PARTIAL", "a large file was taken in part", "navdeck ingest takes the rest")
+    if last_input is not None and (last_value is None or last_value < last_input):
+        alert("VALUES_STALE", "the books changed since values were computed", "navdeck value")
     return alerts
+
+
+def _disk_alerts(home: Home, config: Config) -> list[dict[str, str]]:
+    free, least = shutil.disk_usage(home.path).free, config["disk.free_bytes_min"]
+    if free >= least:
+        return []
+    text = f"{free:,} bytes are free; intake needs {least:,}"
+    return [{"code": "DISK_LOW", "text": text, "hint": "free some space"}]
 
 
 # -- lots, digest, config -----------------------------------------------------------------------------
@@ -176,7 +194,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         files = [FileRecord(**row) for row in reader.live_files(resolution)]
         stale = bool(
             reader.value(
-                "SELECT (SELECT max(committed_at) FROM files) >"
+                f"SELECT ({LAST_INPUT}) >"
                 " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
                 (resolution,),
             )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from engine.messages import Command
-from engine.runtime.desk import ACTS
+from engine.runtime.desk.acts import ACTS
 from engine.runtime.take import take_file
 from tests.runtime.deck import Deck, Row
 

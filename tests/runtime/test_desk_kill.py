@@ -15,7 +15,7 @@ NewDeck = Callable[[str], Deck]
 KILLED = 9
 PROGRAM = """
 import json, os, sys
-from engine.runtime import desk
+from engine.runtime.desk import acts as desk
 from engine.store import commit, journal
 
 home, now, arguments, at, actor, after = json.loads(sys.argv[1])

@@ -22,7 +22,7 @@ from engine.domain.transactions import (
 from engine.errors import StoreIntegrity
 from engine.ingestion.csv_processor import TRANSACTIONS, Parsed, Reason, parse_csv
 from engine.ingestion.keys import Judged, Known, judge, prepare, wanted
-from engine.runtime.desk_rows import Held, judged_now, reasons_told, tx_fields, tx_rows
+from engine.runtime.desk.rows import Held, judged_now, reasons_told, tx_fields, tx_rows
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 

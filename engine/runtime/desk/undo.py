@@ -11,9 +11,10 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.ingestion.refit import edited
-from engine.runtime.desk_judge import with_reasons
-from engine.runtime.desk_release import earliest, fees_of, mark, reach, recount
-from engine.runtime.desk_rows import (
+from engine.runtime.desk.judge import with_reasons
+from engine.runtime.desk.minutes import Minutes
+from engine.runtime.desk.release import earliest, fees_of, mark, reach, recount
+from engine.runtime.desk.rows import (
     Held,
     decisions,
     find_tx,
@@ -24,7 +25,6 @@ from engine.runtime.desk_rows import (
     undone,
 )
 from engine.runtime.home import Home
-from engine.runtime.minutes import Minutes
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
 

@@ -1,7 +1,7 @@
 """What can be asked about quarantine and decisions. Each query reads one snapshot of the store."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ from engine.ingestion.csv_processor import TRANSACTIONS, read_csv_file
 from engine.ingestion.records import Records, decode
 from engine.ingestion.refit import HEADERS, named
 from engine.ingestion.suggestions import suggest
-from engine.runtime.desk_judge import weigh
-from engine.runtime.desk_rows import (
+from engine.runtime.desk.judge import weigh
+from engine.runtime.desk.rows import (
     IDS_MAX,
     Held,
     decimal_comma,
@@ -38,6 +38,7 @@ RAW_CHARS_MAX = 20_000  # of a record's physical text; a field may hold megabyte
 CONFLICT_SHOWS = (
     "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "account", "tx_hash", "external_id",
 )  # fmt: skip
+NEWEST = "ORDER BY q.file DESC, q.record"
 STATUSES = ("open", "released", "rejected")
 ALL = "all"
 
@@ -59,25 +60,42 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves the filter reason out.
     """
     offset, limit = _place(arguments)
-    home = Home(Path(home_path))
-    with Reader(home.state) as reader:
-        matches = _matching(reader, now, arguments)
-        chosen = _of_reason(matches, arguments.get("reason"))
-        rows = _page(reader, chosen[offset : offset + limit])
-    files = Counter(match.name for match in chosen)
+    with Reader(Home(Path(home_path)).state) as reader:
+        under = _filters(reader, now, arguments)
+        by_codes = dict(reader.rows(f"SELECT q.codes, count(*) {under.rows} GROUP BY q.codes", under.values))
+        chosen = under.of_reason(by_codes, arguments.get("reason"))
+        files = reader.rows(
+            f"SELECT q.file, count(*) {chosen.rows} GROUP BY q.file ORDER BY 2 DESC, 1 DESC", chosen.values
+        )
+        places = reader.rows(
+            f"SELECT q.file, q.record {chosen.rows} {NEWEST} LIMIT ? OFFSET ?",
+            (*chosen.values, limit, offset),
+        )
+        names = dict(reader.rows("SELECT file, name FROM files"))
+        rows = _page(reader, places)
+    commonest: Counter[str] = Counter()
+    for file, number in files:
+        commonest[names[file]] += number
     return {
-        "total": len(chosen),
+        "total": sum(number for _, number in files),
         "rows": [row.told() for row in rows],
-        "by_reason": _by_reason(matches),
-        "files": dict(files.most_common(FILES_SHOWN)),
+        "by_reason": counted_codes(by_codes),
+        "files": dict(commonest.most_common(FILES_SHOWN)),
     }
 
 
 def quarantine_ids(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """The ids of all rows under the filters of `quarantine_page`, at most IDS_MAX, and how many there are."""
     with Reader(Home(Path(home_path)).state) as reader:
-        chosen = _of_reason(_matching(reader, now, arguments), arguments.get("reason"))
-    return {"ids": [row_id(match.sha256, match.record) for match in chosen[:IDS_MAX]], "total": len(chosen)}
+        under = _filters(reader, now, arguments)
+        by_codes = dict(reader.rows(f"SELECT q.codes, count(*) {under.rows} GROUP BY q.codes", under.values))
+        chosen = under.of_reason(by_codes, arguments.get("reason"))
+        total = reader.value(f"SELECT count(*) {chosen.rows}", chosen.values)
+        places = reader.rows(
+            f"SELECT q.file, q.record {chosen.rows} {NEWEST} LIMIT ?", (*chosen.values, IDS_MAX)
+        )
+        digests = dict(reader.rows("SELECT file, sha256 FROM files"))
+    return {"ids": [row_id(digests[file], record) for file, record in places], "total": total}
 
 
 def quarantine_show(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -125,55 +143,57 @@ def _number(arguments: dict[str, Any], name: str, default: int) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Match:
-    """A row under all filters but `reason`."""
+class _Under:
+    """Rows under filters: `FROM … WHERE …` and its values."""
 
-    file: int
-    sha256: str
-    name: str
-    record: int
-    codes: str
+    rows: str
+    values: tuple[Any, ...]
+
+    def of_reason(self, by_codes: Mapping[str, int], reason: object) -> "_Under":
+        """Those of them that have a reason; UsageError if there is none of that name."""
+        if not reason:
+            return self
+        if reason not in ROW_REASONS:
+            choices = ", ".join(ROW_REASONS)
+            raise UsageError(f"There is no reason {reason!r:.80}.", f"Choose one of {choices}.")
+        having = [codes for codes in by_codes if reason in (codes or "").split(",")]
+        marks = ", ".join("?" * len(having))
+        return _Under(f"{self.rows} AND q.codes IN ({marks})", (*self.values, *having))
 
 
-def _matching(reader: Reader, now: int, arguments: dict[str, Any]) -> list[_Match]:
-    """Newest file first, its rows in their order."""
+def _filters(reader: Reader, now: int, arguments: dict[str, Any]) -> _Under:
+    """All filters but that of the reason. UsageError for a status that does not exist."""
     status = arguments.get("status") or "open"
     if status not in (*STATUSES, ALL):
         choices = ", ".join((*STATUSES, ALL))
         raise UsageError(f"There is no status {status!r:.80}.", f"Choose one of {choices}.")
     files = _files(reader, now, arguments)
-    where, values = _row_filters(arguments, files)
     among = ", ".join(f"'{one}'" for one in STATUSES if status in (one, ALL))
-    rows = reader.rows(
-        f"SELECT q.file, q.record, q.codes FROM quarantine q WHERE q.status IN ({among}){where}", values
-    )
-    place = {file: number for number, file in enumerate(files)}
-    rows = sorted((row for row in rows if row[0] in place), key=lambda row: (place[row[0]], row[1]))
-    return [_Match(file, *files[file], record, codes or "") for file, record, codes in rows]
+    where, values = _row_filters(arguments, files)
+    if arguments.get("file") or arguments.get("older_than_s") is not None:
+        where += f" AND q.file IN ({', '.join(map(str, files))})"
+    return _Under(f"FROM quarantine q WHERE q.status IN ({among}){where}", tuple(values))
 
 
-def _files(reader: Reader, now: int, arguments: dict[str, Any]) -> dict[int, tuple[str, str]]:
-    """SHA-256 and name of the files that the filters let through, newest first."""
+def _files(reader: Reader, now: int, arguments: dict[str, Any]) -> dict[int, str]:
+    """Number and name of the files that the filters let through."""
     wanted = str(arguments.get("file") or "").lower()
     before = now - _number(arguments, "older_than_s", 0) * SECOND_US
     old = arguments.get("older_than_s") is None
-    rows = reader.rows(
-        "SELECT file, sha256, name, committed_at FROM files WHERE status <> 'rejected'"
-        " ORDER BY committed_at DESC, file DESC"
-    )
+    rows = reader.rows("SELECT file, sha256, name, committed_at FROM files WHERE status <> 'rejected'")
     return {
-        file: (sha256, name)
+        file: name
         for file, sha256, name, taken_at in rows
         if (old or taken_at <= before) and (wanted in name.lower() or sha256.startswith(wanted))
     }
 
 
-def _row_filters(arguments: dict[str, Any], files: dict[int, tuple[str, str]]) -> tuple[str, list[Any]]:
+def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[str, list[Any]]:
     """Conditions on the fields as they are now, and their values."""
     where, values = "", []
     if arguments.get("text"):
         text = str(arguments["text"])
-        by_name = [file for file, (_, name) in files.items() if text.lower() in name.lower()]
+        by_name = [file for file, name in files.items() if text.lower() in name.lower()]
         fields = "json_each(coalesce(q.edited, q.fields))"
         where += f" AND (q.file IN ({','.join(map(str, by_name))}) OR EXISTS"
         where += f" (SELECT 1 FROM {fields} WHERE instr(lower(value), lower(?))))"
@@ -187,21 +207,7 @@ def _row_filters(arguments: dict[str, Any], files: dict[int, tuple[str, str]]) -
     return where, values
 
 
-def _of_reason(matches: list[_Match], reason: object) -> list[_Match]:
-    if not reason:
-        return matches
-    if reason not in ROW_REASONS:
-        raise UsageError(
-            f"There is no reason {reason!r:.80}.", "Choose one of " + ", ".join(ROW_REASONS) + "."
-        )
-    return [match for match in matches if reason in match.codes.split(",")]
-
-
-def _by_reason(matches: list[_Match]) -> dict[str, int]:
-    return counted_codes(Counter(match.codes for match in matches))
-
-
-def counted_codes(by_codes: dict[str, int]) -> dict[str, int]:
+def counted_codes(by_codes: Mapping[str, int]) -> dict[str, int]:
     """How many rows have each reason, the commonest first, from how many have each set of codes."""
     counts: Counter[str] = Counter()
     for codes, rows in by_codes.items():
@@ -210,14 +216,11 @@ def counted_codes(by_codes: dict[str, int]) -> dict[str, int]:
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _page(reader: Reader, chosen: list[_Match]) -> list[Held]:
-    """The rows themselves, in this order."""
-    found = {}
-    for match in chosen:
-        found[match.file, match.record] = match
+def _page(reader: Reader, places: list[tuple[int, int]]) -> list[Held]:
+    """The rows at (file, record), in this order."""
     records: dict[int, list[int]] = {}
-    for match in chosen:
-        records.setdefault(match.file, []).append(match.record)
+    for file, record in places:
+        records.setdefault(file, []).append(record)
     rows = {
         (row.file, row.record): row
         for file, numbers in records.items()
@@ -225,7 +228,7 @@ def _page(reader: Reader, chosen: list[_Match]) -> list[Held]:
             reader, f"q.file = ? AND q.record IN ({','.join('?' * len(numbers))})", (file, *numbers)
         )
     }
-    return [rows[place] for place in found]
+    return [rows[place] for place in places]
 
 
 # -- one row ------------------------------------------------------------------------------------------

@@ -17,10 +17,10 @@ from engine.errors import UsageError
 from engine.ingestion.csv_processor import TRANSACTIONS
 from engine.ingestion.keys import Judged
 from engine.ingestion.refit import named
-from engine.runtime.desk_judge import Verdict, weigh
-from engine.runtime.desk_rows import Held, by_file, find, find_tx, hinted, put_frame, tx_ids, tx_rows
+from engine.runtime.desk.judge import Verdict, weigh
+from engine.runtime.desk.minutes import Minutes
+from engine.runtime.desk.rows import Held, by_file, find, find_tx, hinted, put_frame, tx_ids, tx_rows
 from engine.runtime.home import Home
-from engine.runtime.minutes import Minutes
 from engine.runtime.puts import Puts, ledger_puts, observations, touched_from
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader

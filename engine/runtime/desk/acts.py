@@ -1,4 +1,4 @@
-"""The operator's acts on quarantine: fix, release, reject, undo (desk_queries.py: what can be asked).
+"""The operator's acts on quarantine: fix, release, reject, undo (queries.py: what can be asked).
 
 Each is a task for the worker, which has the turn to write: plain values in, plain values out, one
 transaction that holds the rows, the counts of their files and one decision a row. A dry run does the same
@@ -13,12 +13,12 @@ from typing import Any
 from engine.errors import UsageError
 from engine.ingestion.refit import changed, edited, named
 from engine.ingestion.suggestions import suggest
-from engine.runtime.desk_judge import with_reasons
-from engine.runtime.desk_release import release
-from engine.runtime.desk_rows import NAMED_MAX, Held, by_file, decimal_comma, find, hinted, put_frame
-from engine.runtime.desk_undo import undo
+from engine.runtime.desk.judge import with_reasons
+from engine.runtime.desk.minutes import Minutes
+from engine.runtime.desk.release import release
+from engine.runtime.desk.rows import NAMED_MAX, Held, by_file, decimal_comma, find, hinted, put_frame
+from engine.runtime.desk.undo import undo
 from engine.runtime.home import Home
-from engine.runtime.minutes import Minutes
 from engine.store.commit import transaction
 from engine.store.reader import Reader
 

@@ -9,8 +9,8 @@ from engine.domain.transactions import OUTGOING, Action, id_text
 from engine.portfolio.lots_outcome import LotsOutcome
 from engine.runtime.books import Books
 from engine.runtime.books import _told as told_lots
-from engine.runtime.desk_queries import raw_text
-from engine.runtime.desk_rows import find_tx, history, subject_of, tx_fields, tx_ids, tx_rows
+from engine.runtime.desk.queries import raw_text
+from engine.runtime.desk.rows import find_tx, history, subject_of, tx_fields, tx_ids, tx_rows
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 
