@@ -5,6 +5,7 @@ After a wanted change: `pytest snapshots_tests --snapshot-update`, and look at t
 
 from collections.abc import Callable, Coroutine
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from textual.pilot import Pilot
@@ -15,6 +16,19 @@ from console.terminal import Terminal
 
 Compare = Callable[..., bool]
 SMALL, LARGE = (80, 24), (160, 45)
+NEXT = "right_square_bracket"
+# The desk's states, by the keys that lead there from the quarantine.
+DESK = {
+    "marks": (NEXT, "space", "space", "j", "v", "j", "j", "v", "j", "v", "j", "j"),
+    "row_in_conflict": (NEXT, NEXT, "enter"),
+    "fix": (NEXT, NEXT, NEXT, "e", "tab", "enter", "enter"),
+    "bulk_preview": (NEXT, "asterisk", NEXT, "space", "space", "e", "5", "enter"),
+    "release": (NEXT, NEXT, NEXT, "asterisk", "e", "tab", "enter", "right", "enter", NEXT, NEXT,
+                "space", "space", "R"),
+    "conflict": (NEXT, NEXT, "R"),
+    "outcome": (NEXT, NEXT, NEXT, "e", "tab", "enter", "enter", "right", "enter"),
+    "inbox_preview": ("2", "d"),
+}  # fmt: skip
 SCREENS = {"overview": "1", "inbox": "2", "quarantine": "3", "nav": "5", "events": "8"}
 
 
@@ -40,10 +54,18 @@ async def settled(pilot: Pilot[Any]) -> None:
 
 
 def console(
-    client: FakeClient | None = None, theme: str = "navdeck-dark", ascii_only: bool = False
+    client: FakeClient | None = None,
+    theme: str = "navdeck-dark",
+    ascii_only: bool = False,
+    screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> NavdeckApp:
     terminal = Terminal(refusal="", theme=theme, mouse=True, ascii=ascii_only)
-    return NavdeckApp(connecting(client or FakeClient()), terminal=terminal, clock=still)
+    with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
+        return NavdeckApp(connecting(client or FakeClient()), terminal=terminal, clock=still)
+
+
+def at_desk(**how: Any) -> NavdeckApp:
+    return console(screen="quarantine", **how)
 
 
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
@@ -55,6 +77,20 @@ def test_screen(snap_compare: Compare, screen: str, size: tuple[int, int]) -> No
 @pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
 def test_detail_of_a_quarantined_row(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snap_compare(console(), terminal_size=size, run_before=opening("3", "j", "enter"))
+
+
+@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+@pytest.mark.parametrize("state", DESK)
+def test_desk(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
+    assert snap_compare(at_desk(), terminal_size=size, run_before=opening(*DESK[state]))
+
+
+def test_fix__ascii(snap_compare: Compare) -> None:
+    assert snap_compare(at_desk(ascii_only=True), terminal_size=SMALL, run_before=opening(*DESK["fix"]))
+
+
+def test_fix__terminal_s_own_colours(snap_compare: Compare) -> None:
+    assert snap_compare(at_desk(theme="ansi-dark"), terminal_size=SMALL, run_before=opening(*DESK["fix"]))
 
 
 def test_help(snap_compare: Compare) -> None:

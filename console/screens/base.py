@@ -113,9 +113,6 @@ class ListScreen(DeckScreen):
         super().__init__()
         self.filter = Filter()
 
-    def above_keys(self) -> Sequence[Widget]:
-        return (Field(placeholder=self.FILTER_TOLD, id="filter"),)
-
     @property
     def rows(self) -> Rows:
         return self.query_one(Rows)
@@ -141,14 +138,18 @@ class ListScreen(DeckScreen):
     def _opened(self) -> None:
         self.do_detail()
 
-    def do_filter(self) -> None:
+    async def do_filter(self) -> None:
+        """Opens the line to type the filter in; it is made when it is first asked for."""
         self.add_class("-filtering")
+        if not self.query("#filter"):
+            await self.mount(Field(placeholder=self.FILTER_TOLD, id="filter"), before="#keys")
         self.query_one("#filter", Input).focus()
 
     def do_back(self) -> None:
         """Leaves the filter, then the screen."""
         if self.has_class("-filtering") or self.filter.typed:
-            self.query_one("#filter", Input).value = ""
+            for field in self.query("#filter").results(Field):
+                field.value = ""
             self._done()
         else:
             super().do_back()

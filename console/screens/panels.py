@@ -346,7 +346,7 @@ def _folded(told: Line, width: int) -> list[Line]:
 def reason_lines(reason: Document, width: int) -> list[Line]:
     """A reason of a quarantined row: code, column and value, then what it means and what to do."""
     where = f"{reason['column']} = " if reason["column"] else ""
-    value = [f"{where}{reason['value']}"] if reason["column"] or reason["value"] else []
+    value = [f"{where}{reason['value'] or 'empty'}"] if reason["column"] or reason["value"] else []
     told = reason.get("hint") or words(reason["code"])
     made: list[Line] = [line(("! ", "warn"), (reason["code"], "strong"))]
     made += [line("  ", (part, "warn")) for text in value for part in wrapped(text, width - 2)]

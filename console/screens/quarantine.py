@@ -57,7 +57,7 @@ class Quarantine(ListScreen):
         )
 
     def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"), *super().above_keys())
+        return (Lines(self._strip, NOTHING, id="strip"),)
 
     def there(self) -> Collection[Need]:
         found: set[Need] = {"row"} if self._pages.total else set()
@@ -140,7 +140,7 @@ class Quarantine(ListScreen):
     def _head(self, width: int, _height: int) -> list[Line]:
         shown = self.filter.asked.get("status", "open")
         of = f" of {count(self.doc['quarantine']['open'])}" if shown == "open" else ""
-        about = f"{count(self._pages.total)}{of} rows{'' if shown == 'open' else f', {shown}'}"
+        about = f"{count(self._pages.total)}{of} rows" if of else f"{count(self._pages.total)} {shown}"
         first = (*panels.head("Quarantine", about), *self._marks_told(), *self.filter_told())
         if self._trouble:
             first = line((self._trouble, "bad"))
@@ -206,8 +206,8 @@ class Quarantine(ListScreen):
 
     # -- marks --
 
-    def do_search(self) -> None:
-        self.do_filter()
+    async def do_search(self) -> None:
+        await self.do_filter()
 
     def do_mark(self) -> None:
         row = self._pages.row(self.rows.cursor)

@@ -120,12 +120,14 @@ def _conflicts(row: Document, width: int) -> list[Line]:
     made: list[Line] = []
     for stored in row.get("conflicts", []):
         same = ", ".join(stored["same"]) or "nothing"
+        what = f"{short(stored['tx'])}  {trade_text(stored)}"
         about = f"{stored['file']} line {count(stored['line'])}; the same in {same}"
+        lines = [("text", part) for part in wrapped(what, width - 2)]
+        lines += [("muted", part) for part in wrapped(about, width - 2)]
         made += [
-            line(("= ", "mark"), part)
-            for part in wrapped(f"{short(stored['tx'])}  {trade_text(stored)}", width - 2)
+            line(("  " if number else "= ", "mark"), (part, mark))
+            for number, (mark, part) in enumerate(lines)
         ]
-        made += [line("  ", (part, "muted")) for part in wrapped(about, width - 2)]
     return made
 
 

@@ -172,7 +172,7 @@ def test_status__released_rows_are_shown__acts_say_why_not() -> None:
         await deck.press("slash")
         await deck.paste("status:released")
         await deck.press("enter")
-        assert "1 rows, released" in head(deck)
+        assert "Quarantine  1 released" in head(deck)
         await deck.press("R")
         assert any("release: this row is not open" in toast for toast in deck.toasts())
         assert deck.sent() == []

@@ -7,11 +7,14 @@ what SQLite writes goes past them.
 import builtins
 import io
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 CALLS = ("open", "write", "pwrite", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "mkdir", "rmdir")
+_FREEING = ("unlink", "rmdir", "ftruncate")  # a full disk lets these pass
 _WRITING = os.O_WRONLY | os.O_RDWR
 _real_open = builtins.open
 
@@ -43,3 +46,34 @@ def _open(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
 
 def _sendfile(out: int, source: int, offset: int, count: int) -> int:
     return os.write(out, os.pread(source, count, offset))
+
+
+class Faults:
+    """Makes the Nth changing call on files below `root` fail, and `onward` all after it; counts them."""
+
+    def __init__(self, root: Path, number: int, code: int, onward: bool = False) -> None:
+        self.root, self.number, self.code, self.onward = root, number, code, onward
+        self.calls: list[str] = []
+
+    def install(self, patch: pytest.MonkeyPatch) -> None:
+        write_through_os(patch)
+        for name in CALLS:
+            patch.setattr(os, name, self._limited(name, getattr(os, name)))
+
+    def _limited(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def act(first: Any, *rest: Any, **options: Any) -> Any:
+            if self._counts(name, first, rest):
+                self.calls.append(name)
+                asked = len(self.calls)
+                if asked == self.number or (self.onward and asked > self.number and name not in _FREEING):
+                    where = () if isinstance(first, int) else (first,)
+                    raise OSError(self.code, os.strerror(self.code), *where)
+            return call(first, *rest, **options)
+
+        return act
+
+    def _counts(self, name: str, first: Any, rest: tuple[Any, ...]) -> bool:
+        if name == "open" and not is_writing(rest[0]):
+            return False
+        path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else os.fspath(first)
+        return Path(path).is_relative_to(self.root)

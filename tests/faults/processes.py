@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,16 @@ TIMEOUT_S = 120
 Process = subprocess.Popen[str]
 
 
-def start(deck: Deck, *arguments: object, when: str = "never", commit: int = 0, **settings: str) -> Process:
-    """The command line at work on the home (see wrapped.py), in a process group of its own."""
+def start(
+    deck: Deck, *arguments: object, when: str = "never", commit: int = 0, under: Sequence[str] = (),
+    **settings: str,
+) -> Process:  # fmt: skip
+    """The command line at work on the home (see wrapped.py), in a process group of its own.
+
+    `under`: another program's command that runs it; `settings`: environment variables.
+    """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NAVDECK_")}
-    command = [sys.executable, "-m", "tests.faults.wrapped", when, str(commit)]
+    command = [*under, sys.executable, "-m", "tests.faults.wrapped", when, str(commit)]
     return subprocess.Popen(
         [*command, *map(str, arguments), "--home", str(deck.path)],
         cwd=ROOT, env=clean | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -35,18 +42,17 @@ def ended(process: Process) -> tuple[int, Any, str]:
 
 
 def kill(process: Process, group: bool = True) -> tuple[bool, list[str]]:
-    """Kills it (`group`: and its workers): whether it was still at work, and the files it had told as done."""
+    """Kills it (`group`: and its workers): whether it was still at work, and what it had told as done."""
     alive = process.poll() is None
     if alive and group:
         os.killpg(process.pid, signal.SIGKILL)
     elif alive:
         process.kill()
-    return alive, told(process)
+    return alive, told(process.communicate(timeout=TIMEOUT_S)[1])
 
 
-def told(process: Process) -> list[str]:
-    """The acknowledged files of a process that has ended, each as `STATUS NAME`."""
-    _, err = process.communicate(timeout=TIMEOUT_S)
+def told(err: str) -> list[str]:
+    """The acknowledged files among what a process said beside its document, each as `STATUS NAME`."""
     return [line.removeprefix("ack ") for line in err.splitlines() if line.startswith("ack ")]
 
 

@@ -1,5 +1,6 @@
 """What can be asked about quarantine and decisions. Each query reads one snapshot of the store."""
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -194,10 +195,13 @@ def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[s
     if arguments.get("text"):
         text = str(arguments["text"])
         by_name = [file for file, name in files.items() if text.lower() in name.lower()]
-        fields = "json_each(coalesce(q.edited, q.fields))"
-        where += f" AND (q.file IN ({','.join(map(str, by_name))}) OR EXISTS"
-        where += f" (SELECT 1 FROM {fields} WHERE instr(lower(value), lower(?))))"
-        values.append(text)
+        kept = "coalesce(q.edited, q.fields)"
+        fields = f"json_each({kept})"
+        # Cheap, and no row is missed: this text looks in JSON as it looks in its field.
+        near = f"instr(lower({kept}), lower(?)) AND " if json.dumps(text) == f'"{text}"' else ""
+        where += f" AND (q.file IN ({','.join(map(str, by_name))}) OR"
+        where += f" ({near}EXISTS (SELECT 1 FROM {fields} WHERE instr(lower(value), lower(?)))))"
+        values += [text] * (2 if near else 1)
     if arguments.get("account"):
         place = HEADERS[TRANSACTIONS].index("account")
         kinds = "q.file IN (SELECT file FROM files WHERE kind = 'transactions')"
