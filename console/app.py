@@ -160,8 +160,12 @@ class NavdeckApp(App[None]):
         if self.frozen:
             self._dirty |= topics
             return
+        self._redraw_screens(topics)
+
+    def _redraw_screens(self, topics: Topics) -> None:
+        """A screen that is still being made has no parts yet; it draws itself when it is there."""
         for screen in self.screen_stack:
-            if isinstance(screen, DeckScreen):
+            if isinstance(screen, DeckScreen) and screen.is_mounted:
                 screen.redraw(topics)
 
     # -- acts ---------------------------------------------------------------------------------------------
@@ -171,7 +175,8 @@ class NavdeckApp(App[None]):
         there: set[Need] = {"engine"} if self.session.connected else set()
         if not self.mirror.doc["read_only"]:
             there.add("writing")
-        shown = [one for one in self.screen_stack if isinstance(one, DeckScreen | RowPage)]
+        stack = [screen for screen in self.screen_stack if screen.is_mounted]
+        shown = [screen for screen in stack if isinstance(screen, DeckScreen | RowPage)]
         return actions.why_not(action, there.union(*(one.there() for one in shown[-1:])))
 
     async def action_act(self, action_id: str) -> None:
@@ -218,9 +223,7 @@ class NavdeckApp(App[None]):
     def do_freeze(self) -> None:
         self.frozen = not self.frozen
         if self.frozen:
-            for screen in self.screen_stack:
-                if isinstance(screen, DeckScreen):
-                    screen.redraw(EVERYTHING)
+            self._redraw_screens(EVERYTHING)
         else:
             self._changed(EVERYTHING)
 

@@ -246,7 +246,7 @@ def _passes(row: Document, asked: Document, every_reason: bool) -> bool:
     status = asked.get("status", "open")
     age_s = (NOW_US - to_us(row["taken_at"])) // 1_000_000
     return (
-        status == row["status"]
+        status in ("all", row["status"])
         and (every_reason or asked.get("reason") in (None, *_codes(row)))
         and asked.get("text", "").casefold() in text
         and ("not_text" not in asked or asked["not_text"].casefold() not in text)

@@ -3,6 +3,7 @@
 After a wanted change: `pytest snapshots_tests --snapshot-update`, and look at the pictures.
 """
 
+import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 from unittest.mock import patch
@@ -15,6 +16,7 @@ from console.fake import FakeClient, connecting, overview, still
 from console.terminal import Terminal
 
 Compare = Callable[..., bool]
+SETTLED_S = 20.0
 SMALL, LARGE = (80, 24), (160, 45)
 NEXT = "right_square_bracket"
 # The desk's states, by the keys that lead there from the quarantine.
@@ -48,8 +50,9 @@ async def settled(pilot: Pilot[Any]) -> None:
     """Until the engine is there, nothing waits to be painted, and no cursor blinks."""
     app = pilot.app
     assert isinstance(app, NavdeckApp)
-    while not (app.session.connected and app.is_still):
-        await pilot.pause(0.01)
+    async with asyncio.timeout(SETTLED_S):  # an app that failed never comes to rest
+        while not (app.session.connected and app.is_still):
+            await pilot.pause(0.01)
     await pilot.pause()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-STATUSES = ("open", "released", "rejected")
+STATUSES = ("open", "released", "rejected", "all")
 _TERM = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _OLDER = re.compile(r">([0-9]{1,6})(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}

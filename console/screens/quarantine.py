@@ -21,7 +21,7 @@ from console.screens.base import ListScreen, bindings
 from console.screens.filtering import Filter, asked, contradicts
 from console.screens.pages import PAGE_ROWS, Marks, Pages
 from console.screens.rows import COLUMNS, IN_RANGE, MARKED, UNMARKED, header_of, row_cells, row_lines
-from console.text import count
+from console.text import count, plural
 from console.widgets.bars import KeyBar
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, Piece, cut, fitted, line
@@ -140,8 +140,8 @@ class Quarantine(ListScreen):
     def _head(self, width: int, _height: int) -> list[Line]:
         shown = self.filter.asked.get("status", "open")
         of = f" of {count(self.doc['quarantine']['open'])}" if shown == "open" else ""
-        about = f"{count(self._pages.total)}{of} rows" if of else f"{count(self._pages.total)} {shown}"
-        first = (*panels.head("Quarantine", about), *self._marks_told(), *self.filter_told())
+        told = f"{count(self._pages.total)}{of} rows" if of else f"{plural(self._pages.total, 'row')}, {shown}"
+        first = (*panels.head("Quarantine", told), *self._marks_told(), *self.filter_told())
         if self._trouble:
             first = line((self._trouble, "bad"))
         heads = line("  ", *fitted(COLUMNS, self.rows.width - 2).head())

@@ -12,9 +12,13 @@ import pytest
 from console import app as app_module
 from console import client as client_module
 from console.app import NavdeckApp
+from console.client import EVERYTHING
 from console.fake import FakeClient, overview
 from console.modals.failure import Failure
 from console.screens.base import DeckScreen
+from console.screens.events import Events
+from console.screens.inbox import Inbox
+from console.screens.quarantine import Quarantine
 from console.terminal import Terminal
 from engine.api import EngineError, HomeMissing
 from tests.console.deck_driver import Console, console
@@ -257,6 +261,18 @@ def test_freeze__holds_the_picture__and_shows_what_came_when_it_ends() -> None:
         await deck.press("p")
         assert "quarantine 999 !" in deck.text()
         assert "FROZEN" not in deck.text()
+
+    scenario(run)
+
+
+def test_event__while_a_screen_is_being_made__waits_for_it() -> None:
+    async def run(deck: Console) -> None:
+        for screen in (Inbox(), Quarantine(), Events()):
+            made = deck.app.push_screen(screen)
+            deck.app._redraw(EVERYTHING)
+            await made
+            await deck.settle()
+        assert "Events" in deck.text()
 
     scenario(run)
 

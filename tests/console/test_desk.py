@@ -172,7 +172,7 @@ def test_status__released_rows_are_shown__acts_say_why_not() -> None:
         await deck.press("slash")
         await deck.paste("status:released")
         await deck.press("enter")
-        assert "Quarantine  1 released" in head(deck)
+        assert "Quarantine  1 row, released" in head(deck)
         await deck.press("R")
         assert any("release: this row is not open" in toast for toast in deck.toasts())
         assert deck.sent() == []
@@ -511,7 +511,7 @@ def test_row__acts_work_from_its_page__which_then_shows_what_is_true_now() -> No
         assert any("reject: this row is not open" in toast for toast in deck.toasts())
         assert [name for name, _ in deck.sent()] == ["quarantine_fix", "quarantine_release"]
 
-    scenario(run, *QUANTITIES)
+    scenario(run, *QUANTITIES, size=(100, 60))
 
 
 # -- what cannot be done says why ---------------------------------------------------------------------

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 CALLS = ("open", "write", "pwrite", "ftruncate", "fsync", "fdatasync", "rename", "unlink", "mkdir", "rmdir")
+POWER = 0  # in place of an errno
 _FREEING = ("unlink", "rmdir", "ftruncate")  # a full disk lets these pass
 _WRITING = os.O_WRONLY | os.O_RDWR
 _real_open = builtins.open
@@ -48,11 +49,19 @@ def _sendfile(out: int, source: int, offset: int, count: int) -> int:
     return os.write(out, os.pread(source, count, offset))
 
 
+class PowerCut(BaseException):
+    """Ends everything at once."""
+
+
 class Faults:
-    """Makes the Nth changing call on files below `root` fail, and `onward` all after it; counts them."""
+    """Makes the Nth changing call on files below `root` fail, and `onward` all after it; counts them.
+
+    `code`: an errno; with POWER everything ends there, and nothing at all can be changed any more.
+    """
 
     def __init__(self, root: Path, number: int, code: int, onward: bool = False) -> None:
-        self.root, self.number, self.code, self.onward = root, number, code, onward
+        self.root, self.number, self.code = root, number, code
+        self.onward = onward or code == POWER
         self.calls: list[str] = []
 
     def install(self, patch: pytest.MonkeyPatch) -> None:
@@ -64,16 +73,24 @@ class Faults:
         def act(first: Any, *rest: Any, **options: Any) -> Any:
             if self._counts(name, first, rest):
                 self.calls.append(name)
-                asked = len(self.calls)
-                if asked == self.number or (self.onward and asked > self.number and name not in _FREEING):
+                if self._fails(name, len(self.calls)):
+                    if self.code == POWER:
+                        raise PowerCut
                     where = () if isinstance(first, int) else (first,)
                     raise OSError(self.code, os.strerror(self.code), *where)
             return call(first, *rest, **options)
 
         return act
 
+    def _fails(self, name: str, asked: int) -> bool:
+        if asked == self.number:
+            return True
+        return self.onward and asked > self.number and (self.code == POWER or name not in _FREEING)
+
     def _counts(self, name: str, first: Any, rest: tuple[Any, ...]) -> bool:
         if name == "open" and not is_writing(rest[0]):
             return False
-        path = os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else os.fspath(first)
-        return Path(path).is_relative_to(self.root)
+        path = Path(os.readlink(f"/proc/self/fd/{first}") if isinstance(first, int) else first)
+        if self.code == POWER and path.name == "navdeck.lock":
+            return False  # this process goes on, and would keep the lock that a dead one loses
+        return path.is_relative_to(self.root)

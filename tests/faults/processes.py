@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ Process = subprocess.Popen[str]
 
 def start(
     deck: Deck, *arguments: object, when: str = "never", commit: int = 0, under: Sequence[str] = (),
-    **settings: str,
+    settings: Mapping[str, str] | None = None,
 ) -> Process:  # fmt: skip
     """The command line at work on the home (see wrapped.py), in a process group of its own.
 
@@ -29,14 +29,18 @@ def start(
     command = [*under, sys.executable, "-m", "tests.faults.wrapped", when, str(commit)]
     return subprocess.Popen(
         [*command, *map(str, arguments), "--home", str(deck.path)],
-        cwd=ROOT, env=clean | settings, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=ROOT, env=clean | dict(settings or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
 
 
 def ended(process: Process) -> tuple[int, Any, str]:
     """Waits for the verb to end by itself: exit code, its JSON document, and what it said beside."""
-    out, err = process.communicate(timeout=TIMEOUT_S)
+    try:
+        out, err = process.communicate(timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        kill(process)
+        raise
     assert "Traceback" not in err, err
     return process.returncode, json.loads(out) if out else None, err
 
@@ -68,9 +72,10 @@ def marks(deck: Deck) -> tuple[list[Path], list[Path]]:
     return sorted(deck.home.claimed.glob("*")), sorted((deck.path / "archive").rglob("*.csv"))
 
 
-def wait_for_work(deck: Deck, process: Process) -> None:
-    """Until it has claimed, archived or finished a file."""
-    before = marks(deck)
+def wait_for_work(deck: Deck, process: Process, times: int = 1) -> None:
+    """Until it was so many times seen to have claimed, archived or finished a file, or has ended."""
     until = time.monotonic() + TIMEOUT_S
-    while process.poll() is None and time.monotonic() < until and marks(deck) == before:
-        time.sleep(0.002)
+    for _ in range(times):
+        before = marks(deck)
+        while process.poll() is None and time.monotonic() < until and marks(deck) == before:
+            time.sleep(0.002)

@@ -53,7 +53,7 @@ def runs(blank_home: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str
         Tree.of(blank_home).write(place / variant / "home")
         (place / variant / "files").mkdir()
         lay(place / variant / "home", place / variant / "files")
-    command = [sys.executable, "-m", "tests.faults.workload", place, *VARIANTS]
+    command = [sys.executable, "-m", "tests.faults.workload", str(place), *VARIANTS]
     subprocess.run(command, cwd=ROOT, check=True, timeout=TIMEOUT_S)
     return {name: Run(*pickle.loads((place / name / "log").read_bytes())) for name in VARIANTS}
 

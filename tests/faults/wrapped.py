@@ -35,7 +35,7 @@ def _told(self: Engine, kind: str, data: dict[str, Any]) -> None:
     _tell(self, kind, data)
 
 
-commit._finish = _finished
+commit._finish = _finished  # type: ignore[assignment]
 Engine.tell = _told  # type: ignore[method-assign]
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Parquet files larger than a window: taken piece by piece, resumed where they stopped, the same in the end."""
+"""Parquet files larger than a window: taken piece by piece, resumed where they stopped."""
 
 from collections.abc import Callable
 from pathlib import Path

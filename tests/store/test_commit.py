@@ -119,9 +119,13 @@ def test_cut__the_next_transaction_redoes_before_it_reads(
 
 
 def test_an_error_of_the_owner__nothing_kept_nothing_journalled(place: Place) -> None:
-    with pytest.raises(ValueError, match="no"), transaction(*place, AT, "test") as work:
-        work.put("names", names(BTC=1))
-        raise ValueError("no")
+    def fail() -> None:
+        with transaction(*place, AT, "test") as work:
+            work.put("names", names(BTC=1))
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert stored(place) == {}
     assert list(journal.read(place[1])) == []
 

@@ -1,0 +1,78 @@
+"""What is typed or pasted is data too: it is shown as text, moves nothing, and never ends the console."""
+
+import asyncio
+import time
+import unicodedata
+from pathlib import Path
+
+import pytest
+from textual import events
+from textual.widgets import Input
+
+from console.app import NavdeckApp
+from console.fake import FakeClient, connecting
+from tests.hostile.stream import UNPRINTABLE
+from tests.hostile.test_console import PASTE, PATIENCE_S, QUIET_S, quiet
+from tests.pty import seat
+from tests.pty.seat import ALT_SCREEN_ON, Seat, sit
+
+FAKE = """
+from console.app import NavdeckApp
+from console.fake import FakeClient, connecting
+NavdeckApp(connecting(FakeClient())).run()
+"""
+EVENTS_SHOWN = b"newest last"
+PASTED = ("[/nope]", "\u202egpj.exe", "\x9b31mred", "\u200b", "\U000e0041", "\x1b]52;c;eA==", "漢字")
+
+
+@pytest.fixture
+def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seat before a console without an engine, which starts in no time."""
+    monkeypatch.setattr(seat, "NAVDECK", [*seat.NAVDECK[:5], "-c", FAKE])
+
+
+def typed(before: Seat, keys: bytes) -> bytes:
+    """What is drawn after these keys and one more, which opens the events."""
+    before.until(ALT_SCREEN_ON)
+    before.until(b"quarantine")
+    quiet(before)
+    start, ends_at = len(before.drawn), time.monotonic() + PATIENCE_S
+    before.press(keys)
+    quiet(before)
+    before.press(b"8")
+    while EVENTS_SHOWN not in before.drawn[start:]:
+        assert before.process.poll() is None, before.drawn[-3000:]
+        assert time.monotonic() < ends_at, before.drawn[-3000:]
+        before._read(QUIET_S)
+    quiet(before)
+    return before.drawn[start:]
+
+
+@pytest.mark.usefixtures("_fake")
+@pytest.mark.xfail(strict=True, reason="what follows an ESC inside a paste is taken for keys")
+def test_paste_with_an_escape_in_it__presses_no_key(tmp_path: Path) -> None:
+    with sit(home=tmp_path) as before:
+        assert b"LEAVING" not in typed(before, PASTE % b"\x1bq")
+
+
+@pytest.mark.usefixtures("_fake")
+@pytest.mark.xfail(strict=True, reason="a byte that is no UTF-8 ends the console with a traceback, and 0")
+def test_byte_that_is_no_utf_8__typed__the_console_lives(tmp_path: Path) -> None:
+    with sit(home=tmp_path) as before:
+        assert b"Traceback" not in typed(before, b"\xff")
+
+
+def test_filter__pasted__nothing_unprintable_is_drawn() -> None:
+    async def run() -> str:
+        app = NavdeckApp(connecting(FakeClient()))
+        async with app.run_test(size=(100, 30)) as pilot:
+            await pilot.press("2", "slash")
+            field = app.screen.query_one("#filter", Input)
+            for text in PASTED:
+                field.post_message(events.Paste(text))
+                await pilot.pause()
+            return "".join(segment.text for segment in field.render_line(0))
+
+    drawn = asyncio.run(run())
+    assert "[/nope]漢字" in drawn
+    assert {repr(one) for one in drawn if unicodedata.category(one) in UNPRINTABLE} == set()
