@@ -91,7 +91,7 @@ class Question(Form[Answer]):
 
     @on(Choice.Pressed)
     def _pressed(self, event: Choice.Pressed) -> None:
-        if event.choice.id in {option.id for option in self._options} and not self._missing():
+        if event.choice.id in {option.id for option in self._options}:
             self.dismiss(Answer(str(event.choice.id), self._typed("reason").strip()))
 
 

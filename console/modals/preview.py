@@ -17,7 +17,10 @@ COLUMNS = (
     Column("file", 20, grows=1), Column("new", 8, right=True), Column("seen before", 11, right=True),
     Column("conflicting", 11, right=True), Column("bad", 6, right=True),
 )  # fmt: skip
-STORED = "Nothing of this is stored. Back on the inbox, i takes the files in."
+STORED = (
+    "Nothing of this is stored. Each file is judged against what is stored, not against the others."
+    " Back on the inbox, i takes them in."
+)
 
 
 class Preview(Detail):

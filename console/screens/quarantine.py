@@ -140,7 +140,9 @@ class Quarantine(ListScreen):
     def _head(self, width: int, _height: int) -> list[Line]:
         shown = self.filter.asked.get("status", "open")
         of = f" of {count(self.doc['quarantine']['open'])}" if shown == "open" else ""
-        told = f"{count(self._pages.total)}{of} rows" if of else f"{plural(self._pages.total, 'row')}, {shown}"
+        told = (
+            f"{count(self._pages.total)}{of} rows" if of else f"{plural(self._pages.total, 'row')}, {shown}"
+        )
         first = (*panels.head("Quarantine", told), *self._marks_told(), *self.filter_told())
         if self._trouble:
             first = line((self._trouble, "bad"))

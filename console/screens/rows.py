@@ -45,18 +45,17 @@ def row_cells(row: Document, mark: Piece) -> list[Piece]:
     codes = [reason["code"] for reason in row["reasons"]]
     more = f" +{len(codes) - 1}" if len(codes) > 1 else ""
     fields = [row["row"][name] for name in KEY_FIELDS if row["row"].get(name)]
-    reason: Piece = (f"{codes[0]}{more}", "text") if codes else _well(row)
+    reason: Piece = (f"{codes[0]}{more}", "text") if codes else ("✓ passes now", "ok")
+    if row["status"] != "open":
+        reason = _state(row)
     return [
         mark, reason, (_wrong(row), "warn"), (row["file"], "text"), (count(row["line"]), "muted"),
         (" ".join(fields), "muted"),
     ]  # fmt: skip
 
 
-def _well(row: Document) -> Piece:
-    """What stands where a reason would: no rule is broken now."""
-    return (
-        ("✓ passes now", "ok") if row["status"] == "open" else STATUSES.get(row["status"], (UNKNOWN, "text"))
-    )
+def _state(row: Document) -> Piece:
+    return STATUSES.get(row["status"], (row["status"], "text"))
 
 
 def _wrong(row: Document) -> str:
@@ -91,7 +90,7 @@ def _where(row: Document) -> list[tuple[str, Line]]:
         ("file", line(row["file"])),
         ("line", line(place)),
         ("id", line(row["id"])),
-        ("state", line(STATUSES.get(row["status"], (row["status"], "text")), *fixed)),
+        ("state", line(_state(row), *fixed)),
     ]
     return pairs + ([("taken", line(instant(row["taken_at"])))] if row.get("taken_at") else [])
 

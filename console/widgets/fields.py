@@ -20,7 +20,12 @@ from console.widgets.lines import Lines
 from console.widgets.pieces import Line, line
 
 # Typing or pasting never brings these in: controls, and characters that turn the writing round or hide.
-_PRINTABLE = "[^\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u202a-\u202e\u2028\u2029\u2060-\u2069\ufeff]*"
+# Nothing of Unicode's Cc Cf Cs Co Zl Zp, but the joiners, which notes may have.
+_PRINTABLE = (
+    "[^\x00-\x1f\x7f-\x9f\xad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b\u200e\u200f"
+    "\u2028-\u202e\u2060-\u206f\ud800-\uf8ff\ufeff\ufff9-\ufffb\U000110bd\U000110cd\U00013430-\U0001343f"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff\U000f0000-\U0010ffff]*"
+)
 
 
 class Field(Input):

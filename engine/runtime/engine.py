@@ -4,6 +4,7 @@ With `writing` it holds the home's lock and the one writer; without, it only rea
 """
 
 import asyncio
+import os
 import shutil
 import time
 from collections import deque
@@ -15,7 +16,7 @@ from typing import Any
 
 from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
-from engine.errors import DiskLow, UsageError
+from engine.errors import DiskLow, UsageError, WorkerLost
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import queries
 from engine.runtime.desk.acts import ACTS
@@ -65,6 +66,7 @@ class Engine:
         self._telling = False
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._free_bytes = free_bytes
+        self._given_up: set[str] = set()  # claims that end their worker
         self._batch_rows = config["ingest.batch_rows"]
         self._commands = {"ingest": self._ingest, "value": self._value} | dict.fromkeys(ACTS, self._act)
         executor.listen(self.tell)
@@ -157,11 +159,37 @@ class Engine:
         for some in batched(sources, FILES_AT_ONCE):
             if keep and (short := self.disk_short()):
                 raise DiskLow(short, "Free some space; nothing more was taken.")
-            async with self._turn, self._lent(keep):
-                taken = await self._executor.run(
-                    take_files, str(self.home.path), list(some), self._clock(), self._batch_rows, keep
-                )
-            entries += [one.answer() for one in taken]
+            try:
+                entries += await self._take(list(some), keep)
+            except WorkerLost:
+                entries += await self._take_alone(some)
+        return entries
+
+    async def _take(self, sources: list[Source], keep: bool) -> list[dict[str, Any]]:
+        async with self._turn, self._lent(keep):
+            taken = await self._executor.run(
+                take_files, str(self.home.path), sources, self._clock(), self._batch_rows, keep
+            )
+        return [one.answer() for one in taken]
+
+    async def _take_alone(self, sources: Iterable[Source]) -> list[dict[str, Any]]:
+        """After a lost worker: claimed files one by one; one that ends it again waits for the next start.
+
+        WorkerLost with its name, after the others were taken. A named file is not tried again.
+        """
+        entries: list[dict[str, Any]] = []
+        lost: list[str] = []
+        for source in sources:
+            if not source.claimed:
+                lost.append(source.name)
+            elif await asyncio.to_thread(os.path.lexists, source.path):
+                try:
+                    entries += await self._take([source], keep=True)
+                except WorkerLost:
+                    lost.append(source.name)
+                    self._given_up.add(source.path)
+        if lost:
+            raise WorkerLost(f"The worker process ended over {', '.join(lost)}.")
         return entries
 
     def _lent(self, keep: bool) -> AbstractAsyncContextManager[None]:
@@ -206,7 +234,8 @@ class Engine:
 
     async def take_left(self) -> list[dict[str, Any]]:
         """What was begun when the engine last stopped: claims, and large files that were taken in part."""
-        left = [Source(str(claim.path), claim.name, True) for claim in left_claims(self.home)]
+        claims = [claim for claim in left_claims(self.home) if str(claim.path) not in self._given_up]
+        left = [Source(str(claim.path), claim.name, claimed=True) for claim in claims]
         partial = (await self.ask(Query("partial_files"))).value["files"]
         archived = [(self.home.archived(file["sha256"], ".parquet"), file["name"]) for file in partial]
         return await self.take([*left, *(Source(str(path), name) for path, name in archived)])

@@ -75,9 +75,9 @@ class Host:
         if command.name == "ingest" and not command.arguments.get("paths") and not command.dry_run:
             self._service.wake()
             return Result({"files": [], "totals": {}, "waiting": []})
-        self._engine.log(
-            "info", "command", f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
-        )
+        if not command.dry_run:
+            told = f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
+            self._engine.log("info", "command", told)
         return await self._engine.do(command)
 
     async def ask(self, query: Query) -> Result:

@@ -8,7 +8,7 @@ two engines and no second scan can take it. Claims that a crash left behind are 
 import os
 import stat
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 import uuid6
@@ -48,7 +48,7 @@ def takes(name: str) -> bool:
 
 
 def scan(inbox: Path, now: int) -> tuple[dict[str, Look], list[str]]:
-    """One look at every file that the inbox takes, and the names of those that it does not."""
+    """One look at every file that the inbox takes, and the names of those that it does not or cannot."""
     looks, others = {}, []
     with os.scandir(inbox) as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
@@ -60,6 +60,8 @@ def scan(inbox: Path, now: int) -> tuple[dict[str, Look], list[str]]:
                 looks[entry.name] = _look(Path(entry.path), now)
             except FileNotFoundError:  # gone between the listing and the look
                 continue
+            except PermissionError:  # not ours to read: it waits, and holds nobody up
+                others.append(entry.name)
     return looks, others
 
 
@@ -136,7 +138,7 @@ def finish(claimed: Path) -> None:
 
 def put_back(claimed: Path, inbox: Path) -> None:
     """Gives a file that is still being written back to the inbox, under its name or one like it."""
-    names = (claimed.name, *(f"{claimed.stem}-{number}{claimed.suffix}" for number in count(2)))
+    names = chain([claimed.name], (f"{claimed.stem}-{number}{claimed.suffix}" for number in count(2)))
     target = next(inbox / name for name in names if not os.path.lexists(inbox / name))
     os.rename(claimed, target)
     claimed.parent.rmdir()

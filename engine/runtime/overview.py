@@ -9,7 +9,7 @@ from typing import Any
 from engine.domain.instants import SECOND_US, format_instant
 from engine.runtime.inbox import Look
 
-MEMORY_POINTS = 150  # one every two seconds: five minutes
+MEMORY_POINTS = 150  # at most one every two seconds: five minutes or more
 RECENT_FILES = 100
 EVENTS_KEPT = 200
 NAV_DAYS = {"5m": 2, "1h": 30, "1d": 720}  # some 600-700 points: more than any screen has columns
@@ -21,7 +21,7 @@ class Overview:
 
     def __init__(self) -> None:
         self.memory: dict[str, Any] = {}
-        self.history: deque[float] = deque(maxlen=MEMORY_POINTS)
+        self.history: deque[tuple[str, float]] = deque(maxlen=MEMORY_POINTS)  # told when a change shows
         self.recent: deque[dict[str, Any]] = deque(maxlen=RECENT_FILES)
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.active: dict[str, Any] | None = None
@@ -50,7 +50,7 @@ class Overview:
             self.events.append({"seq": seq, **data})
         elif kind == "memory":
             self.memory = data
-            self.history.append(data["ratio"])
+            self.history.append((format_instant(at), data["ratio"]))
         elif kind == "inbox":
             self.waiting, self.others = data["waiting"], data["others"]
 
@@ -62,7 +62,7 @@ class Overview:
             "watermarks": self.status.get("watermarks", {}),
             "last_runs": self.status.get("last_runs", {}),
             "alerts": self.status.get("alerts", []),
-            "memory": {**self.memory, "history": list(self.history)},
+            "memory": {**self.memory, "history": [list(point) for point in self.history]},
             "inbox": {"waiting": self.waiting, "others": self.others, "active": self.active,
                       "recent": list(self.recent)},
             "quarantine": {"open": counts.get("quarantine_open", 0),

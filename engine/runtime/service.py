@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401  else watchfiles imports it on the event loop
 from watchfiles import awatch
+from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from engine.domain.instants import format_instant
 from engine.errors import EngineError
@@ -141,8 +142,11 @@ class Service:
         events = awatch(
             self.engine.home.inbox, stop_event=self._stop, debounce=WAKE_DEBOUNCE_MS, recursive=False
         )
-        async for _ in events:
-            self._well("watch")
+        try:
+            async for _ in events:
+                self._well("watch")
+                self._wake.set()
+        except* WatchfilesRustInternalError:  # a name that is no UTF-8 cannot be told: news all the same
             self._wake.set()
 
     async def _inbox(self) -> None:

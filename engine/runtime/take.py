@@ -106,23 +106,25 @@ def take_files(
 ) -> list[Taken]:
     """Takes one file after another; the next is read and parsed while one is being stored.
 
-    Reports file_started, file_progress and file_done. A claimed file that is still being written goes back
-    to the inbox and has no verdict. OSError or StoreError if the disk will not: files reported done are
-    done, the others are untouched.
+    Unless it is a dry run, reports file_started, file_progress and file_done. A claimed file that is still
+    being written goes back to the inbox and has no verdict. OSError or StoreError if the disk will not:
+    files reported done are done, the others are untouched.
     """
     task = _Task(Home(Path(home_path)), now_us, batch_rows, keep)
     done: list[Taken] = []
     with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
         coming = deque(reading.submit(_read, source, task) for source in sources[:1])
         for at, source in enumerate(sources):
-            report("file_started", {"name": _told(source.name)})
+            if keep:
+                report("file_started", {"name": _told(source.name)})
             read = coming.popleft().result()
             coming.extend(reading.submit(_read, following, task) for following in sources[at + 1 : at + 2])
             if source.claimed and _changed(read):
                 put_back(Path(source.path), task.home.inbox)
                 continue
             done.append(_store(read, task))
-            report("file_done", {"at": format_instant(now_us), **done[-1].answer()})
+            if keep:
+                report("file_done", {"at": format_instant(now_us), **done[-1].answer()})
     return done
 
 

@@ -221,6 +221,9 @@ def test_fix_one__typed_after_the_check__must_be_checked_again() -> None:
         await deck.press("enter")
         assert deck.client.commands[-1].arguments["set"] == {"quantity": "1250.50x"}
         assert "! 1 still fail" in deck.text()
+        await deck.press("right", "enter")
+        assert "fixed 1 row: 0 pass now, ! 1 still fail" in deck.text()
+        assert "marked" not in deck.text()
 
     scenario(run, *QUANTITIES, *SUGGESTED)
 
@@ -405,7 +408,9 @@ def test_release__many_rows__a_word_must_be_typed(monkeypatch: pytest.MonkeyPatc
     async def run(deck: Console) -> None:
         assert deck.app.screen.query_one("#release").disabled
         deck.app.screen.query_one("#word").focus()
-        await deck.paste("release")
+        await deck.paste("releas")
+        assert deck.app.screen.query_one("#release").disabled
+        await deck.paste("e")
         assert not deck.app.screen.query_one("#release").disabled
         await deck.press("enter", "right", "enter")
         assert [name for name, _ in deck.sent()] == ["quarantine_release"]
@@ -419,6 +424,8 @@ def test_release__many_rows__a_word_must_be_typed(monkeypatch: pytest.MonkeyPatc
 def test_reject__needs_a_reason() -> None:
     async def run(deck: Console) -> None:
         assert deck.focused == "reason"
+        await deck.paste("  ")
+        assert deck.app.screen.query_one("#reject").disabled
         await deck.press("enter", "enter")
         assert deck.sent() == []
         await deck.press("x")

@@ -10,7 +10,16 @@ from console.modals.preview import preview_lines
 from console.screens.filtering import asked, contradicts
 from console.screens.pages import PAGES_KEPT, Marks, Pages
 from console.screens.panels import chips
-from console.screens.rows import HEADERS, by_code, header_of, release_outcome, row_lines, short
+from console.screens.rows import (
+    HEADERS,
+    MARKED,
+    by_code,
+    header_of,
+    release_outcome,
+    row_cells,
+    row_lines,
+    short,
+)
 from console.widgets.figures import in_force
 from console.widgets.pieces import Line, cells
 from engine.domain.transactions import COLUMNS
@@ -148,6 +157,21 @@ def test_row_lines__decisions_and_changes_in_words() -> None:
     assert "undone by 4" in text
     assert "quantity empty → 5" in text
     assert "Its line in the file" not in text
+
+
+@pytest.mark.parametrize(
+    ("status", "codes", "told"),
+    [
+        ("open", ["PRICE_MISSING", "FEE_INVALID"], "PRICE_MISSING +1"),
+        ("open", [], "✓ passes now"),
+        ("rejected", ["PRICE_MISSING"], "✗ rejected"),
+        ("released", [], "✓ released"),
+    ],
+)
+def test_row_cells__the_reason__or_what_became_of_the_row(status: str, codes: list[str], told: str) -> None:
+    reasons = [{"code": code, "column": "x", "value": "", "hint": ""} for code in codes]
+    row = {"file": "a.csv", "line": 2, "status": status, "reasons": reasons, "row": {"x": ""}}
+    assert row_cells(row, MARKED)[:2] == [MARKED, (told, row_cells(row, MARKED)[1][1])]
 
 
 def test_short__ids_of_one_instant_stay_apart() -> None:

@@ -195,10 +195,6 @@ def test_grows_after_the_claim__before_it_is_read__taken_whole(
     assert trades(deck) == named(1, 2)
 
 
-PUT_BACK = "a file that goes back to the inbox asks for names without end: memory is eaten up"
-
-
-@pytest.mark.xfail(strict=True, reason=PUT_BACK)
 @pytest.mark.parametrize(
     ("step", "after", "kept"),
     [("parse_csv", False, [(1, 2)]), ("_store_csv", True, [(1,), (1, 2)])],
@@ -214,7 +210,6 @@ def test_grows_before_it_is_put_away__nothing_lost_nothing_twice(
     assert sorted(deck.archive().values()) == sorted(content(*numbers) for numbers in kept)
 
 
-@pytest.mark.xfail(strict=True, reason=PUT_BACK)
 def test_goes_back_to_the_inbox__beside_one_of_its_name(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
     def grow_and_come_again() -> None:
         file.write(lines(2)[1])
@@ -340,7 +335,6 @@ def test_watcher_hears_nothing__the_scan_finds_them(deck: Deck, monkeypatch: pyt
     assert trades(deck) == named(1, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="a name that is no UTF-8 ends the watcher: the engine is degraded")
 def test_name_that_is_no_utf_8__the_watcher_goes_on(deck: Deck) -> None:
     async def act(hosted: Host, heard: Heard) -> None:
         await heard.of("state", lambda data: data["state"] == "running")
@@ -353,7 +347,6 @@ def test_name_that_is_no_utf_8__the_watcher_goes_on(deck: Deck) -> None:
     assert trades(deck) == named(1, 2)
 
 
-@pytest.mark.xfail(strict=True, reason="one file that cannot be opened keeps the whole inbox waiting")
 def test_file_that_cannot_be_opened__the_others_are_taken(
     deck: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -372,7 +365,6 @@ def test_file_that_cannot_be_opened__the_others_are_taken(
     run(deck, until_done("b-open.csv"))
 
 
-@pytest.mark.xfail(strict=True, reason="a file that ends its worker each time keeps all others waiting")
 def test_file_that_ends_its_worker__the_others_are_taken(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
     """As when a library crashes over a file, or the machine runs out of memory."""
     drop(deck, "a-poison.csv", 1)

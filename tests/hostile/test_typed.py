@@ -22,7 +22,6 @@ from console.fake import FakeClient, connecting
 NavdeckApp(connecting(FakeClient())).run()
 """
 EVENTS_SHOWN = b"newest last"
-PASTED = ("[/nope]", "\u202egpj.exe", "\x9b31mred", "\u200b", "\U000e0041", "\x1b]52;c;eA==", "漢字")
 
 
 @pytest.fixture
@@ -62,17 +61,26 @@ def test_byte_that_is_no_utf_8__typed__the_console_lives(tmp_path: Path) -> None
         assert b"Traceback" not in typed(before, b"\xff")
 
 
-def test_filter__pasted__nothing_unprintable_is_drawn() -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\u202egpj.exe", "\u2066x", "\x9b31mred", "\x1b]52;c;eA==", "\u200bx", "\ufeffx",
+        "\u061cx", "\xadx", "\U000e0041", "\ue000",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_filter__pasted__nothing_unprintable_is_drawn(text: str) -> None:
     async def run() -> str:
         app = NavdeckApp(connecting(FakeClient()))
         async with app.run_test(size=(100, 30)) as pilot:
             await pilot.press("2", "slash")
             field = app.screen.query_one("#filter", Input)
-            for text in PASTED:
-                field.post_message(events.Paste(text))
+            for pasted in ("[/nope]", text, "漢字"):
+                field.post_message(events.Paste(pasted))
                 await pilot.pause()
             return "".join(segment.text for segment in field.render_line(0))
 
     drawn = asyncio.run(run())
-    assert "[/nope]漢字" in drawn
+    assert "[/nope]" in drawn
+    assert "漢字" in drawn
     assert {repr(one) for one in drawn if unicodedata.category(one) in UNPRINTABLE} == set()

@@ -183,3 +183,11 @@ def test_engine__acts_by_command_and_tells_what_they_touch(deck: Deck) -> None:
     assert command(deck, "undo")["undone"]["kind"] == "release"
     told = [data for kind, data in deck.events if kind == "acted"]
     assert [one["touched_from"] for one in told] == ["nothing", touched, touched]
+
+
+def test_page__not_text__the_other_rows(deck: Deck) -> None:
+    rows = [buy(account="", notes=f"fill {number}") for number in range(4)]
+    deck.ingest(deck.file("some.csv", rows))
+    told = deck.ask("quarantine_page", not_text="FILL 2")
+    assert [row["row"]["notes"] for row in told["rows"]] == ["fill 0", "fill 1", "fill 3"]
+    assert told["by_reason"] == {"ACCOUNT_MISSING": 3}

@@ -57,8 +57,9 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     """A page of quarantine, newest file first: `total`, `rows`, `by_reason` and `files` under the filters.
 
     Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
-    the row or the file's name), file (part of its name, or the beginning of its SHA-256), account (the
-    whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves the filter reason out.
+    the row or the file's name), not_text (nowhere there), file (part of its name, or the beginning of its
+    SHA-256), account (the whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves
+    the filter reason out.
     """
     offset, limit = _place(arguments)
     with Reader(Home(Path(home_path)).state) as reader:
@@ -192,16 +193,11 @@ def _files(reader: Reader, now: int, arguments: dict[str, Any]) -> dict[int, str
 def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[str, list[Any]]:
     """Conditions on the fields as they are now, and their values."""
     where, values = "", []
-    if arguments.get("text"):
-        text = str(arguments["text"])
-        by_name = [file for file, name in files.items() if text.lower() in name.lower()]
-        kept = "coalesce(q.edited, q.fields)"
-        fields = f"json_each({kept})"
-        # Cheap, and no row is missed: this text looks in JSON as it looks in its field.
-        near = f"instr(lower({kept}), lower(?)) AND " if json.dumps(text) == f'"{text}"' else ""
-        where += f" AND (q.file IN ({','.join(map(str, by_name))}) OR"
-        where += f" ({near}EXISTS (SELECT 1 FROM {fields} WHERE instr(lower(value), lower(?)))))"
-        values += [text] * (2 if near else 1)
+    for name, sign in (("text", ""), ("not_text", "NOT ")):
+        if arguments.get(name):
+            found, wanted = _text_filter(str(arguments[name]), files)
+            where += f" AND {sign}({found})"
+            values += wanted
     if arguments.get("account"):
         place = HEADERS[TRANSACTIONS].index("account")
         kinds = "q.file IN (SELECT file FROM files WHERE kind = 'transactions')"
@@ -209,6 +205,17 @@ def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[s
         where += f" AND {kinds} AND lower({field}) = lower(?)"
         values.append(str(arguments["account"]))
     return where, values
+
+
+def _text_filter(text: str, files: Mapping[int, str]) -> tuple[str, list[str]]:
+    """Rows with a text in one of their fields, or in the name of their file."""
+    by_name = [file for file, name in files.items() if text.lower() in name.lower()]
+    kept = "coalesce(q.edited, q.fields)"
+    # Cheap, and no row is missed: this text looks in JSON as it looks in its field.
+    near = f"instr(lower({kept}), lower(?)) AND " if json.dumps(text) == f'"{text}"' else ""
+    found = f"EXISTS (SELECT 1 FROM json_each({kept}) WHERE instr(lower(value), lower(?)))"
+    condition = f"q.file IN ({','.join(map(str, by_name))}) OR ({near}{found})"
+    return condition, [text] * (2 if near else 1)
 
 
 def counted_codes(by_codes: Mapping[str, int]) -> dict[str, int]:
