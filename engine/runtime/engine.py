@@ -52,11 +52,12 @@ class Engine:
     def __init__(
         self, home: Home, config: Config, executor: Executor, clock: Callable[[], int],
         lock: HomeLock | None = None, writer: Writer | None = None,
-        free_bytes: Callable[[Path], int] = free_bytes,
+        free_bytes: Callable[[Path], int] = free_bytes, acting: Executor | None = None,
     ) -> None:  # fmt: skip
         self.home = home
         self.config = config
         self._executor = executor
+        self._acting = acting or executor
         self._clock = clock
         self._lock = lock
         self._writer = writer
@@ -73,9 +74,13 @@ class Engine:
 
     @classmethod
     async def open(
-        cls, home: Home, executor: Executor, clock: Callable[[], int] = system_clock, writing: bool = False
-    ) -> "Engine":
-        """Opens an existing home. HomeMissing, HomeInUse, ConfigInvalid or StoreTooNew if it cannot."""
+        cls, home: Home, executor: Executor, clock: Callable[[], int] = system_clock, writing: bool = False,
+        acting: Executor | None = None,
+    ) -> "Engine":  # fmt: skip
+        """Opens an existing home. HomeMissing, HomeInUse, ConfigInvalid or StoreTooNew if it cannot.
+
+        `acting`: where an operator's acts run, if not with the heavy work.
+        """
         config = home.config()
         if not writing:
             return cls(home, config, executor, clock)
@@ -91,7 +96,7 @@ class Engine:
                 await writer.close()
             lock.release()
             raise
-        return cls(home, config, executor, clock, lock, writer)
+        return cls(home, config, executor, clock, lock, writer, acting=acting)
 
     async def close(self) -> None:
         """Ends the executor, the writer and the lock, in that order."""
@@ -248,11 +253,14 @@ class Engine:
     # -- the operator's acts --
 
     async def _act(self, command: Command) -> dict[str, Any]:
-        """Carries an act out in the worker, which has the turn to write meanwhile."""
+        """Carries an act out in a worker, which has the turn to write meanwhile.
+
+        It waits for a file that is being taken, never for values that are being computed.
+        """
         assert self._writer is not None
         arguments = (command.arguments, command.actor, command.reason, command.dry_run)
-        async with self._turn, self._writer.lent():
-            done = await self._executor.run(
+        async with self._writer.lent():
+            done = await self._acting.run(
                 ACTS[command.name], str(self.home.path), self._clock(), *arguments
             )
         if not command.dry_run:

@@ -54,7 +54,7 @@ class Host:
         """Opens the home for writing and starts to work. HomeInUse if another engine has it."""
         executor, reading = WorkerExecutor(), WorkerExecutor()
         try:
-            engine = await Engine.open(home, executor, clock, writing=True)
+            engine = await Engine.open(home, executor, clock, writing=True, acting=reading)
         except BaseException:
             executor.close()
             reading.close()
