@@ -29,8 +29,8 @@ from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
 from engine.runtime.puts import Puts, codes, observations, quarantined, touched_from, transactions
 from engine.runtime.rejected import set_aside
-from engine.store.commit import transaction
-from engine.store.files import FILE_MODE, FOLDER_MODE, fsync_folder, publish
+from engine.store.commit import transaction, writable
+from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
 from engine.store.reader import Reader
 
 CSV_BYTES_MAX = 10_000_000  # bytes; a CSV larger than this is to be split
@@ -112,7 +112,7 @@ def take_files(
     """
     task = _Task(Home(Path(home_path)), now_us, batch_rows, keep)
     done: list[Taken] = []
-    with ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
+    with writable(), ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
         coming = deque(reading.submit(_read, source, task) for source in sources[:1])
         for at, source in enumerate(sources):
             if keep:
@@ -278,7 +278,7 @@ def _archive(file: BufferedReader, target: Path, sha256: str) -> None:
     """Copies an open file into the archive, durably; a copy that is there already stays."""
     if target.exists():
         return
-    target.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    make_folder(target.parent)
     temporary = target.with_name(f".{target.name}.tmp")
     digest = hashlib.sha256()
     file.seek(0)

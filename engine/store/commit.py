@@ -14,14 +14,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from engine.errors import StoreError, StoreFull
 from engine.store.journal import START, Entry, Journal, Mark
 from engine.store.models import metadata
 from engine.store.reader import Reader
+from engine.store.troubles import full, store_error
 
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
@@ -94,7 +93,7 @@ def transaction(
     `told(table, rows)` hears of inserted rows, from another thread. StoreFull if the disk is full;
     JournalBroken if journal and store do not belong together.
     """
-    with _writable(), closing(_connected(state)) as connection:
+    with writable(), closing(_connected(state)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         book, ahead = Journal.open(journal, _mark(connection))
         with closing(book):
@@ -208,24 +207,13 @@ def _mark(connection: sqlite3.Connection) -> Mark:
 
 
 @contextmanager
-def _writable() -> Iterator[None]:
+def writable() -> Iterator[None]:
     """What a disk or SQLite says when it cannot go on, as errors with a hint."""
     try:
         yield
     except sqlite3.Error as error:
-        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-            raise _full(error) from error
-        raise StoreError(
-            f"state.db cannot be written: {error}.",
-            "Nothing of this act was kept. Check the disk and its cables, then try again.",
-        ) from error
+        raise store_error(error, "written") from error
     except OSError as error:
         if error.errno in _FULL:
-            raise _full(error) from error
+            raise full(error) from error
         raise
-
-
-def _full(error: Any) -> StoreFull:
-    return StoreFull(
-        f"The disk is full ({error}).", "Nothing of this act was kept. Free some space; then it goes on."
-    )

@@ -13,7 +13,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 def publish(path: Path, data: bytes) -> None:
     """Writes `data` to `path` durably; a reader sees all of it or nothing. OSError if the disk will not."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    make_folder(path.parent)
     temporary = path.parent / f".{path.name[:40]}.tmp.{os.getpid()}.{secrets.token_hex(4)}"
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
@@ -26,6 +26,15 @@ def publish(path: Path, data: bytes) -> None:
             temporary.unlink()
         raise
     fsync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder, and what is missing above it, with names that survive a power cut."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True, mode=FOLDER_MODE)
+    fsync_folder(folder.parent)
 
 
 def sweep(folder: Path) -> None:

@@ -13,9 +13,10 @@ from typing import Any, Self
 import polars as pl
 
 from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA
-from engine.errors import HomeMissing, StoreError
+from engine.errors import HomeMissing
 from engine.store.known import known
 from engine.store.migrations import refuse_newer
+from engine.store.troubles import store_error
 
 _NAMED = ("asset", "fee_asset", "account")
 
@@ -209,10 +210,7 @@ def _readable() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise StoreError(
-            f"state.db cannot be read: {error}.",
-            "Change nothing in the home; check the disk, and keep a copy of the folder as it is.",
-        ) from error
+        raise store_error(error, "read") from error
 
 
 def _hyphenated(hexed: pl.Expr) -> pl.Expr:

@@ -6,18 +6,22 @@ reader.py). Inputs are written by commit.py in a worker, to which the turn is le
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy.dialects.sqlite.aiosqlite  # noqa: F401  else it is imported on the event loop
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
+from engine.errors import StoreFull
 from engine.store.commit import PRAGMAS
 from engine.store.migrations import migrate
+from engine.store.troubles import store_error
 
 
 class Writer:
@@ -37,8 +41,9 @@ class Writer:
         event.listen(engine.sync_engine, "connect", _configure)
         event.listen(engine.sync_engine, "begin", _begin)
         try:
-            async with engine.begin() as connection:
-                await connection.run_sync(migrate)
+            with _writable():
+                async with engine.begin() as connection:
+                    await connection.run_sync(migrate)
         except BaseException:
             await engine.dispose()
             raise
@@ -53,8 +58,10 @@ class Writer:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """One transaction at a time; gives the connection and its commit instant, which only ever grows."""
-        async with self._turn, self._engine.begin() as connection:
-            yield connection, await self._commit_instant(connection)
+        async with self._turn:
+            with _writable():
+                async with self._engine.begin() as connection:
+                    yield connection, await self._commit_instant(connection)
 
     async def _commit_instant(self, connection: AsyncConnection) -> int:
         last = (
@@ -70,6 +77,18 @@ class Writer:
 
     async def close(self) -> None:
         await self._engine.dispose()
+
+
+@contextmanager
+def _writable() -> Iterator[None]:
+    """A full disk as StoreFull; other faults of the database stay as they are."""
+    try:
+        yield
+    except DBAPIError as error:
+        told = store_error(error.orig, "written") if isinstance(error.orig, sqlite3.Error) else None
+        if isinstance(told, StoreFull):
+            raise told from error
+        raise
 
 
 def _configure(connection: Any, _record: object) -> None:

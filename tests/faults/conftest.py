@@ -1,16 +1,23 @@
 """Homes left in peace, whose digests the disturbed ones must reach."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.faults.books import Sources, files_of
+from tests.faults.processes import end_all
 from tests.runtime.deck import Deck
 
 Peace = Callable[[Sources], dict[str, Any]]
+
+
+@pytest.fixture(autouse=True)
+def _no_process_stays() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.fixture(scope="session")

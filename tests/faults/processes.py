@@ -15,6 +15,7 @@ from tests.runtime.deck import ROOT, Deck
 
 TIMEOUT_S = 120
 Process = subprocess.Popen[str]
+_started: list[Process] = []  # by the test that runs
 
 
 def start(
@@ -27,11 +28,21 @@ def start(
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NAVDECK_")}
     command = [*under, sys.executable, "-m", "tests.faults.wrapped", when, str(commit)]
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [*command, *map(str, arguments), "--home", str(deck.path)],
         cwd=ROOT, env=clean | dict(settings or {}), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
+    _started.append(process)
+    return process
+
+
+def end_all() -> None:
+    """Ends what a failed test left at work."""
+    for process in _started:
+        if process.poll() is None:
+            kill(process)
+    _started.clear()
 
 
 def ended(process: Process) -> tuple[int, Any, str]:
