@@ -25,7 +25,7 @@ from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.take import Source, take_files, totals
 from engine.runtime.value import commit_values, value_resolution
-from engine.store.commit import recover
+from engine.store.commit import recover, writable
 from engine.store.files import HomeLock, sweep
 from engine.store.writer import Writer
 
@@ -166,7 +166,8 @@ class Engine:
                 raise DiskLow(short, "Free some space; nothing more was taken.")
             try:
                 entries += await self._take(list(some), keep)
-            except WorkerLost:
+            except WorkerLost as error:
+                self.log("bad", "worker_lost", f"{error} Its files are taken one by one.")
                 entries += await self._take_alone(some)
         return entries
 
@@ -298,7 +299,8 @@ def _require_files(paths: list[Path]) -> None:
 
 
 def _claimed(home: Home, names: list[str]) -> list[Source]:
-    claims = [claim(home, name) for name in names]
+    with writable():
+        claims = [claim(home, name) for name in names]
     return [Source(str(one.path), one.name, claimed=True) for one in claims if one is not None]
 
 

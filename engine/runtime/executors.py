@@ -21,6 +21,8 @@ from engine.errors import WorkerLost
 T = TypeVar("T")
 Listener = Callable[[str, dict[str, Any]], None]
 ORPHAN_CHECK_S = 1.0  # how long a worker may outlive an engine that was killed
+# Read when a process starts. Each transaction has threads of its own; without these their memory is kept.
+ALLOCATORS = {"MALLOC_ARENA_MAX": "1", "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
 WORKER_NICENESS = 5  # whoever looks at the console goes first
 
 _say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
@@ -75,6 +77,8 @@ class WorkerExecutor:
         self._heard_on: asyncio.AbstractEventLoop | None = None
 
     def _started(self) -> ProcessPoolExecutor:
+        for name, value in ALLOCATORS.items():
+            os.environ.setdefault(name, value)
         threads = max(1, (os.cpu_count() or 2) - 1)
         return ProcessPoolExecutor(
             max_workers=1,

@@ -15,7 +15,7 @@ import uuid6
 
 from engine.domain.instants import SECOND_US
 from engine.runtime.home import Home
-from engine.store.files import FOLDER_MODE, fsync_folder
+from engine.store.files import fsync_folder, make_folder
 
 SETTLE_US = 2 * SECOND_US  # between two looks at a file that may still be written
 QUIET_US = 10 * SECOND_US  # without a final newline, a file is taken as complete after this
@@ -106,7 +106,7 @@ def first_look(before: Look | None, now: Look) -> Look:
 def claim(home: Home, name: str) -> Claim | None:
     """Takes a file out of the inbox; None if it vanished. Its name stays the last part of the new path."""
     folder = home.claimed / str(uuid6.uuid7())
-    folder.mkdir(parents=True, mode=FOLDER_MODE)
+    make_folder(folder)
     target = folder / name
     try:
         os.rename(home.inbox / name, target)

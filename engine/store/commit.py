@@ -165,7 +165,7 @@ def _insert(
 ) -> None:
     sql = _upsert(table, tuple(columns))
     for part in parts:
-        connection.executemany(sql, part.rows())
+        connection.executemany(sql, zip(*(column.to_list() for column in part), strict=True))
         told(table, part.height)
 
 
