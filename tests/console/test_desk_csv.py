@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from console import desk_csv
+from console.commands import desk_csv
 from engine.domain.instants import parse_instant
 from engine.domain.transactions import COLUMNS
 from engine.ingestion.csv_processor import Parsed, parse_csv

@@ -13,6 +13,7 @@ import pytest
 
 from console import cli
 from console.cli import main
+from console.commands.examples import EXAMPLES
 from engine import api
 from engine.errors import UsageError
 from engine.messages import Command
@@ -550,7 +551,7 @@ def test_help__one_screen(name: str, capsys: Capture, monkeypatch: pytest.Monkey
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize("example", [line for lines in cli.EXAMPLES.values() for line in lines])
+@pytest.mark.parametrize("example", [line for lines in EXAMPLES.values() for line in lines])
 def test_help__examples__are_understood(example: str) -> None:
     program, *words = shlex.split(example)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from console.progress import Progress
+from console.commands.progress import Progress
 from engine.messages import Event
 from tests.console.desk_documents import FakeDesk
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from console import desk_tables, grid, ingest_tables, record_tables, tables, text
+from console import text
+from console.commands import desk_tables, grid, ingest_tables, record_tables, tables
 from engine.domain.reasons import FILE_REASONS, ROW_REASONS
 from tests.console import desk_documents as desk
 

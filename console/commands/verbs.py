@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from console import desk_verbs, ingest_tables, record_tables, tables
-from console.answers import asked, opened, tell
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
-from console.progress import Progress
+from console.commands import desk_verbs, ingest_tables, record_tables, tables
+from console.commands.answers import asked, opened, tell
+from console.commands.progress import Progress
 from engine import api
 from engine.api import Command, EngineClient, Query
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.grid import (
+from console.commands.grid import (
     BAD,
     GOOD,
     QUIET,
@@ -26,7 +26,7 @@ from console.grid import (
     show,
     text,
 )
-from console.ingest_tables import came_in
+from console.commands.ingest_tables import came_in
 from console.text import UNKNOWN, count, instant, money, plural, quantity, safe_text, words
 
 EXACT = Context(prec=100)  # sums of at most 38 digits each, never rounded

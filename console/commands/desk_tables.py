@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from console.grid import (
+from console.commands.grid import (
     BAD,
     GOOD,
     QUIET,
@@ -23,7 +23,7 @@ from console.grid import (
     show,
     text,
 )
-from console.record_tables import SHORT_ID, as_it_came, changes, decided, lines
+from console.commands.record_tables import SHORT_ID, as_it_came, changes, decided, lines
 from console.text import UNKNOWN, count, instant, plural, safe_text
 
 Document = dict[str, Any]

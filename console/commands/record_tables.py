@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.grid import (
+from console.commands.grid import (
     BAD,
     GOOD,
     QUIET,

@@ -13,9 +13,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from console import desk_csv, desk_tables, record_tables
-from console.answers import as_json, asked, opened, out, tell
 from console.cli import EXIT_DONE, EXIT_FAILED
+from console.commands import desk_csv, desk_tables, record_tables
+from console.commands.answers import as_json, asked, opened, out, tell
 from console.text import WORDS, count, plural, safe_text
 from engine import api
 from engine.api import Command, EngineClient, Query, UsageError

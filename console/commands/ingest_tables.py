@@ -5,7 +5,20 @@ from typing import Any
 from rich.console import RenderableType
 from rich.text import Text
 
-from console.grid import BAD, GOOD, QUIET, WARN, Column, Grid, figure, hint, legend, section, show, text
+from console.commands.grid import (
+    BAD,
+    GOOD,
+    QUIET,
+    WARN,
+    Column,
+    Grid,
+    figure,
+    hint,
+    legend,
+    section,
+    show,
+    text,
+)
 from console.text import UNKNOWN, count, plural, words
 
 Document = dict[str, Any]
