@@ -10,22 +10,29 @@ from typing import Any, Literal
 
 from engine.api import Command
 
-Need = Literal["engine", "writing", "row", "open", "mark", "files"]
+Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held"]
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
+FX = "fx"
+ASSETS = "assets"  # opened over another screen
+TRANSFERS = "transfers"  # opened over another screen
+LOTS = "lots"  # opened over another screen
 # Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
-SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", NAV: "5", EVENTS: "8"}
-LISTS = (INBOX, QUARANTINE, EVENTS)
+SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", EVENTS: "8"}
+LISTS = (INBOX, QUARANTINE, FX, ASSETS, EVENTS, TRANSFERS, LOTS)
+MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
 # Why an act cannot be carried out while this is not there.
 WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
+    "loose": "nothing of this transfer is left over", "held": "this pair is not held",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
 AT_DESK: tuple[Need, ...] = (*WRITING, "row", "open")
+AT_LOOSE: tuple[Need, ...] = (*WRITING, "row", "loose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,35 +63,61 @@ ACTIONS = (
     Action("overview", ("1",), "1", "Overview", "The state of everything on one page"),
     Action("inbox", ("2",), "2", "Inbox", "Files: waiting, being read, taken, refused"),
     Action("quarantine", ("3",), "3", "Quarantine", "Rows that were set aside, and why"),
-    Action("nav", ("5",), "5", "NAV", "Net asset value and its drawdown, with gaps where it is not known"),
+    Action("fx", ("4",), "4", "FX", "Exchange rates: drift against the band, what is held, and why"),
+    Action("nav", ("5",), "5", "NAV", "Net asset value, its return and drawdown, with gaps where not known"),
     Action("events", ("8",), "8", "Events", "What happened, newest last"),
+    Action("transfers", ("t",), "t", "Transfers",
+           "What moved between accounts, and what lacks its other side", needs=AT_ENGINE),
+    Action("lots", ("l",), "l", "Lots", "Lots and gains, each down to the rows it came from", (NAV,), foot=2,
+           needs=AT_ENGINE),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
     Action("filter", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; ~text: by regular expression",
-           (INBOX, EVENTS), foot=1),
+           (INBOX, FX, ASSETS, EVENTS, TRANSFERS), foot=1),
     Action("search", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; reason: file: account: status: age:>2h; no ~ here",
            (QUARANTINE,), foot=2),
-    Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", (QUARANTINE,), foot=2,
+    Action("find", ("slash",), "/", "filter",
+           "Rows with a text; !text: without it; asset: account:; no ~ here", (LOTS,), foot=1),
+    Action("state", ("tab",), "tab", "realized", "Open lots, or realized pieces", (LOTS,), foot=1),
+    Action("what_if", ("w",), "w", "what if", "A sale that is only imagined, under each lot method", (LOTS,),
+           foot=2, needs=AT_ENGINE),
+    Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", MARKABLE, foot=2,
            needs=("row",)),
     Action("range", ("v",), "v", "range", "Begin a range here; v again marks every row of it", (QUARANTINE,),
            foot=2, needs=("engine", "row")),
     Action("mark_all", ("asterisk",), "*", "all", "Mark every row that the filter lets through",
-           (QUARANTINE,), foot=2, needs=("engine", "row")),
-    Action("unmark", ("u",), "u", "unmark", "Take all marks away", (QUARANTINE,), foot=2, needs=("mark",)),
+           MARKABLE, foot=2, needs=("engine", "row")),
+    Action("unmark", ("u",), "u", "unmark", "Take all marks away", MARKABLE, foot=2, needs=("mark",)),
     Action("fix", ("e",), "e", "fix", "Correct the marked rows, else this one; checked before it is kept",
            (QUARANTINE,), foot=1, danger="asks", needs=AT_DESK, command="quarantine_fix"),
     Action("release", ("R",), "R", "release", "Put the marked rows, else this one, into the books",
            (QUARANTINE,), foot=1, danger="typed", needs=AT_DESK, command="quarantine_release"),
     Action("reject", ("x",), "x", "reject", "Leave the marked rows, else this one, out of the books",
            (QUARANTINE,), foot=2, danger="typed", needs=AT_DESK, command="quarantine_reject"),
-    Action("undo", ("z",), "z", "undo", "Take the newest decision back", (QUARANTINE,), foot=2, danger="asks",
+    Action("undo", ("z",), "z", "undo", "Take the newest decision back", MARKABLE, foot=2, danger="asks",
            needs=WRITING, command="undo"),
+    Action("match", ("m",), "m", "match", "This row and one that comes near are one transfer", (TRANSFERS,),
+           foot=1, danger="asks", needs=AT_LOOSE, command="transfer_match"),
+    Action("settle", ("s",), "s", "settle", "Say what the marked rows, else this one, were", (TRANSFERS,),
+           foot=1, danger="asks", needs=AT_LOOSE, command="transfer_settle"),
+    Action("assets", ("a",), "a", "Assets", "Every asset, and what keeps NAV unknown", needs=AT_ENGINE),
+    Action("asset_status", ("s",), "s", "status", "Exclude the marked assets, else this; or price by hand",
+           (ASSETS,), foot=1, danger="asks", needs=(*WRITING, "row"), command="asset_set"),
+    Action("hold", ("H",), "H", "hold", "Use the end-of-day rate of a held pair once, with a reason", (FX,),
+           foot=1, danger="asks", needs=(*WRITING, "row", "held"), command="fx_use_eod_once"),
+    Action("provider", ("o",), "o", "providers", "Open or close a provider of prices and rates", (FX,),
+           foot=2, danger="asks", needs=WRITING, command="provider_open"),
+    Action("state_before", ("left_square_bracket",), "[", "state", "Only the state before", (TRANSFERS,)),
+    Action("state_after", ("right_square_bracket",), "]", "state", "Only the next state", (TRANSFERS,),
+           foot=2),
     Action("reason_before", ("left_square_bracket",), "[", "reason", "Only the reason before", (QUARANTINE,)),
     Action("reason_after", ("right_square_bracket",), "]", "reason", "Only the next reason", (QUARANTINE,),
            foot=2),
     Action("range_before", ("left_square_bracket",), "[", "shorter", "A shorter range", (NAV,), foot=1),
     Action("range_after", ("right_square_bracket",), "]", "longer", "A longer range", (NAV,), foot=1),
+    Action("chart", ("v",), "v", "chart", "The next chart: NAV, TWR index, drawdown, allocation", (NAV,),
+           foot=1),
     Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,),
            foot=1),
     Action("ingest", ("i",), "i", "take inbox", "Take the files in the inbox now", (OVERVIEW, INBOX), foot=2,

@@ -23,12 +23,16 @@ from console.modals.failure import Failure
 from console.modals.help import help_lines
 from console.modals.palette import Acts
 from console.modals.row import RowPage
+from console.screens.assets import Assets
 from console.screens.base import DeckScreen
 from console.screens.events import Events
+from console.screens.fx import Fx
 from console.screens.inbox import Inbox
+from console.screens.lots import Lots
 from console.screens.nav import Nav
 from console.screens.overview import Overview
 from console.screens.quarantine import Quarantine
+from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
 from console.widgets import chart
@@ -46,8 +50,8 @@ class NavdeckApp(App[None]):
     TITLE = "navdeck"
     COMMANDS: ClassVar[set[Any]] = {Acts}
     MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
-        actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.NAV: Nav,
-        actions.EVENTS: Events,
+        actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.FX: Fx,
+        actions.NAV: Nav, actions.EVENTS: Events,
     }  # fmt: skip
     DEFAULT_MODE = actions.OVERVIEW
     ENABLE_COMMAND_PALETTE = True
@@ -241,7 +245,25 @@ class NavdeckApp(App[None]):
             self.tell("nothing to copy here", "warning")
 
     def do_help(self) -> None:
-        self.push_screen(Detail("Keys and signs", partial(help_lines, self.current_mode)))
+        self.push_screen(Detail("Keys and signs", partial(help_lines, self.shown)))
+
+    @property
+    def shown(self) -> str:
+        """The screen that is shown, below what opened over it."""
+        found = [screen.ID for screen in self.screen_stack if isinstance(screen, DeckScreen)]
+        return found[-1] if found else self.current_mode
+
+    def do_lots(self) -> None:
+        if not isinstance(self.screen, Lots):
+            self.push_screen(Lots())
+
+    def do_assets(self) -> None:
+        if not isinstance(self.screen, Assets):
+            self.push_screen(Assets())
+
+    def do_transfers(self) -> None:
+        if not isinstance(self.screen, Transfers):
+            self.push_screen(Transfers())
 
     def do_palette(self) -> None:
         self.action_command_palette()

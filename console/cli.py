@@ -14,7 +14,14 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from console.commands import desk_arguments
+from console.commands import (
+    desk_arguments,
+    lot_arguments,
+    market_arguments,
+    metrics_arguments,
+    sql_arguments,
+    transfer_arguments,
+)
 from console.commands.arguments import Parser, WrongUsage, add_verb, common, range_options
 
 if TYPE_CHECKING:
@@ -41,6 +48,13 @@ What was set aside is put right at the quarantine desk:
   navdeck quarantine show ID      all about one row, with what would mend it
   navdeck quarantine fix ID action=BUY
   navdeck quarantine release ID   into the books; navdeck undo takes it back
+
+What withholds a NAV, and what it was worth to hold it:
+  navdeck assets list --blocking  what keeps NAV from being known; assets set settles it
+  navdeck fx status               rates, drift, holds; navdeck gaps: missing prices
+  navdeck transfers list          moves that lack their other side
+  navdeck metrics                 returns, drawdown, volatility
+  navdeck report gains            realized gains by year; lots --explain: down to the rows
 
 Also: status, digest, verify, decisions, explain, journal, config, split.
 `navdeck VERB --help` shows options and examples; --json gives any answer to programs.
@@ -89,8 +103,13 @@ def parser() -> argparse.ArgumentParser:
     lots.add_argument("--account")
     lots.add_argument("--asset")
     lots.add_argument("--as-of", dest="as_of", metavar="T", help="as booked by then")
+    lot_arguments.add(verbs, lots)
 
     desk_arguments.add(verbs)
+    metrics_arguments.add(verbs)
+    transfer_arguments.add(verbs)
+    market_arguments.add(verbs)
+    sql_arguments.add(verbs)
     add_verb(verbs, "status", "counts, how far the data reaches, what needs a person")
     add_verb(verbs, "digest", "the fingerprint of all that is true here")
     add_verb(verbs, "verify", "recount, re-read and recompute; everything must agree")

@@ -8,6 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from console.fake_desk import BY_REASON, FakeDesk
+from console.fake_fx import ASSETS, PROVIDERS, use_eod_once
+from console.fake_fx import status as fx_status
+from console.fake_lots import LOTS
+from console.fake_metrics import metrics
+from console.fake_transfers import FakeTransfers
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, from_us, to_us
 from engine.api import Command, EngineClient, EngineError, Event, Query, Result
 
@@ -192,6 +197,7 @@ class FakeClient:
     def __init__(self, document: Document | None = None) -> None:
         self.document = document if document is not None else overview()
         self.desk = FakeDesk()
+        self.transfers = FakeTransfers()
         self.commands: list[Command] = []
         self.queries: list[Query] = []
         self.failing: EngineError | OSError | None = None
@@ -209,18 +215,36 @@ class FakeClient:
                 self.document["quarantine"] = self.desk.counts()
                 self.tell("quarantine", self.document["quarantine"])
             return Result(done)
+        if command.name in self.transfers.acts:
+            return Result(self.transfers.acts[command.name](command))
+        if command.name == "fx_use_eod_once":
+            return Result(use_eod_once(command))
+        if command.name == "asset_set":
+            return Result({"assets": [], "decisions": [42]})
         if command.name == "value":
             return Result({"buckets": 12, "snapshots": 240, "complete": 12})
         return Result(_previewed() if command.dry_run else {"files": []})
 
     async def ask(self, query: Query) -> Result:
-        """Answers `overview`, `nav` and the desk's questions."""
+        """Answers `overview`, `nav`, `metrics` and the desk's questions."""
         if self.failing:
             raise self.failing
         self.queries.append(query)
+        if query.name in self.transfers.answers:
+            return Result(self.transfers.answers[query.name](query.arguments))
+        if query.name == "fx_status":
+            return Result(fx_status(query.arguments))
+        if query.name == "providers":
+            return Result({"providers": PROVIDERS})
+        if query.name == "assets":
+            return Result({"assets": ASSETS})
+        if query.name in LOTS:
+            return Result(LOTS[query.name](query.arguments))
         if query.name in self.desk.answers:
             return Result(self.desk.answers[query.name](query.arguments))
-        return Result({"overview": self._overview, "nav": self._nav}[query.name](query))
+        return Result(
+            {"overview": self._overview, "nav": self._nav, "metrics": self._metrics}[query.name](query)
+        )
 
     def _overview(self, _query: Query) -> Document:
         return self.document
@@ -232,6 +256,9 @@ class FakeClient:
             "base_currency": "USD",
             "points": [point for point in points if point["bucket_close"] > after],
         }
+
+    def _metrics(self, query: Query) -> Document:
+        return metrics(self._nav(query)["points"], query.arguments["resolution"])
 
     def subscribe(self, listener: Callable[[Event], None]) -> None:
         self._listeners.append(listener)

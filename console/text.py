@@ -56,6 +56,14 @@ WORDS = {
     "POSITION_BREAK": "more left the account than came in",
     "MANUAL_EXPIRED": "the price set by hand has expired and no other is there",
     "CASH_NEGATIVE": "a cash balance is below zero",
+    # returns not known
+    "NO_CAPITAL": "a gain without capital: there is no return that it could be",
+    "DIETZ_UNDEFINED": "more was taken out than was there: no return is defined",
+    "NO_VALUATION": "nothing is valued in this range",
+    "ONE_VALUATION": "one valuation alone makes no return",
+    "TOO_FEW_RETURNS": "fewer than two returns",
+    "RETURN_OF_MINUS_100_PERCENT": "all was lost once; that has no logarithm",
+    "NO_SOLUTION": "no rate solves it: money went one way only, or all on one day",
     # flags
     "PROVISIONAL": "a transfer still lacks its other side",
     "IN_TRANSIT": "a transfer is under way: counted at its destination",
@@ -122,6 +130,15 @@ def money(amount: str | None) -> str:
 def quantity(amount: str | None) -> str:
     """A quantity with all its own places, the whole part separated."""
     return UNKNOWN if amount is None else f"{Decimal(amount):,f}"
+
+
+def brief_quantity(amount: str | None, width: int = 14) -> str:
+    """A quantity in at most `width` cells if that costs only places behind the point; `…` says it did."""
+    told = quantity(amount)
+    point = told.find(".")
+    if len(told) <= width or point < 0:
+        return told
+    return told[: max(point, width - 1)].rstrip(".") + CUT
 
 
 def instant(told: str | None) -> str:

@@ -37,7 +37,9 @@ __all__ = [
     "on_signals",
     "require_free",
     "run_daemon",
+    "series_metrics",
     "split_file",
+    "sql_parquet",
 ]
 
 
@@ -153,6 +155,21 @@ def split_file(path: Path, folder: Path) -> list[Path]:
     from engine.runtime.split import split_file as split
 
     return split(path, folder)
+
+
+def series_metrics(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Metrics over a JSON file of valuations and flows, without a home. UsageError if it makes no sense."""
+    from engine.runtime.series_file import series_metrics as measure
+
+    return measure(path, arguments)
+
+
+async def sql_parquet(home: Path, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The answer to a SELECT as the bytes of a Parquet file, under `data`, with its number of rows."""
+    from engine.runtime.engine import system_clock
+    from engine.runtime.sql import as_parquet
+
+    return await as_parquet(home, system_clock(), arguments)
 
 
 def demo_files(seed: int, end_us: int) -> list[tuple[str, bytes]]:

@@ -23,6 +23,8 @@ CASH_ASSETS = (
 )  # fmt: skip
 LOT_METHODS = ("FIFO", "LIFO", "HIFO")
 FIXED = ("base_currency", "timezone", "lot_method")
+PERIODS_PER_YEAR = (("1d", 365), ("1h", 8_760), ("5m", 105_120))
+PROVIDERS = ("binance", "coingecko", "frankfurter", "exchangerate", "embedded_ecb", "file")
 BATCH_ROWS = 4000  # rows a statement: large enough to be fast, small enough to show progress
 FREE_BYTES_MIN = 2_000_000_000  # bytes; room to finish what is under way, and to say so
 
@@ -89,7 +91,7 @@ def _pairs(raw: Any) -> tuple[str, ...]:
 
 def _pegs(raw: Any) -> tuple[tuple[str, str], ...]:
     if isinstance(raw, str):
-        raw = {part.partition("=")[0]: part.partition("=")[2] for part in _texts(raw)}
+        raw = _pairs_of(raw)
     if not isinstance(raw, dict):
         raise ValueError('must be a table such as USDT = "USD"')
     pegs = {_asset(token): _asset(to) for token, to in raw.items()}
@@ -97,6 +99,71 @@ def _pegs(raw: Any) -> tuple[tuple[str, str], ...]:
         if token == to or to in pegs:
             raise ValueError(f"{token} must be pegged to a currency that is not itself pegged")
     return tuple(sorted(pegs.items()))
+
+
+def _holding(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch("[1-9][0-9]{0,3}[ymd]", raw):
+        raise ValueError("must be a number of years, months or days such as 1y, 6m or 365d")
+    return raw
+
+
+def _groups(raw: Any) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Names with their accounts; in the environment as lines of TOML."""
+    try:
+        table = tomllib.loads(raw) if isinstance(raw, str) else raw
+    except tomllib.TOMLDecodeError:
+        table = None
+    if not isinstance(table, dict):
+        raise ValueError('must be a table such as cold = ["ledger", "vault"]')
+    return tuple(sorted((name, _texts(accounts)) for name, accounts in table.items()))
+
+
+def _periods(raw: Any) -> tuple[tuple[str, int], ...]:
+    table = _pairs_of(raw) if isinstance(raw, str) else raw
+    if not isinstance(table, dict) or not set(table) <= set(dict(PERIODS_PER_YEAR)):
+        raise ValueError("must be a table such as 1d = 365, 1h = 8760, 5m = 105120")
+    return tuple((dict(PERIODS_PER_YEAR) | {name: _count(1, 10**6)(n) for name, n in table.items()}).items())
+
+
+def _pairs_of(raw: str) -> dict[str, str]:
+    return {part.partition("=")[0]: part.partition("=")[2] for part in _texts(raw)}
+
+
+def _providers(raw: Any) -> tuple[str, ...]:
+    items = _texts(raw)
+    if not set(items) <= set(PROVIDERS):
+        raise ValueError("must list providers out of " + ", ".join(PROVIDERS))
+    return items
+
+
+def _instruments(raw: Any) -> tuple[tuple[str, str], ...]:
+    table = _pairs_of(raw) if isinstance(raw, str) else raw
+    if not isinstance(table, dict) or not all(_is_instrument(told) for told in table.values()):
+        raise ValueError('must be a table such as BTC = "BTCUSDT/USDT": its id there, and the quote currency')
+    return tuple(sorted((_asset(asset), told) for asset, told in table.items()))
+
+
+def _is_instrument(told: Any) -> bool:
+    symbol, _, quote = told.rpartition("/") if isinstance(told, str) else ("", "", "")
+    return bool(re.fullmatch("[A-Za-z0-9][A-Za-z0-9._-]{0,127}", symbol) and _ASSET_ID.fullmatch(quote))
+
+
+def _url(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch(r"https?://[^\s?#@]{1,200}", raw):
+        raise ValueError("must be an http or https address without query, key or user")
+    return raw.rstrip("/")
+
+
+def _flag(raw: Any) -> bool:
+    if raw in (True, "true", False, "false"):
+        return raw in (True, "true")
+    raise ValueError("must be true or false")
+
+
+def _path(raw: Any) -> str:
+    if not isinstance(raw, str) or not Path(raw).is_absolute():
+        raise ValueError("must be an absolute path")
+    return raw
 
 
 def _bps(raw: Any) -> int:
@@ -128,6 +195,27 @@ SETTINGS = (
     Setting("fx.eod_only", (), _pairs, "Pairs valued by their reference rate and never held."),
     Setting("fx.drift_bps_max", 25 * SCALE, _bps, "Drift of a fallback above which NAV is held, in bps."),
     Setting("fx.pegs", (), _pegs, "Tokens taken at the value of a currency, watched within 50 bps."),
+    Setting("tax.timezone", "", _zone, "The zone whose dates reports go by; the home's own unless set."),
+    Setting("tax.holding", "1y", _holding, "Held longer than this is long term: years, months or days."),
+    Setting("lots.fee_in_kind", "basis", _choice("basis", "market"), "What reports take a fee in kind at."),
+    Setting("groups", (), _groups, "Names for sets of accounts: a return for each."),
+    Setting("metrics.periods_per_year", PERIODS_PER_YEAR, _periods, "What volatility is scaled to."),
+    Setting("providers.order", (), _providers, "Providers to call, best first; nobody is called otherwise."),
+    Setting("providers.pairs", (), _pairs, "Pairs to fetch end-of-day rates of."),
+    Setting("providers.days_5m", 7, _count(0, 3_650), "Days back for which 5m prices are fetched."),
+    Setting("providers.days_1h", 90, _count(0, 36_500), "Days back for which 1h prices are fetched."),
+    Setting("providers.binance.ids", (), _instruments, "Assets by symbol and quote currency."),
+    Setting("providers.binance.root", "", _url, "Its address, if not the public one."),
+    Setting("providers.binance.weight_a_minute", 6_000, _count(10, 10**6), "Its limit, in request weight."),
+    Setting("providers.coingecko.ids", (), _instruments, "Assets by coin id and quote currency."),
+    Setting("providers.coingecko.root", "", _url, "Its address, if not the public one."),
+    Setting("providers.coingecko.pro", False, _flag, "Whether the key is of a paid plan."),
+    Setting("providers.coingecko.calls_a_minute", 30, _count(2, 10_000), "Its limit."),
+    Setting("providers.frankfurter.root", "", _url, "Its address, if not the public one."),
+    Setting("providers.exchangerate.root", "", _url, "Its address, if not the public one."),
+    Setting("providers.exchangerate.calls_a_month", 90, _count(1, 10**6), "Calls a month, never more."),
+    Setting("providers.file.folder", "", _path, "A folder of price and FX files to look things up in."),
+    Setting("providers.file.assets", (), _assets, "Assets that the folder may be asked for."),
     Setting("ingest.batch_rows", BATCH_ROWS, _count(1, 100_000), "Rows handed to the store at a time."),
     Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )
@@ -157,8 +245,12 @@ def show(key: str, value: Any) -> str:
     """A setting's value as text."""
     if key == "fx.drift_bps_max":
         return to_text(value)
-    if key == "fx.pegs":
+    if key == "groups":
+        return "; ".join(f"{name}={', '.join(accounts)}" for name, accounts in value)
+    if key in ("fx.pegs", "metrics.periods_per_year") or key.endswith(".ids"):
         return ", ".join(f"{token}={to}" for token, to in value)
+    if isinstance(value, bool):
+        return str(value).lower()
     return ", ".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -226,4 +318,7 @@ lot_method = "{lot_method}"
 
 # [fx.pegs]
 # USDT = "USD"                      # taken at the currency's value while it stays within 50 bps
+
+# [groups]
+# cold = ["ledger", "vault"]        # accounts whose return is told together: navdeck metrics --group cold
 """

@@ -18,6 +18,9 @@ from console.terminal import Terminal
 Compare = Callable[..., bool]
 SETTLED_S = 20.0
 SMALL, LARGE = (80, 24), (160, 45)
+SIZES = (pytest.param(SMALL, id="80x24"), pytest.param(LARGE, id="160x45"))
+# What stands over a screen looks the same on a large one but for the room around it.
+MODAL_SIZES = (pytest.param(SMALL, id="80x24"), pytest.param(LARGE, id="160x45", marks=pytest.mark.slow))
 NEXT = "right_square_bracket"
 # The desk's states, by the keys that lead there from the quarantine.
 DESK = {
@@ -31,7 +34,20 @@ DESK = {
     "outcome": (NEXT, NEXT, NEXT, "e", "tab", "enter", "enter", "right", "enter"),
     "inbox_preview": ("2", "d"),
 }  # fmt: skip
-SCREENS = {"overview": "1", "inbox": "2", "quarantine": "3", "nav": "5", "events": "8"}
+NAV_CHARTS = {"index": 1, "drawdown": 2, "allocation": 3}  # presses of v
+LOTS = {
+    "lots": ("5", "l"),
+    "gains": ("5", "l", "tab", "j", "j"),
+    "trace": ("5", "l", "tab", "enter", "j", "j", "j", "j"),
+    "what_if": ("5", "l", "w", "9", "0", "0", "enter"),
+}  # fmt: skip
+MARKET = {
+    "hold": ("4", "H"),
+    "provider": ("4", "o", "j", "enter"),
+    "assets": ("a", "space", "j"),
+    "status": ("a", "s", "j", "j", "enter"),
+}  # fmt: skip
+SCREENS = {"overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "events": "8"}
 
 
 def opening(*keys: str) -> Callable[[Pilot[Any]], Coroutine[Any, Any, None]]:
@@ -71,21 +87,55 @@ def at_desk(**how: Any) -> NavdeckApp:
     return console(screen="quarantine", **how)
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("screen", SCREENS)
 def test_screen(snap_compare: Compare, screen: str, size: tuple[int, int]) -> None:
     assert snap_compare(console(), terminal_size=size, run_before=opening(SCREENS[screen]))
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+@pytest.mark.parametrize("chart", NAV_CHARTS)
+def test_nav_chart(snap_compare: Compare, chart: str) -> None:
+    keys = ["5", *["v"] * NAV_CHARTS[chart]]
+    assert snap_compare(console(), terminal_size=LARGE, run_before=opening(*keys))
+
+
+def test_nav_chart__small__its_twin(snap_compare: Compare) -> None:
+    assert snap_compare(console(), terminal_size=SMALL, run_before=opening("5", "v"))
+
+
+@pytest.mark.parametrize("size", MODAL_SIZES)
 def test_detail_of_a_quarantined_row(snap_compare: Compare, size: tuple[int, int]) -> None:
     assert snap_compare(console(), terminal_size=size, run_before=opening("3", "j", "enter"))
 
 
-@pytest.mark.parametrize("size", [SMALL, LARGE], ids=["80x24", "160x45"])
+@pytest.mark.parametrize("size", SIZES)
+def test_transfers(snap_compare: Compare, size: tuple[int, int]) -> None:
+    assert snap_compare(console(), terminal_size=size, run_before=opening("8", "t", "j", "j", "j", "space"))
+
+
+@pytest.mark.parametrize("size", MODAL_SIZES)
+def test_settle(snap_compare: Compare, size: tuple[int, int]) -> None:
+    """The one row that a value is asked for, before anything is typed."""
+    keys = ("8", "t", "s", "j", "j", "j", "j", "enter")
+    assert snap_compare(console(), terminal_size=size, run_before=opening(*keys))
+
+
+@pytest.mark.parametrize("size", MODAL_SIZES)
 @pytest.mark.parametrize("state", DESK)
 def test_desk(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
     assert snap_compare(at_desk(), terminal_size=size, run_before=opening(*DESK[state]))
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("state", LOTS)
+def test_lots(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
+    assert snap_compare(console(), terminal_size=size, run_before=opening(*LOTS[state]))
+
+
+@pytest.mark.parametrize("size", MODAL_SIZES)
+@pytest.mark.parametrize("state", MARKET)
+def test_market(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
+    assert snap_compare(console(), terminal_size=size, run_before=opening(*MARKET[state]))
 
 
 def test_fix__ascii(snap_compare: Compare) -> None:

@@ -30,6 +30,47 @@ drift_bps_max = "12.5"
 [fx.pegs]
 USDT = "USD"
 
+[tax]
+timezone = "America/New_York"
+holding = "6m"
+
+[lots]
+fee_in_kind = "market"
+
+[groups]
+cold = ["ledger", "vault"]
+
+[metrics.periods_per_year]
+1d = 252
+
+[providers]
+order = ["file", "binance"]
+pairs = ["EUR/USD"]
+days_5m = 1
+days_1h = 2
+
+[providers.binance]
+root = "http://localhost:8080/"
+weight_a_minute = 100
+ids = { BTC = "BTCUSDT/USDT" }
+
+[providers.coingecko]
+root = "http://localhost:8081"
+pro = true
+calls_a_minute = 5
+ids = { BTC = "bitcoin/USD" }
+
+[providers.frankfurter]
+root = "http://localhost:8082"
+
+[providers.exchangerate]
+root = "http://localhost:8083"
+calls_a_month = 50
+
+[providers.file]
+folder = "/srv/prices"
+assets = ["BTC"]
+
 [ingest]
 batch_rows = 7
 
@@ -67,6 +108,14 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert config["fx.eod_only"] == ("EUR/PLN",)
     assert config["fx.drift_bps_max"] == 12_500_000_000_000_000_000
     assert config["fx.pegs"] == (("USDT", "USD"),)
+    assert (config["tax.timezone"], config["tax.holding"]) == ("America/New_York", "6m")
+    assert config["lots.fee_in_kind"] == "market"
+    assert config["groups"] == (("cold", ("ledger", "vault")),)
+    assert config["metrics.periods_per_year"] == (("1d", 252), ("1h", 8_760), ("5m", 105_120))
+    assert config["providers.order"] == ("file", "binance")
+    assert config["providers.binance.ids"] == (("BTC", "BTCUSDT/USDT"),)
+    assert config["providers.binance.root"] == "http://localhost:8080"
+    assert config["providers.coingecko.pro"] is True
     assert config["ingest.batch_rows"] == 7
     assert config["disk.free_bytes_min"] == 5
     assert set(config.origins.values()) == {"navdeck.toml"}
@@ -89,6 +138,18 @@ def test_variable__goes_before_the_file_and_is_named_as_origin(tmp_path: Path) -
     assert config["fx.drift_bps_max"] == SCALE // 2
     assert config.origins["cash"] == "NAVDECK_CASH"
     assert config.origins["timezone"] == "navdeck.toml"
+
+
+def test_variable__of_tables__groups_as_toml__periods_as_pairs(tmp_path: Path) -> None:
+    config = settings_of(
+        tmp_path, GOOD, NAVDECK_GROUPS='a = ["x, y"]\nb = ["z"]', NAVDECK_METRICS_PERIODS_PER_YEAR="1h=6000"
+    )
+    assert config["groups"] == (("a", ("x, y",)), ("b", ("z",)))
+    assert dict(config["metrics.periods_per_year"]) == {"1d": 365, "1h": 6_000, "5m": 105_120}
+    told = {row["key"]: row["value"] for row in config.rows()}
+    assert told["groups"] == "a=x, y; b=z"
+    assert told["metrics.periods_per_year"] == "1d=365, 1h=6000, 5m=105120"
+    assert problems_of(tmp_path, "", NAVDECK_GROUPS="not toml", NAVDECK_METRICS_PERIODS_PER_YEAR="1h=x")
 
 
 def test_variable__mends_what_is_wrong_in_the_file(tmp_path: Path) -> None:
@@ -141,6 +202,13 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         "fx.pegs = 3",
         "fx.pegs.USDT = 3",
         'fx.pegs."bad token" = "USD"',
+        'providers.order = ["nobody"]',
+        'providers.binance.ids = { BTC = "BTCUSDT" }',
+        'providers.binance.ids = { BTC = "../x/USD" }',
+        'providers.binance.root = "file:///etc"',
+        'providers.binance.root = "https://user:key@host"',
+        "providers.coingecko.pro = 1.5",
+        'providers.file.folder = "here"',
         "timezone.zone = 1",
         "zone.time = 1",
     ],

@@ -92,7 +92,7 @@ def test_readme__setting__has_its_variable_and_default(setting: Setting) -> None
 
 
 def test_readme__no_setting__that_does_not_exist() -> None:
-    told = re.findall(r"^\| `([a-z_.]+)` \| `NAVDECK_", section("Settings"), re.MULTILINE)
+    told = re.findall(r"^\| `([a-z0-9_.]+)` \| `NAVDECK_", section("Settings"), re.MULTILINE)
 
     assert told == [setting.key for setting in SETTINGS]
 

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
-from console.commands import desk_verbs, ingest_tables, record_tables, tables
+from console.commands import (
+    desk_verbs,
+    ingest_tables,
+    lot_verbs,
+    market_verbs,
+    metrics_verbs,
+    record_tables,
+    sql_verbs,
+    tables,
+    transfer_verbs,
+)
 from console.commands.answers import asked, opened, tell
 from console.commands.progress import Progress
 from engine import api
@@ -71,15 +81,6 @@ async def _nav(arguments: argparse.Namespace) -> int:
         arguments, "nav", resolution=arguments.resolution, account=arguments.account, **_range(arguments)
     )
     tell(document, arguments, tables.nav)
-    return EXIT_DONE
-
-
-async def _lots(arguments: argparse.Namespace) -> int:
-    document = await asked(
-        arguments, "lots", method=arguments.method, account=arguments.account, asset=arguments.asset,
-        as_of=arguments.as_of,
-    )  # fmt: skip
-    tell(document, arguments, tables.lots)
     return EXIT_DONE
 
 
@@ -170,12 +171,16 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "ingest": _ingest,
     "value": _value,
     "nav": _nav,
-    "lots": _lots,
+    **lot_verbs.VERBS,
     **desk_verbs.VERBS,
+    **metrics_verbs.VERBS,
+    **transfer_verbs.VERBS,
+    **market_verbs.VERBS,
     "journal": _check("journal_verify", record_tables.journal),
     "status": _answer("status", tables.status),
     "digest": _answer("digest", tables.digest),
     "verify": _check("verify", tables.verified),
     "config": _answer("config", tables.config),
     "split": _split,
+    **sql_verbs.VERBS,
 }

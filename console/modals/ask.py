@@ -31,7 +31,10 @@ class Option:
 
 
 class Question(Form[Answer]):
-    """`reason`: "" asks for none, "may" and "must" for one. `word`: must be typed first, if not empty."""
+    """`reason`: "" asks for none, "may" and "must" for one. `word`: must be typed first, if not empty.
+
+    `because`: why it must.
+    """
 
     def __init__(
         self,
@@ -41,12 +44,14 @@ class Question(Form[Answer]):
         *,
         reason: str = "",
         word: str = "",
+        because: str = "So many rows at once",
     ) -> None:
         super().__init__(title)
         self._build = build
         self._options = options
         self._reason = reason
         self._word = word
+        self._because = because
 
     def on_mount(self) -> None:
         if self._reason == "must":
@@ -65,7 +70,7 @@ class Question(Form[Answer]):
         return _spoken(text, width)
 
     def _told_word(self, width: int) -> list[Line]:
-        return _spoken(f"So many rows at once: type {self._word} to go on.", width)
+        return _spoken(f"{self._because}: type {self._word} to go on.", width)
 
     def choices(self) -> Sequence[Choice]:
         return [

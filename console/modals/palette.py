@@ -23,7 +23,7 @@ class Acts(Provider):
 
     def _entries(self) -> list[Entry]:
         deck = cast("NavdeckApp", self.app)
-        screen = deck.current_mode
+        screen = deck.shown
         made: list[Entry] = [
             (_name(action), action.help, partial(deck.act, action.id))
             for action in actions.for_screen(screen)

@@ -1,7 +1,6 @@
-"""NAV: its course and its drawdown, with gaps where it is not known, and what withholds it."""
+"""NAV: its course, its return, its drawdown, what it consists of; gaps where it is not known, and why."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from itertools import groupby
 from typing import Any
 
@@ -11,14 +10,14 @@ from textual.widget import Widget
 
 from console import actions
 from console.client import EVERYTHING, Topics
-from console.screens import panels
+from console.screens import nav_charts, panels
 from console.screens.base import DeckScreen, bindings
-from console.text import UNKNOWN, count, money, words
-from console.widgets.chart import Chart, chart
-from console.widgets.figures import DAY_US, day_clock, from_us, percent, spark, to_us
+from console.screens.nav_charts import CHARTS, DRAWDOWN, NAV
+from console.text import UNKNOWN, count, words
+from console.widgets.chart import Chart
+from console.widgets.figures import DAY_US, day_clock, from_us, to_us
 from console.widgets.lines import Lines
 from console.widgets.pieces import Column, Line, Piece, as_fits, cut, fitted, line
-from console.widgets.series import drawdown, samples
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -29,70 +28,10 @@ RANGES = (
     ("1 year", "1d", 365), ("all", "1d", 0),
 )  # fmt: skip
 FIRST_RANGE = 2
-LEVELS_CELLS = 24
 GAP_COLUMNS = (
     Column("from", 12), Column("to", 12), Column("closes", 6, right=True), Column("why", 18),
     Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
 )  # fmt: skip
-
-
-def nav_chart(
-    points: Sequence[Document], resolution: str, width: int, height: int, ascii_only: bool
-) -> list[Line]:
-    """The course of NAV."""
-    return chart(samples(points, resolution), width, height, _amount, "accent", ascii_only)
-
-
-def drawdown_chart(
-    points: Sequence[Document], resolution: str, width: int, height: int, ascii_only: bool
-) -> list[Line]:
-    """How far NAV was below its highest complete point."""
-    return chart(drawdown(samples(points, resolution)), width, height, _share, "bad", ascii_only)
-
-
-def _amount(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:,.2f}"
-
-
-def _share(ratio: float) -> str:
-    return f"{ratio * 100:.1f}%".replace("-0.0%", "0.0%").replace("-", "−")
-
-
-def nav_twin(points: Sequence[Document], currency: str, width: int) -> Line:
-    """The chart in words: last, change, unknown closes, most, least; as much as fits."""
-    known = [Decimal(point["nav"]) for point in points if point["nav"] is not None]
-    if not known:
-        return line(("no close with a known NAV in this range", "muted"))
-    last = points[-1]
-    told: Line = (
-        line((f"{money(last['nav'])} {currency}", "strong")) if last["nav"] else line(panels.gap_piece(last))
-    )
-    change = known[-1] - known[0]
-    ratio = percent(float(change / known[0]), signed=True) if known[0] else UNKNOWN
-    sign = "+" if change > 0 else ""
-    unknown = len(points) - len(known)
-    parts = (
-        (f"change {sign}{money(str(change))} ({ratio}), flows included".replace("-", "−"), "text"),
-        (f"{count(unknown)} of {count(len(points))} closes not known", "warn" if unknown else "muted"),
-        (f"most {money(str(max(known)))}", "muted"),
-        (f"least {money(str(min(known)))}", "muted"),
-    )
-    return as_fits([told, *(line(part) for part in parts)], width)
-
-
-def drawdown_twin(points: Sequence[Document], resolution: str, width: int, with_levels: bool) -> Line:
-    """The drawdown in words and, where there is no chart of it, a line of levels."""
-    found = drawdown(samples(points, resolution))
-    known = [(sample.value, sample.ts) for sample in found if sample.value is not None]
-    if not known:
-        return line(("Drawdown ", "muted"), UNKNOWN)
-    worst, ts = min(known)
-    levels = spark([sample.value for sample in found], LEVELS_CELLS) if with_levels else ""
-    return as_fits([
-        line(("Drawdown of NAV ", "muted"), (percent(known[-1][0]), "strong")),
-        line((f"worst {percent(worst)} at {day_clock(from_us(ts))}Z", "muted")),
-        line((levels or "flows not taken out", "bad" if levels else "muted")),
-    ], width)  # fmt: skip
 
 
 def gaps(points: Sequence[Document]) -> list[list[Document]]:
@@ -144,7 +83,8 @@ class Nav(DeckScreen):
     def __init__(self) -> None:
         super().__init__()
         self._range = FIRST_RANGE
-        self._points: list[Document] = []
+        self._chosen = NAV
+        self._found: Document = nav_charts.NOTHING
         self._trouble = ""
 
     def body(self) -> Sequence[Widget]:
@@ -152,8 +92,8 @@ class Nav(DeckScreen):
         return (
             Lines(self._head, mine, id="head"),
             Chart(self._chart, mine, id="nav"),
-            Lines(self._drawdown_told, mine, id="twin"),
-            Chart(self._drawdown, mine, id="drawdown"),
+            Lines(self._other_told, mine, id="twin"),
+            Chart(self._other_chart, mine, id="drawdown"),
             Vertical(Lines(self._gaps, mine, id="gaps"), id="below"),
         )
 
@@ -165,18 +105,20 @@ class Nav(DeckScreen):
 
     @work(exclusive=True, group="nav")
     async def _ask(self, at_once: bool) -> None:
-        """Fetches the points of the range and draws them, `at_once` without waiting for a chart's turn."""
+        """Fetches the range and draws it, `at_once` without waiting for a chart's turn."""
         _, resolution, days = RANGES[self._range]
         last = self.doc["watermarks"]["valued_last"].get(resolution)
         after = from_us(max(0, to_us(last) - days * DAY_US)) if last and days else None
         self._trouble = ""
         try:
-            found = await self.deck.session.ask(
-                Query("nav", {"resolution": resolution, "from": after, "to": None})
+            self._found = await self.deck.session.ask(
+                Query("metrics", {"resolution": resolution, "from": after, "to": None, "points": True})
             )
-            self._points = found["points"]
         except (EngineError, OSError) as error:
             self._trouble = str(error)
+        self._draw(at_once)
+
+    def _draw(self, at_once: bool) -> None:
         for panel in self.query(Chart) if at_once else ():
             panel.hurry()
         super().redraw(frozenset({"nav"}))
@@ -187,6 +129,11 @@ class Nav(DeckScreen):
     def do_range_after(self) -> None:
         self._choose(self._range + 1)
 
+    def do_chart(self) -> None:
+        """The next of the charts."""
+        self._chosen = CHARTS[(CHARTS.index(self._chosen) + 1) % len(CHARTS)]
+        self._draw(at_once=True)
+
     def _choose(self, chosen: int) -> None:
         kept = max(0, min(len(RANGES) - 1, chosen))
         if kept != self._range:
@@ -195,28 +142,35 @@ class Nav(DeckScreen):
 
     def _head(self, width: int, height: int) -> list[Line]:
         names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
+        charts = [panels.choice(name, name == self._chosen) for name in CHARTS]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
-        first = line(("NAV  ", "strong"), *names, (about, "muted"))
-        if self._trouble:
-            return [cut(first, width), line((self._trouble, "bad"))][:height]
-        return [cut(first, width), nav_twin(self._points, self.doc["base_currency"], width)][:height]
+        first, second = line(*names, (about, "muted")), line(*charts)
+        told = line((self._trouble, "bad")) if self._trouble else self._twin(width)
+        return [cut(first, width), cut(second, width), told][:height]
 
-    def _resolution(self) -> str:
-        return RANGES[self._range][1]
+    def _twin(self, width: int) -> Line:
+        return nav_charts.twin(self._found, self._chosen, self.doc["base_currency"], width)
 
     def _chart(self, width: int, height: int) -> list[Line]:
-        return nav_chart(self._points, self._resolution(), width, height, self.deck.terminal.ascii)
+        return nav_charts.drawn(self._found, self._chosen, width, height, self.deck.terminal.ascii)
 
-    def _drawdown_told(self, width: int, _height: int) -> list[Line]:
-        drawn = self.query_one("#drawdown").display
-        return [drawdown_twin(self._points, self._resolution(), width, with_levels=not drawn)]
+    @property
+    def _other(self) -> str:
+        """What stands below the chosen chart."""
+        return NAV if self._chosen == DRAWDOWN else DRAWDOWN
 
-    def _drawdown(self, width: int, height: int) -> list[Line]:
-        return drawdown_chart(self._points, self._resolution(), width, height, self.deck.terminal.ascii)
+    def _other_told(self, width: int, _height: int) -> list[Line]:
+        told = nav_charts.twin(self._found, self._other, self.doc["base_currency"], width)
+        if self.query_one("#drawdown").display:
+            return [told]
+        return [as_fits([told, nav_charts.levels(self._found, self._other)], width)]
+
+    def _other_chart(self, width: int, height: int) -> list[Line]:
+        return nav_charts.drawn(self._found, self._other, width, height, self.deck.terminal.ascii)
 
     def _gaps(self, width: int, height: int) -> list[Line]:
         about = "‖ held  × something is missing"
-        return [panels.head("Not known", about), *gap_table(self._points, width, height - 1)]
+        return [panels.head("Not known", about), *gap_table(self._found["points"], width, height - 1)]
 
     def copied(self) -> str:
-        return "".join(text for text, _ in nav_twin(self._points, self.doc["base_currency"], 1000))
+        return "".join(text for text, _ in self._twin(1000))

@@ -9,7 +9,7 @@ from console import actions
 from console.client import EVERYTHING
 from console.screens import panels
 from console.screens.base import DeckScreen, bindings
-from console.screens.nav import drawdown_chart, nav_chart
+from console.screens.nav_charts import drawdown_chart, nav_chart
 from console.text import UNKNOWN
 from console.widgets.chart import Chart
 from console.widgets.lines import Lines

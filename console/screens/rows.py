@@ -174,6 +174,9 @@ def detail_text(decision: Document) -> str:
     detail = decision.get("detail") or {}
     if decision["kind"] == "fix":
         return changes_text(detail.get("before", {}), detail.get("after", {}))
+    if decision["kind"] == "transfer_settle":
+        worth = f" at {detail['value']} USD" if detail.get("value") is not None else ""
+        return f"{detail.get('quantity', '')} as {detail.get('as', '')}{worth}"
     if decision["kind"] == "release":
         replaced = f", in place of {detail.get('superseded') or UNKNOWN}"
         how = {"as_leg": ", as a further leg", "supersede": replaced}

@@ -21,7 +21,7 @@ _TIME_STEPS_US = [
     *(HOUR_US * hours for hours in (1, 2, 3, 4, 6, 12)),
     *(DAY_US * days for days in (1, 2, 7, 14, 28, 91, 182, 364)),
 ]
-RAIL = {"": (" ", "text"), "held": ("‖", "held"), "missing": ("×", "warn")}
+RAIL = {"": (" ", "text"), "held": ("‖", "held"), "missing": ("×", "warn"), "broken": ("!", "bad")}
 
 Figure = Callable[[float], str]
 

@@ -11,27 +11,33 @@ from typing import Any
 from console.widgets.figures import to_us
 
 STEP_US = {"5m": 300_000_000, "1h": 3_600_000_000, "1d": 86_400_000_000}
+WHY = ("", "missing", "held", "broken")  # of several in one column of a chart, the last is seen
 ABSENT_STEPS = 1.5  # between two points; beyond, buckets in between are absent
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One point: `value` None where it is not known, and then `why`: `held` or `missing`."""
+    """One point: `value` None where it is not known, and then `why`: one of WHY."""
 
     ts: int
     value: float | None
     why: str = ""
 
 
-def samples(points: Sequence[dict[str, Any]], resolution: str) -> list[Sample]:
-    """The points of `nav --json` to be drawn; a stretch without buckets is a gap too."""
+def samples(points: Sequence[dict[str, Any]], resolution: str, key: str = "nav") -> list[Sample]:
+    """The points of `nav --json`, or of another figure beside it, to be drawn.
+
+    A stretch without buckets is a gap too, and so is a break, where an index begins anew.
+    """
     made: list[Sample] = []
     most = STEP_US[resolution] * ABSENT_STEPS
     for point in points:
         ts = to_us(point["bucket_close"])
-        if made and ts - made[-1].ts > most:
-            made.append(Sample((made[-1].ts + ts) // 2, None, "missing"))
-        value = None if point["nav"] is None else float(point["nav"])
+        gap = "missing" if made and ts - made[-1].ts > most else ""
+        gap = "broken" if made and key != "nav" and point["break"] else gap
+        if gap:
+            made.append(Sample((made[-1].ts + ts) // 2, None, gap))
+        value = None if point[key] is None else float(point[key])
         made.append(Sample(ts, value, "" if value is not None else why(point)))
     return made
 
@@ -89,5 +95,5 @@ def gap_rail(found: Sequence[Sample], columns: int) -> list[str]:
             start = place((before or sample).ts, found[0].ts, found[-1].ts, columns)
             here = place(sample.ts, found[0].ts, found[-1].ts, columns)
             for column in range(min(here, start + 1), here + 1):
-                rail[column] = "held" if "held" in (rail[column], sample.why) else sample.why
+                rail[column] = max(rail[column], sample.why, key=WHY.index)
     return rail

@@ -8,7 +8,7 @@ ledger order b would move coins that it does not hold yet. So b's OUT waits for 
 IN c. Where OUTs wait for each other in a ring, the first one in ledger order goes ahead.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
@@ -39,7 +39,7 @@ class Instants:
         )
 
 
-def booking_order(events: Positions, instants: Instants, links: Links) -> list[int]:
+def booking_order(events: Positions, instants: Instants, links: Links) -> Positions:
     """`events` in the order in which they are booked, and `~i` right before i where i has a third-asset fee.
 
     `events` are in ledger order, FEE rows made in the own asset among them, and may end before the ledger
@@ -50,9 +50,9 @@ def booking_order(events: Positions, instants: Instants, links: Links) -> list[i
     for into, outs in sources.items():
         for out in outs:
             feeds.setdefault(out, []).append(into)
-    booked: list[int] = events.tolist()
     if not feeds and not instants.third_fees:
-        return booked
+        return events
+    booked: list[int] = events.tolist()
     blocks = _acquisition_blocks(instants) + _out_blocks(instants, sources)
     if blocks:
         places = {event: place for place, event in enumerate(booked)}
@@ -60,7 +60,7 @@ def booking_order(events: Positions, instants: Instants, links: Links) -> list[i
             if block.start in places:
                 first = places[block.start]
                 booked[first : first + len(block)] = untangle(block, waits)
-    return _emit(booked, instants.third_fees, sources, feeds)
+    return np.array(_emit(booked, instants.third_fees, sources, feeds), dtype=np.int64)
 
 
 def _late_sources(links: Links) -> dict[int, set[int]]:
@@ -257,3 +257,19 @@ def _reach(root: int, backward: Mapping[int, Sequence[int]], seen: set[int]) -> 
                 reached.append(other)
                 stack.append(other)
     return reached
+
+
+class BookedOrder:
+    """The booking order, looked up by event."""
+
+    def __init__(self, events: Positions) -> None:
+        top = int(np.max(np.where(events < 0, ~events, events), initial=-1)) + 1
+        self._index = np.zeros(2 * top, dtype=np.int64)  # made fees, which are negative, count from the end
+        self._index[events] = np.arange(len(events))
+
+    def arrange[T](self, records: list[T], events: Iterable[int]) -> list[T]:
+        """The records, one for each event given, in booking order."""
+        found = self._index[np.fromiter(events, dtype=np.int64)]
+        if (found[1:] >= found[:-1]).all():
+            return records
+        return [records[place] for place in np.argsort(found, kind="stable").tolist()]

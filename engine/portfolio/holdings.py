@@ -6,7 +6,7 @@ Never: prices, buckets, lots. Four series:
 - holding: every row from its timestamp, signed; a matched IN from its arrival; FEE rows made from fees.
 - transit: what has left and not yet arrived, counted in the account that it is bound for.
 - deficit: what was sold, paid or moved beyond what was held, so that holding + transit + deficit = lots.
-- unmatched: the part of OUTs and INs without a counterpart, always positive.
+- unmatched: the part of OUTs and INs without a counterpart that nobody settled, always positive.
 
 The law: over all accounts of an asset, holding + transit changes only with rows that are no transfers, with
 the unmatched rest of an OUT and with the unmatched excess of an IN; a matched piece changes nothing.
@@ -133,7 +133,8 @@ def _deficits(deficits: pl.DataFrame, cash_assets: frozenset[str]) -> pl.DataFra
 
 
 def _unmatched(ordered: pl.DataFrame, links: Links) -> pl.DataFrame:
-    unmatched = links.rest | links.excess
+    loose = links.rest | links.excess
+    unmatched = {position: left for position, left in loose.items() if position not in links.settlements}
     positions = np.array(list(unmatched), dtype=np.int64)
     known_from = ordered["ts"].to_numpy()[positions]
     arrivals = [links.arrival.get(p, int(ts)) for p, ts in zip(unmatched, known_from, strict=True)]

@@ -1,4 +1,4 @@
-"""A ledger as the lots engine reads it: plain lists by position, slots as integers, fees told apart.
+"""A ledger as the lots engine reads it: slots as integers, plain lists by position, fees told apart.
 
 Owns: turning a frame into integers once, exactly, and what a fee is worth where its row alone decides.
 Never: lots. A slot is one (account, asset): account code x number of assets + asset code; codes follow the
@@ -22,8 +22,17 @@ FLAG_NAMES = (
     "ZERO_PRICE", "NO_BASIS", "FEE_UNVALUED", "FEE_AT_BASIS", "INSUFFICIENT_LOTS", "UNMATCHED_TRANSFER",
 )  # fmt: skip
 
-CASH_STEP = len(Action)  # rows of cash assets: no lots, whatever the action
+PLACE_BITS = 32  # more lots than one run can make
 _COLUMNS = ("row", "ts", "action", "asset", "quantity", "price", "fee_asset", "fee_amount", "account")
+
+
+# What booking a row means. The first two are by far the most, and need nothing but their own row; NOTHING is
+# for cash, which has a balance and no lots.
+(
+    ACQUIRE, DISPOSE, ACQUIRE_WITH_THIRD_FEE, SELL_WITH_THIRD_FEE, PAY_AT_BASIS, DEPART, ARRIVE, NOTHING,
+) = range(8)  # fmt: skip
+_STEPS = np.array([ACQUIRE, DISPOSE, ARRIVE, DEPART, DISPOSE, ACQUIRE, ACQUIRE, ACQUIRE])  # by action
+_TRANSFERS = [int(Action.TRANSFER_IN), int(Action.TRANSFER_OUT)]
 
 
 class Fee(NamedTuple):
@@ -41,20 +50,15 @@ class Fee(NamedTuple):
 
 @dataclass(frozen=True)
 class Rows:
-    """Columns by position in ledger order; quantities, prices and values scaled, instants microseconds UTC.
+    """The ordered ledger as arrays by position; instants microseconds UTC.
 
-    values: quantity x price, 0 without a price. marks: the flags that the price alone decides.
+    frame: the columns that lots are made of. fee_codes: slots of the fees, meaningless without one.
     """
 
     frame: pl.DataFrame
     ts: Positions
-    steps: list[int]
-    slots: list[int]
     slot_codes: Positions
-    quantities: list[int]
-    values: list[int]
-    marks: list[int]
-    fees: dict[int, Fee]
+    fee_codes: Positions
     accounts: list[str]
     assets: list[str]
 
@@ -63,44 +67,163 @@ class Rows:
         scaled = self.frame["price"].slice(position, 1).to_physical().item()
         return scaled or 0
 
-    def asset_of(self, event: int) -> int:
-        """Code of the asset that an event moves; `~i` is the FEE row made from i."""
-        slot = self.slots[event] if event >= 0 else self.fees[~event].slot
-        return slot % len(self.assets)
+
+@dataclass(frozen=True)
+class Entries:
+    """The rows as plain lists in the order of a walk; quantities and values scaled.
+
+    names: what each is called in what comes out. values: what an acquisition costs or a disposal brings, fees
+    but third-asset ones counted; of a transfer quantity x price. marks: the flags that the row alone decides.
+    places: place of a lot that the row acquires. fees: of the rows whose fee takes lots, and of INs.
+    """
+
+    names: list[int]
+    steps: list[int]
+    slots: list[int]
+    quantities: list[int]
+    values: list[int]
+    marks: list[int]
+    places: list[int]
+    fees: dict[int, Fee]
 
 
-def read_rows(
-    ledger: pl.DataFrame,
-    order: Positions,
-    cash_assets: frozenset[str],
-    cash_fee_usd: Mapping[int, int | None],
-) -> Rows:
-    """Reads a ledger in the order given; `cash_fee_usd`: row number -> value of a fee in cash but USD."""
+def read_rows(ledger: pl.DataFrame, order: Positions) -> Rows:
+    """Reads a ledger in the order given."""
     frame = ledger.select(_COLUMNS)
     if (order[1:] < order[:-1]).any():
         frame = frame[order]
     accounts, assets, slots, fee_slots = _slots(frame)
-    cash = frame["asset"].is_in(list(cash_assets)).to_numpy()
-    return Rows(
-        frame=frame,
-        ts=frame["ts"].to_numpy(),
-        steps=np.where(cash, CASH_STEP, frame["action"].to_numpy()).tolist(),
-        slots=slots.tolist(),
-        slot_codes=slots,
-        quantities=frame["quantity"].to_physical().to_list(),
-        values=frame.select((pl.col("quantity") * pl.col("price")).fill_null(0).to_physical())
-        .to_series()
-        .to_list(),
-        marks=_marks(frame),
-        fees=_fees(frame, fee_slots, cash_assets, cash_fee_usd),
-        accounts=accounts,
-        assets=assets,
+    return Rows(frame, frame["ts"].to_numpy(), slots, fee_slots, accounts, assets)
+
+
+def read_entries(
+    rows: Rows,
+    cash_assets: frozenset[str],
+    cash_fee_usd: Mapping[int, int | None],
+    ranks: Positions,
+    walk: Positions,
+) -> Entries:
+    """Reads the rows at the positions `walk`, which are their names, as entries.
+
+    cash_fee_usd: row number -> value of a fee in cash but USD. ranks: by position, the place of each row
+    among those whose lots can meet.
+    """
+    read = rows.frame.select(*_readings(cash_assets))[walk]
+    values: list[int] = read["net"].to_list()
+    marks: list[int] = read["mark"].to_list()
+    _add_foreign_fees(read, cash_fee_usd, values, marks)
+    return Entries(
+        names=walk.tolist(),
+        steps=_steps(read),
+        slots=rows.slot_codes[walk].tolist(),
+        quantities=read["quantity"].to_list(),
+        values=values,
+        marks=marks,
+        places=(ranks[walk] << PLACE_BITS).tolist(),
+        fees=_fees(read, rows.fee_codes[walk], cash_fee_usd),
     )
 
 
 def moments(rows: Rows) -> Positions:
     """The sort key (timestamp, rank) of every position."""
     return moment_keys(rows.frame)
+
+
+def lot_fees(rows: Rows, cash_assets: frozenset[str]) -> tuple[Positions, dict[int, int]]:
+    """Positions of the rows with a fee in their own asset; and position -> slot of a fee in a third asset."""
+    in_lots = _pays() & ~_in(cash_assets, "fee_asset")
+    found = rows.frame.select((in_lots & _own()).alias("own"), (in_lots & ~_own()).alias("third"))
+    third = np.flatnonzero(found["third"].to_numpy())
+    slots = rows.fee_codes[third].tolist()
+    return np.flatnonzero(found["own"].to_numpy()), dict(zip(third.tolist(), slots, strict=True))
+
+
+def _pays() -> pl.Expr:
+    """Whether a row makes a FEE row; a FEE given as a row ignores a fee of its own."""
+    return ((pl.col("fee_amount") > 0) & (pl.col("action") != Action.FEE)).fill_null(False)
+
+
+def _own() -> pl.Expr:
+    return (pl.col("fee_asset") == pl.col("asset")).fill_null(False)
+
+
+def _in(cash_assets: frozenset[str], column: str) -> pl.Expr:
+    return pl.col(column).is_in(sorted(cash_assets)).fill_null(False)
+
+
+def _readings(cash_assets: frozenset[str]) -> list[pl.Expr]:
+    """Scaled values (fee: null where unknown), marks, and which rows are of which kind."""
+    pays, own, in_cash, cash = _pays(), _own(), _in(cash_assets, "fee_asset"), _in(cash_assets, "asset")
+    price, action = pl.col("price"), pl.col("action")
+    gross = (pl.col("quantity") * price).fill_null(0)
+    usd = pl.col("fee_asset") == "USD"
+    in_kind = own & ~in_cash
+    fee = pl.when(pays & usd).then("fee_amount").when(pays & in_kind).then(pl.col("fee_amount") * price)
+    known = fee.fill_null(0)
+    trades = (action != Action.TRANSFER_IN) & (action != Action.TRANSFER_OUT)
+    net = pl.when(action == Action.SELL).then(gross - known).when(trades).then(gross + known).otherwise(gross)
+    disposes = (action == Action.SELL) | (action == Action.FEE)
+    free = (action == Action.BUY) & (price == 0)
+    mark = pl.when(disposes).then(0).when(price.is_null()).then(NO_BASIS).when(free).then(ZERO_PRICE)
+    unvalued = pays & in_kind & price.is_null() & trades
+    return [
+        pl.col("row"),
+        action,
+        pl.col("quantity").to_physical(),
+        pl.col("fee_amount").to_physical(),
+        fee.to_physical().alias("fee"),
+        net.to_physical().alias("net"),
+        (mark.otherwise(0) + pl.when(unvalued).then(FEE_UNVALUED).otherwise(0)).alias("mark"),
+        cash.alias("cash"),
+        (pays & in_cash & ~usd).alias("foreign"),
+        (pays & ~in_cash).alias("in_lots"),
+        (pays & ~in_cash & ~own).alias("third"),
+        (pays & (action == Action.TRANSFER_IN)).alias("arriving"),
+        price.is_null().alias("unpriced"),
+    ]
+
+
+def _steps(read: pl.DataFrame) -> list[int]:
+    actions = read["action"].to_numpy()
+    steps = _STEPS[actions]
+    third = read["third"].to_numpy()
+    steps[third & (steps == ACQUIRE)] = ACQUIRE_WITH_THIRD_FEE
+    steps[third & (actions == Action.SELL)] = SELL_WITH_THIRD_FEE
+    steps[(actions == Action.FEE) & read["unpriced"].to_numpy()] = PAY_AT_BASIS
+    steps[read["cash"].to_numpy()] = NOTHING
+    listed: list[int] = steps.tolist()
+    return listed
+
+
+def _add_foreign_fees(
+    read: pl.DataFrame, cash_fee_usd: Mapping[int, int | None], values: list[int], marks: list[int]
+) -> None:
+    """Fees in cash other than USD, as far as their value is known, added to the lists."""
+    moves = read["action"].is_in(_TRANSFERS)
+    found = np.flatnonzero((read["foreign"] & ~moves).to_numpy())
+    part = read.select("row", sells=pl.col("action") == Action.SELL)[found]
+    for place, row, sells in zip(found.tolist(), part["row"].to_list(), part["sells"].to_list(), strict=True):
+        value = cash_fee_usd.get(row)
+        if value is None:
+            marks[place] |= FEE_UNVALUED
+        else:
+            values[place] += -value if sells else value
+
+
+def _fees(
+    read: pl.DataFrame, slots: Positions, cash_fee_usd: Mapping[int, int | None]
+) -> dict[int, Fee]:  # fmt: skip
+    """Place in the walk -> fee, of the rows whose fee takes lots and of INs, whose excess takes a part."""
+    found = np.flatnonzero((read["in_lots"] | read["arriving"]).to_numpy())
+    names = ("fee_amount", "fee", "third", "in_lots", "foreign", "row")
+    part = read.select(names)[found]
+    columns = (part[name].to_list() for name in names)
+    return {
+        place: Fee(slot, amount, cash_fee_usd.get(row) if foreign else value, third, in_lots)
+        for place, slot, amount, value, third, in_lots, foreign, row in zip(
+            found.tolist(), slots[found].tolist(), *columns, strict=True
+        )
+    }
 
 
 def _slots(frame: pl.DataFrame) -> tuple[list[str], list[str], Positions, Positions]:
@@ -116,42 +239,3 @@ def _slots(frame: pl.DataFrame) -> tuple[list[str], list[str], Positions, Positi
 def _codes(column: pl.Series, names: pl.Series) -> Positions:
     codes: Positions = column.cast(pl.Enum(names)).to_physical().cast(pl.Int64).fill_null(0).to_numpy()
     return codes
-
-
-def _marks(frame: pl.DataFrame) -> list[int]:
-    """ZERO_PRICE of a BUY for nothing, NO_BASIS of any row without a price."""
-    price, action = pl.col("price"), pl.col("action")
-    free = (action == Action.BUY) & (price == 0)
-    mark = pl.when(price.is_null()).then(NO_BASIS).when(free).then(ZERO_PRICE).otherwise(0)
-    return frame.select(mark.alias("mark")).to_series().to_list()
-
-
-def _fees(
-    frame: pl.DataFrame,
-    fee_slots: Positions,
-    cash_assets: frozenset[str],
-    cash_fee_usd: Mapping[int, int | None],
-) -> dict[int, Fee]:
-    """Position -> fee, for every row that makes a FEE row."""
-    has_fee = ((pl.col("fee_amount") > 0) & (pl.col("action") != Action.FEE)).fill_null(False)
-    positions = np.flatnonzero(frame.select(has_fee).to_series().to_numpy())
-    if not len(positions):
-        return {}
-    part = frame[positions].select(
-        "row", "asset", "fee_asset",
-        pl.col("fee_amount").to_physical(),
-        own=pl.when(pl.col("asset") == pl.col("fee_asset"))
-        .then(pl.col("fee_amount") * pl.col("price")).to_physical(),
-    )  # fmt: skip
-    fees: dict[int, Fee] = {}
-    columns = (part[name].to_list() for name in ("row", "asset", "fee_asset", "fee_amount", "own"))
-    places = zip(positions.tolist(), fee_slots[positions].tolist(), *columns, strict=True)
-    for position, slot, row, asset, fee_asset, amount, own in places:
-        is_cash = fee_asset in cash_assets
-        if fee_asset == "USD":
-            fees[position] = Fee(slot, amount, amount, False, not is_cash)
-        elif is_cash:
-            fees[position] = Fee(slot, amount, cash_fee_usd.get(row), False, False)
-        else:
-            fees[position] = Fee(slot, amount, own, fee_asset != asset, True)
-    return fees

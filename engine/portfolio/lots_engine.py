@@ -14,10 +14,16 @@ A worked example (FIFO, USD). b's IN arrives with a's OUT; a fee is paid in kind
     left      b 0.3 of L2, basis 9           acquired 21 + 30 = realized 21 + 6 + 15 + open 9
 
 The rules chosen. One pass over the whole ledger in booking order, because a fee paid in a third asset ties
-assets together. A method is a sort key, and each (account, asset) is one heap of lots. A lot keeps the
-place of the row that acquired it wherever it travels. A part of a lot takes round(basis x part / what the
-lot still holds), half-even; the last part takes what is left. Lots leave with an OUT in one taking, and are
-cut to the INs in order. What is missing is booked with basis 0 and a flag, and heals when rows arrive.
+assets together. A method takes lots off a queue, one queue for each (account, asset) (lot_methods.py). A lot
+keeps the place of the row that acquired it wherever it travels. A part of a lot takes round(basis x part /
+what the lot still holds), half-even; the last part takes what is left. Lots leave with an OUT in one taking,
+and are cut to the INs in order, then to the rest. What is missing is booked with basis 0 and a flag, and
+heals when rows arrive.
+
+What the operator settled is booked at the OUT's own time, with the lots that left: a payment is a disposal
+at its value, a fee one at its value or else at basis; withdrawal, gift and lost take the basis out of the
+books as settled, without a gain. A settled IN is an acquisition at the value given. A value is that of the
+whole row: what is left over takes its part by quantity.
 
 What is refused. Shorts and margin; guessing a network fee, a price or a counterpart; any gain from a move;
 lots of cash. A run that does not conserve basis and quantity raises AssertionError.
@@ -25,56 +31,46 @@ lots of cash. A run that does not conserve basis and quantity raises AssertionEr
 
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from heapq import heappop, heappush, heapreplace
 from operator import itemgetter
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from engine.domain.money import div_half_even, mul, share
 from engine.domain.transactions import Action
-from engine.portfolio.booking import Instants, booking_order
-from engine.portfolio.ledger_order import with_fees
+from engine.portfolio.booking import BookedOrder
+from engine.portfolio.lot_methods import METHODS, Lot, Method, Queue, split
 from engine.portfolio.lot_rows import (
+    ACQUIRE,
+    ACQUIRE_WITH_THIRD_FEE,
+    ARRIVE,
+    DEPART,
+    DISPOSE,
     FEE_AT_BASIS,
     FEE_UNVALUED,
     INSUFFICIENT_LOTS,
-    NO_BASIS,
+    NOTHING,
+    PAY_AT_BASIS,
+    PLACE_BITS,
+    SELL_WITH_THIRD_FEE,
     UNMATCHED_TRANSFER,
+    Entries,
     Rows,
-    moments,
+    read_entries,
     read_rows,
 )
-from engine.portfolio.lots_outcome import PLACE_BITS, LotsOutcome, MovingLot, OpenLot, Realized
-from engine.portfolio.transfers import Links
+from engine.portfolio.lot_walk import booked_events, by_group, renamed
+from engine.portfolio.lots_outcome import NO_PLACE, LotsOutcome, MovingLot, OpenLot, Realized, SettledLot
+from engine.portfolio.transfers import Links, Settlement
 
-# A lot is [sort key, quantity, basis, place, flags], so that a heap compares keys without leaving C.
-Lot = list[Any]
-Method = Callable[[int, int, int], Any]
-# Quantities are below 10**38, so two ratios that differ do so by more than 10**-76: 256 bits tell them apart.
-_RATIO_BITS = 256
-_NOWHERE = -1  # where the unmatched rest of an OUT is bound for
+__all__ = ["METHODS", "Book", "collector_paused", "run"]
 
-
-def fifo(quantity: int, basis: int, place: int) -> int:
-    """First acquired, first out; then first arrived."""
-    return place
-
-
-def lifo(quantity: int, basis: int, place: int) -> int:
-    """Last acquired, first out; then last arrived."""
-    return -place
-
-
-def hifo(quantity: int, basis: int, place: int) -> tuple[int, int]:
-    """Highest basis per unit first, compared exactly; ties like FIFO."""
-    return -((basis << _RATIO_BITS) // quantity), place
-
-
-METHODS: dict[str, Method] = {"FIFO": fifo, "LIFO": lifo, "HIFO": hifo}
+_ACQUIRING = (ACQUIRE, ACQUIRE_WITH_THIRD_FEE)
+NOWHERE = -1  # where the unmatched rest of an OUT is bound for
+SETTLED = -2  # where the part that the operator settled is bound for
+DISPOSING = ("fee", "payment")  # settlements that realize; the others leave without a gain
 
 
 def run(
@@ -89,19 +85,23 @@ def run(
 
     cash_fee_usd: row number -> scaled USD value of a fee in cash other than USD, None where not known.
     """
-    rows = read_rows(ledger, links.order, cash_assets, cash_fee_usd)
-    last = len(rows.ts) if as_of is None else int(np.searchsorted(rows.ts, as_of, "right"))
-    book = _Book(rows, links, METHODS[method])
-    with _collector_paused():
-        book.book(_booked(ledger, rows, links, last))
-        outcome = book.outcome(last)
-        book.assert_conserved(outcome)
+    with collector_paused():
+        rows = read_rows(ledger, links.order)
+        count = len(rows.ts)
+        last = count if as_of is None else int(np.searchsorted(rows.ts, as_of, "right"))
+        booked = booked_events(ledger, rows, cash_assets, links, last)
+        walk, events = by_group(rows, cash_assets, booked)
+        entries = read_entries(rows, cash_assets, cash_fee_usd, np.arange(count), walk)
+        book = Book(rows, entries, renamed(links, walk), METHODS[method])
+        book.book(events)
+        outcome = book.outcome(last, BookedOrder(booked))
+        book.assert_conserved(outcome, events)
     return outcome
 
 
 @contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Lots are many small lists without cycles; walking them again and again is half the time of a pass.
+def collector_paused() -> Iterator[None]:
+    """Lots are many small tuples without cycles; walking them again and again is half the time of a pass.
 
     Freezing and unfreezing hands what was made to the oldest generation, without a walk when it is over.
     """
@@ -116,79 +116,87 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _booked(ledger: pl.DataFrame, rows: Rows, links: Links, last: int) -> list[int]:
-    """Events in booking order, of the first `last` positions."""
-    in_kind = [p for p, fee in rows.fees.items() if p < last and fee.lots and not fee.third]
-    third = {p: fee.slot for p, fee in rows.fees.items() if fee.third}
-    events = with_fees(ledger, links.order[:last], np.array(in_kind, dtype=np.int64))
-    return booking_order(events, Instants(moments(rows), rows.slot_codes, third), links)
-
-
-class _Book:
+class Book:
     """The lots of every slot while the events pass by."""
 
-    def __init__(self, rows: Rows, links: Links, method: Method) -> None:
-        self.rows, self.links, self.method = rows, links, method
-        self.keyed_by_basis = method is hifo
-        self.slots, self.quantities, self.values = rows.slots, rows.quantities, rows.values
-        self.marks, self.fees = rows.marks, rows.fees
-        self.held: defaultdict[int, list[Lot]] = defaultdict(list)
+    def __init__(self, rows: Rows, entries: Entries, links: Links, method: Method) -> None:
+        self.rows, self.entries, self.links, self.method = rows, entries, links, method
+        self.names, self.slots, self.quantities, self.values = (
+            entries.names, entries.slots, entries.quantities, entries.values,
+        )  # fmt: skip
+        self.marks, self.places, self.fees = entries.marks, entries.places, entries.fees
+        self.held: defaultdict[int, Queue] = defaultdict(lambda: method.queue(()))
         self.bound: defaultdict[int, list[tuple[int, list[Lot]]]] = defaultdict(list)  # by IN, from OUT
         self.targets = _targets(links)
-        self.third_value: dict[int, int] = {}
+        self.third_value: dict[int, int] = {}  # by position: basis of the fee in a third asset
         self.realized: list[Realized] = []
+        self.settled: list[SettledLot] = []
         self.deficits: list[tuple[int, int]] = []
-        self.entered: defaultdict[int, int] = defaultdict(int)  # by slot: acquired, or taken beyond that
-        self.disposed: defaultdict[int, int] = defaultdict(int)  # by slot: realized
-        self.basis_entered = self.basis_disposed = 0
         self.arrivals = 0
+        self.basis_entered = self.quantity_entered = 0  # beyond what plain acquisitions bring
+        self.handlers = {
+            ACQUIRE_WITH_THIRD_FEE: self._acquire,
+            SELL_WITH_THIRD_FEE: self._sell,
+            PAY_AT_BASIS: self._pay_at_basis,
+            DEPART: self._depart,
+            ARRIVE: self._arrive,
+            NOTHING: self._nothing,
+        }
 
     def book(self, events: list[int]) -> None:
-        steps = self.rows.steps
-        handlers = [self._nothing] * (len(Action) + 1)
-        handlers[Action.BUY] = handlers[Action.INCOME] = self._acquire
-        handlers[Action.STAKING_REWARD] = handlers[Action.AIRDROP] = self._acquire
-        handlers[Action.SELL], handlers[Action.FEE] = self._sell, self._pay
-        handlers[Action.TRANSFER_OUT], handlers[Action.TRANSFER_IN] = self._depart, self._arrive
+        """Books events in order. Nearly all are decided by their own row alone, and take no detour."""
+        steps, slots, quantities, values = self.entries.steps, self.slots, self.quantities, self.values
+        places, marks, held, handlers = self.places, self.marks, self.held, self.handlers
+        add, take, realized, names = self.method.add, self.method.take, self.realized, self.names
         for event in events:
-            if event >= 0:
-                handlers[steps[event]](event)
-            else:
+            if event < 0:
                 self._pay_made(~event)
+                continue
+            step = steps[event]
+            if step == ACQUIRE:
+                add(held[slots[event]], (places[event], quantities[event], values[event], marks[event]))
+            elif step == DISPOSE:
+                quantity = quantities[event]
+                pieces: list[Lot] = []
+                missing = take(held[slots[event]], quantity, pieces)
+                if missing or len(pieces) > 1:
+                    self._miss(event, missing, pieces)
+                    self._realize(event, pieces, quantity, values[event], marks[event])
+                else:
+                    place, _, basis, own = pieces[0]
+                    piece = names[event], place, quantity, values[event], basis, own | marks[event]
+                    realized.append(piece)
+            else:
+                handlers[step](event)
 
     def _nothing(self, position: int) -> None:
         """Cash has a balance and no lots."""
 
     def _acquire(self, position: int) -> None:
-        basis, flags = self.values[position], self.marks[position]
-        if position in self.fees:
-            fee, fee_flags = self._fee_value(position)
-            basis, flags = basis + fee, flags | fee_flags
-        self._enter(position, self.quantities[position], basis, flags)
+        """With a fee in a third asset, which was booked right before."""
+        fee = self.third_value[position]
+        self.basis_entered += fee
+        basis, flags = self.values[position] + fee, self.marks[position] | FEE_AT_BASIS
+        lot = self.places[position], self.quantities[position], basis, flags
+        self.method.put(self.held[self.slots[position]], lot)
 
     def _sell(self, position: int) -> None:
-        proceeds, flags, quantity = self.values[position], 0, self.quantities[position]
-        if position in self.fees:
-            fee, flags = self._fee_value(position)
-            proceeds -= fee
+        """With a fee in a third asset, which was booked right before."""
+        quantity, proceeds = self.quantities[position], self.values[position] - self.third_value[position]
         pieces = self._take(position, self.slots[position], quantity)
-        self._realize(position, self.slots[position], pieces, quantity, proceeds, flags)
+        self._realize(position, pieces, quantity, proceeds, self.marks[position] | FEE_AT_BASIS)
 
-    def _pay(self, position: int) -> None:
-        quantity = self.quantities[position]
-        pieces = self._take(position, self.slots[position], quantity)
-        if self.marks[position] & NO_BASIS:
-            self._realize_at_basis(position, self.slots[position], pieces)
-        else:
-            self._realize(position, self.slots[position], pieces, quantity, self.values[position], 0)
+    def _pay_at_basis(self, position: int) -> None:
+        pieces = self._take(position, self.slots[position], self.quantities[position])
+        self._realize_at_basis(position, pieces)
 
     def _pay_made(self, parent: int) -> None:
         fee = self.fees[parent]
         pieces = self._take(~parent, fee.slot, fee.amount)
         if fee.value is None:
-            self.third_value[parent] = self._realize_at_basis(~parent, fee.slot, pieces)
+            self.third_value[parent] = self._realize_at_basis(~parent, pieces)
         else:
-            self._realize(~parent, fee.slot, pieces, fee.amount, fee.value, 0)
+            self._realize(~parent, pieces, fee.amount, fee.value, 0)
 
     def _depart(self, position: int) -> None:
         targets = self.targets.get(position)
@@ -198,29 +206,51 @@ class _Book:
         lots = self._take(position, self.slots[position], leaving)
         lots.reverse()
         for into, quantity in targets:
-            self.bound[into].append((position, _cut(lots, quantity)))
+            part = _cut(lots, quantity)
+            if into == SETTLED:
+                self._settle(position, part, quantity, self.links.settlements[position])
+            else:
+                self.bound[into].append((position, part))
+
+    def _settle(self, position: int, pieces: list[Lot], quantity: int, settlement: Settlement) -> None:
+        """What left for nowhere, as the operator says: paid, a fee, or out of the books without a gain."""
+        if settlement.kind not in DISPOSING:
+            self.settled += [(self.names[position], *lot) for lot in pieces]
+        elif settlement.value is None:
+            self._realize_at_basis(position, pieces)
+        else:
+            proceeds = share(settlement.value, quantity, self.quantities[position])
+            self._realize(position, pieces, quantity, proceeds, 0)
 
     def _arrive(self, position: int) -> None:
-        slot = self.slots[position]
+        queue = self.held[self.slots[position]]
         for _, lots in sorted(self.bound.pop(position, ()), key=itemgetter(0)):
-            for _, quantity, basis, place, flags in lots:
+            for place, quantity, basis, flags in lots:
                 self.arrivals += 1
                 place = place >> PLACE_BITS << PLACE_BITS | self.arrivals
-                lot = [self.method(quantity, basis, place), quantity, basis, place, flags]
-                heappush(self.held[slot], lot)
+                self.method.put(queue, (place, quantity, basis, flags))
         if position in self.links.excess:
             self._enter_excess(position, self.links.excess[position])
 
     def _enter_excess(self, position: int, excess: int) -> None:
-        """What no OUT explains is a lot of its own; it takes price and fee by quantity."""
-        whole = self.quantities[position]
-        known = self.values[position] if excess == whole else mul(excess, self.rows.price(position))
-        fee, fee_flags = self._fee_value(position)
-        flags = self.marks[position] | fee_flags | UNMATCHED_TRANSFER
-        self._enter(position, excess, known + share(fee, excess, whole), flags)
+        """What no OUT explains is a lot of its own: price and fee, or the settled value, by quantity."""
+        whole, settlement = self.quantities[position], self.links.settlements.get(position)
+        flags = 0 if settlement else UNMATCHED_TRANSFER
+        if settlement is not None and settlement.value is not None:
+            basis = share(settlement.value, excess, whole)
+        else:
+            basis = self.values[position]
+            if excess != whole:
+                basis = mul(excess, self.rows.price(self.names[position]))
+            fee, fee_flags = self._fee_value(position)
+            basis += share(fee, excess, whole)
+            flags |= self.marks[position] | fee_flags
+        self.basis_entered += basis
+        self.quantity_entered += excess
+        self.method.put(self.held[self.slots[position]], (self.places[position], excess, basis, flags))
 
     def _fee_value(self, position: int) -> tuple[int, int]:
-        """Scaled USD value of the fee of a row, and the flag that says how it was told."""
+        """Scaled USD value of the fee of an IN, and the flag that says how it was told."""
         fee = self.fees.get(position)
         if fee is None:
             return 0, 0
@@ -230,113 +260,75 @@ class _Book:
             return 0, FEE_UNVALUED
         return fee.value, 0
 
-    def _enter(self, position: int, quantity: int, basis: int, flags: int) -> None:
-        """A lot that this row acquires."""
-        slot, place = self.slots[position], position << PLACE_BITS
-        self.entered[slot] += quantity
-        self.basis_entered += basis
-        heappush(self.held[slot], [self.method(quantity, basis, place), quantity, basis, place, flags])
-
     def _take(self, event: int, slot: int, wanted: int) -> list[Lot]:
         """Takes lots by the method; what is not there is taken as a lot of basis 0, and noted."""
-        heap, pieces = self.held[slot], []
-        while heap:
-            lot = heap[0]
-            held = lot[1]
-            if held > wanted:
-                pieces.append(_split(lot, wanted))
-                if self.keyed_by_basis:
-                    self._rekey(heap)
-                return pieces
-            pieces.append(heappop(heap))
-            wanted -= held
-            if not wanted:
-                return pieces
-        self.deficits.append((event, wanted))
-        self.entered[slot] += wanted
-        pieces.append([0, wanted, 0, max(event, ~event) << PLACE_BITS, INSUFFICIENT_LOTS])
+        pieces: list[Lot] = []
+        self._miss(event, self.method.take(self.held[slot], wanted, pieces), pieces)
         return pieces
 
-    def _rekey(self, heap: list[Lot]) -> None:
-        """The first lot gave a part away: rounding moves its basis per unit a little."""
-        lot = heap[0]
-        lot[0] = self.method(lot[1], lot[2], lot[3])
-        heapreplace(heap, lot)
+    def _miss(self, event: int, missing: int, pieces: list[Lot]) -> None:
+        if missing:
+            self.deficits.append((self._name(event), missing))
+            self.quantity_entered += missing
+            place = self.places[event] if event >= 0 else NO_PLACE
+            pieces.append((place, missing, 0, INSUFFICIENT_LOTS))
 
-    def _realize(
-        self, event: int, slot: int, pieces: list[Lot], whole: int, proceeds: int, flags: int
-    ) -> None:  # fmt: skip
-        rest, left, realized, cost = proceeds, whole, self.realized, 0
-        for _, quantity, basis, place, own in pieces:
+    def _realize(self, event: int, pieces: list[Lot], whole: int, proceeds: int, flags: int) -> None:
+        rest, left, name = proceeds, whole, self._name(event)
+        for place, quantity, basis, own in pieces:
             left -= quantity
             part = div_half_even(proceeds * quantity, whole) if left else rest
             rest -= part
-            cost += basis
-            realized.append((event, place, quantity, part, basis, own | flags))
+            self.realized.append((name, place, quantity, part, basis, own | flags))
         assert not left, "the pieces of a disposal add up to it"
-        self.disposed[slot] += whole
-        self.basis_disposed += cost
 
-    def _realize_at_basis(self, event: int, slot: int, pieces: list[Lot]) -> int:
+    def _realize_at_basis(self, event: int, pieces: list[Lot]) -> int:
         """No gain, no loss: the proceeds are the basis, which is returned."""
-        total = 0
-        for _, quantity, basis, place, own in pieces:
-            self.realized.append((event, place, quantity, basis, basis, own | FEE_AT_BASIS))
-            self.disposed[slot] += quantity
-            total += basis
-        self.basis_disposed += total
-        return total
+        name = self._name(event)
+        for place, quantity, basis, flags in pieces:
+            self.realized.append((name, place, quantity, basis, basis, flags | FEE_AT_BASIS))
+        return sum(basis for _, _, basis, _ in pieces)
 
-    def outcome(self, last: int) -> LotsOutcome:
-        held: list[OpenLot] = [
-            (slot, place, quantity, basis, flags)
-            for slot in sorted(self.held)
-            for _, quantity, basis, place, flags in sorted(self.held[slot], key=_place)
-        ]
+    def _name(self, event: int) -> int:
+        return self.names[event] if event >= 0 else ~self.names[~event]
+
+    def outcome(self, last: int, booked: BookedOrder) -> LotsOutcome:
+        """Everything found, in canonical order; only the first `last` positions were booked."""
+        held: list[OpenLot] = []
+        for slot in sorted(self.held):
+            lots = self.method.lots(self.held[slot])
+            held += [(slot, place, quantity, basis, flags) for place, quantity, basis, flags in lots]
         moving: list[MovingLot] = [
-            (out, place, quantity, basis, flags | (UNMATCHED_TRANSFER if into == _NOWHERE else 0))
+            (self.names[out], place, quantity, basis, flags | (UNMATCHED_TRANSFER if into == NOWHERE else 0))
             for into in sorted(self.bound)
             for out, lots in self.bound[into]
-            for _, quantity, basis, place, flags in lots
+            for place, quantity, basis, flags in lots
         ]
-        moving.sort(key=lambda lot: (self.slots[lot[0]], lot[0], lot[1]))
-        income = _income(self.rows, last)
-        return LotsOutcome(self.rows, held, moving, self.realized, self.deficits, income)
+        slots = self.rows.slot_codes
+        moving.sort(key=lambda lot: (int(slots[lot[0]]), lot[0], lot[1]))
+        first = itemgetter(0)
+        return LotsOutcome(
+            self.rows,
+            held,
+            moving,
+            booked.arrange(self.realized, map(first, self.realized)),
+            booked.arrange(self.settled, map(first, self.settled)),
+            booked.arrange(self.deficits, map(first, self.deficits)),
+            income_of(self.rows, last),
+        )
 
-    def assert_conserved(self, outcome: LotsOutcome) -> None:
-        """Basis in = basis out + basis left, and the same for the quantity of every asset."""
-        basis = self.basis_entered - self.basis_disposed
-        basis -= sum(map(itemgetter(3), outcome.open)) + sum(map(itemgetter(3), outcome.in_transit))
+    def assert_conserved(self, outcome: LotsOutcome, events: list[int]) -> None:
+        """What the events acquired, or took beyond that, is realized, settled, open or in transit."""
+        steps = self.entries.steps
+        acquired = [event for event in events if event >= 0 and steps[event] in _ACQUIRING]
+        basis = self.basis_entered + sum(map(self.values.__getitem__, acquired))
+        quantity = self.quantity_entered + sum(map(self.quantities.__getitem__, acquired))
+        left = (outcome.open, 3), (outcome.in_transit, 3), (self.settled, 3), (self.realized, 4)
+        for records, cost in left:
+            quantity -= sum(map(itemgetter(2), records))
+            basis -= sum(map(itemgetter(cost), records))
         assert not basis, f"basis is not conserved: {basis} left over"
-        assert not any(self._quantities_left(outcome)), "quantities are not conserved"
-
-    def _quantities_left(self, outcome: LotsOutcome) -> list[int]:
-        """By asset: what entered, less what is realized, open or in transit."""
-        count = len(self.rows.assets)
-        left = [0] * count
-        for slot, quantity in self.entered.items():
-            left[slot % count] += quantity
-        for slot, quantity in self.disposed.items():
-            left[slot % count] -= quantity
-        for slot, _, quantity, _, _ in outcome.open:
-            left[slot % count] -= quantity
-        for out, _, quantity, _, _ in outcome.in_transit:
-            left[self.slots[out] % count] -= quantity
-        return left
-
-
-def _place(lot: Lot) -> int:
-    place: int = lot[3]
-    return place
-
-
-def _split(lot: Lot, quantity: int) -> Lot:
-    """Takes a part off a lot: basis by what the lot still holds, the rest stays."""
-    key, whole, basis, place, flags = lot
-    part = div_half_even(basis * quantity, whole)
-    lot[1] = whole - quantity
-    lot[2] = basis - part
-    return [key, quantity, part, place, flags]
+        assert not quantity, f"quantities are not conserved: {quantity} left over"
 
 
 def _cut(lots: list[Lot], quantity: int) -> list[Lot]:
@@ -347,7 +339,8 @@ def _cut(lots: list[Lot], quantity: int) -> list[Lot]:
             quantity -= lots[-1][1]
             part.append(lots.pop())
         else:
-            part.append(_split(lots[-1], quantity))
+            piece, lots[-1] = split(lots[-1], quantity)
+            part.append(piece)
             break
     return part
 
@@ -358,11 +351,15 @@ def _targets(links: Links) -> dict[int, list[tuple[int, int]]]:
     for out, into, quantity in links.drawn:
         targets[out].append((into, quantity))
     for out, quantity in links.rest.items():
-        targets[out].append((_NOWHERE, quantity))
+        targets[out].append((SETTLED if out in links.settlements else NOWHERE, quantity))
     return targets
 
 
-def _income(rows: Rows, last: int) -> list[tuple[int, int | None]]:
-    actions = rows.frame["action"].to_numpy()[:last]
-    positions = np.flatnonzero(actions >= Action.STAKING_REWARD).tolist()
-    return [(p, None if rows.marks[p] & NO_BASIS else rows.values[p]) for p in positions]
+def income_of(rows: Rows, last: int) -> list[tuple[int, int | None]]:
+    """Position and scaled income of the rewards, airdrops and other income, None where not known."""
+    value = (pl.col("quantity") * pl.col("price")).to_physical()
+    income = rows.frame.head(last).select(
+        position=pl.int_range(pl.len(), dtype=pl.Int64), action="action", value=value
+    )
+    found = income.filter(pl.col("action") >= Action.STAKING_REWARD)
+    return list(zip(found["position"].to_list(), found["value"].to_list(), strict=True))

@@ -1,9 +1,10 @@
-"""What a lot run found: open lots, lots in transit, realized pieces, deficits, income.
+"""What a lot run found: open lots, lots in transit, realized pieces, settled lots, deficits, income.
 
 Owns: the raw records as tuples of integers, and their frames, made only when asked for. Never: booking.
 
 An event is a position, or `~position` for the FEE row made from it. A place is `position << PLACE_BITS |
-arrival number` of a lot: the position is that of the acquiring row (of the OUT, if nothing acquired it).
+arrival number` of a lot: the position is that of the acquiring row (of the OUT, if nothing acquired it), or
+NO_PLACE where a fee was paid with nothing.
 Lists are in a canonical order, the same for any order of the ledger's frame.
 """
 
@@ -16,9 +17,13 @@ import polars as pl
 
 from engine.domain.money import in_range
 from engine.domain.transactions import DECIMAL
-from engine.portfolio.lot_rows import FLAG_NAMES, INSUFFICIENT_LOTS, Rows
+from engine.portfolio.lot_rows import FLAG_NAMES, INSUFFICIENT_LOTS, PLACE_BITS, Rows
 
-PLACE_BITS = 32  # more lots than one run can make
+__all__ = [
+    "NO_PLACE", "PLACE_BITS", "LotsOutcome", "MovingLot", "OpenLot", "Realized", "SettledLot", "decimals",
+]  # fmt: skip
+
+NO_PLACE = -1
 _ONE = pl.lit(Decimal(1).scaleb(-18), dtype=DECIMAL)
 _FLAGS = [
     tuple(sorted(name for bit, name in enumerate(FLAG_NAMES) if mask >> bit & 1))
@@ -28,6 +33,7 @@ _FLAG_TYPE = pl.List(pl.String)
 
 OpenLot = tuple[int, int, int, int, int]  # slot, place, quantity, basis, flags
 MovingLot = tuple[int, int, int, int, int]  # position of the OUT, place, quantity, basis, flags
+SettledLot = tuple[int, int, int, int, int]  # position of the OUT, place, quantity, basis, flags
 Realized = tuple[int, int, int, int, int, int]  # event, place, quantity, proceeds, basis, flags
 
 
@@ -38,12 +44,16 @@ def flag_names(mask: int) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class LotsOutcome:
-    """Raw records; quantities, proceeds and bases scaled. Realized pieces and deficits in booking order."""
+    """Raw records; quantities, proceeds and bases scaled. What happened is in booking order.
+
+    settled: what left without a gain, as the operator says; its kind is in the links.
+    """
 
     rows: Rows
     open: list[OpenLot]
     in_transit: list[MovingLot]
     realized: list[Realized]
+    settled: list[SettledLot]
     deficits: list[tuple[int, int]]  # event, quantity taken beyond what was held
     income: list[tuple[int, int | None]]  # position, scaled USD
 
@@ -62,14 +72,22 @@ class LotsOutcome:
 
     def in_transit_frame(self) -> pl.DataFrame:
         """As open lots, of the source account, with left_at (us)."""
-        outs = np.array([lot[0] for lot in self.in_transit], dtype=np.int64)
-        masks = [lot[4] for lot in self.in_transit]
+        return self._left(self.in_transit)
+
+    def settled_frame(self) -> pl.DataFrame:
+        """As lots in transit, with the number of the OUT's row."""
+        outs = np.array([lot[0] for lot in self.settled], dtype=np.int64)
+        return self._left(self.settled).with_columns(self.rows.frame["row"].gather(outs))
+
+    def _left(self, lots: list[MovingLot]) -> pl.DataFrame:
+        outs = np.array([lot[0] for lot in lots], dtype=np.int64)
+        masks = [lot[4] for lot in lots]
         return pl.DataFrame(
             {
                 **self._slot_columns(self.rows.slot_codes[outs]),
-                "acquired_at": self._acquired_at([lot[1] for lot in self.in_transit], masks),
-                "quantity": decimals(lot[2] for lot in self.in_transit),
-                "basis": decimals(lot[3] for lot in self.in_transit),
+                "acquired_at": self._acquired_at([lot[1] for lot in lots], masks),
+                "quantity": decimals(lot[2] for lot in lots),
+                "basis": decimals(lot[3] for lot in lots),
                 "flags": _flag_column(masks),
                 "left_at": pl.Series(self.rows.ts[outs], dtype=pl.Int64),
             }
@@ -116,6 +134,7 @@ class LotsOutcome:
             open=[lot for lot in self.open if lot[1] >> PLACE_BITS == place],
             in_transit=[lot for lot in self.in_transit if lot[1] >> PLACE_BITS == place],
             realized=[x for x in self.realized if place in (x[0], ~x[0], x[1] >> PLACE_BITS)],
+            settled=[lot for lot in self.settled if place in (lot[0], lot[1] >> PLACE_BITS)],
             deficits=[deficit for deficit in self.deficits if place in (deficit[0], ~deficit[0])],
             income=[income for income in self.income if income[0] == place],
         )
@@ -141,7 +160,7 @@ class LotsOutcome:
         positions = np.where(events < 0, ~events, events)
         slots = self.rows.slot_codes[positions]
         made = np.flatnonzero(events < 0)
-        slots[made] = [self.rows.fees[position].slot for position in positions[made].tolist()]
+        slots[made] = self.rows.fee_codes[positions[made]]
         return {**self._slot_columns(slots), ts_name: pl.Series(self.rows.ts[positions], dtype=pl.Int64)}
 
     def _slot_columns(self, slots: np.ndarray) -> dict[str, pl.Series]:

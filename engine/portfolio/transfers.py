@@ -1,23 +1,40 @@
 """Which TRANSFER_OUT feeds which TRANSFER_IN (CONTRACT §4).
 
 Owns: linking into sets, cancelling within an account, cutting what leaves to what arrives, and when an
-IN arrives. Never: lots, prices, time of day. What stays unmatched is told, never guessed.
+IN arrives, and which of what stays unmatched the operator settled. Never: lots, prices, time of day, what a
+settlement does to the books. What stays unmatched is told, never guessed.
 
 Positions are places in the ledger order; `Links.rows` turns them into row numbers of the store.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from engine.domain.money import share
 from engine.domain.transactions import UNIT_SEPARATOR, Action, content_digest
 from engine.portfolio.ledger_order import Positions, contents, ledger_order
 
 _OUT, _IN = int(Action.TRANSFER_OUT), int(Action.TRANSFER_IN)
+
+OUT_KINDS = ("fee", "withdrawal", "gift", "payment", "lost")
+IN_KINDS = ("deposit", "gift", "opening")
+
+
+class Settlement(NamedTuple):
+    """What the operator says an unlinked transfer was: an OUT one of OUT_KINDS, an IN one of IN_KINDS.
+
+    value: scaled USD of the whole row, of which what is left over takes its part; None if not given.
+    of: how much of the row (scaled) an operator's value was said for, None for the whole; None in `Links`.
+    """
+
+    kind: str
+    value: int | None
+    of: int | None = None
 
 
 class Piece(NamedTuple):
@@ -29,6 +46,8 @@ class Piece(NamedTuple):
 
 
 class Leg(NamedTuple):
+    """One TRANSFER_OUT or TRANSFER_IN of the ledger; `row` is its number in the store."""
+
     position: int
     row: int
     ts: int
@@ -47,6 +66,7 @@ class Links:
     order: frame index by position. rows: row number by position. sets: linked sets with both an OUT and
     an IN. cancelled, drawn: pieces in (time, key) order. rest, excess: what an OUT or an IN has left over
     (> 0 only). arrival: for every IN, the later of its own time and of the last OUT it draws from.
+    settlements: by position, only of what is in rest or excess.
     """
 
     order: Positions
@@ -57,19 +77,29 @@ class Links:
     rest: dict[int, int]
     excess: dict[int, int]
     arrival: dict[int, int]
+    settlements: dict[int, Settlement] = field(default_factory=dict)
 
 
-def link(ledger: pl.DataFrame, matches: Iterable[tuple[int, int]] = ()) -> Links:
-    """Links the transfers of a ledger; `matches` are the operator's pairs of row numbers (OUT, IN)."""
+def link(
+    ledger: pl.DataFrame,
+    matches: Iterable[tuple[int, int]] = (),
+    settlements: Mapping[int, Settlement] | None = None,
+) -> Links:
+    """Links the transfers of a ledger; `matches` are the operator's pairs of row numbers (OUT, IN).
+
+    settlements: by row number; one on a row that is not in the ledger, or that has nothing left over, or of
+    the other side's kind, does nothing.
+    """
     order = ledger_order(ledger)
-    legs = _legs(ledger, order)
+    legs = legs_of(ledger, order)
     links = Links(order, ledger["row"].to_numpy()[order], [], [], [], {}, {}, {})
     for group in _linked(legs, matches):
         if len(group) > 1:
             links.sets.append(tuple(leg.position for leg in group))
-        _settle(group, links)
+        _share(group, links)
     links.cancelled.sort()
     links.drawn.sort()
+    links.settlements.update(_standing(legs, links, settlements or {}))
     return links
 
 
@@ -92,7 +122,8 @@ def pairing_marks(ledger: pl.DataFrame, links: Links) -> dict[int, str]:
     return marks
 
 
-def _legs(ledger: pl.DataFrame, order: Positions) -> list[Leg]:
+def legs_of(ledger: pl.DataFrame, order: Positions) -> list[Leg]:
+    """The transfers of a ledger, in ledger order."""
     codes = ledger["action"].to_numpy()[order]
     positions = np.flatnonzero((codes == _IN) | (codes == _OUT))
     names = ("row", "ts", "action", "asset", "account", "quantity", "tx_hash", "external_id")
@@ -173,7 +204,25 @@ def _join_matches(legs: list[Leg], matches: Iterable[tuple[int, int]], sets: _Se
             _join_sides([out], [into], legs, sets)
 
 
-def _settle(group: list[Leg], links: Links) -> None:
+def _standing(legs: list[Leg], links: Links, settlements: Mapping[int, Settlement]) -> dict[int, Settlement]:
+    """The settlements of what is left over, by position."""
+    standing = {}
+    for leg in legs if settlements else ():
+        settled = settlements.get(leg.row)
+        unmatched, kinds = (links.rest, OUT_KINDS) if leg.action == _OUT else (links.excess, IN_KINDS)
+        if settled is not None and settled.kind in kinds and leg.position in unmatched:
+            standing[leg.position] = _of_whole(settled, leg.quantity)
+    return standing
+
+
+def _of_whole(settled: Settlement, quantity: int) -> Settlement:
+    """With the value of the whole row: that part of it which was settled is worth what was said."""
+    if settled.value is None or settled.of is None:
+        return Settlement(settled.kind, settled.value)
+    return Settlement(settled.kind, share(settled.value, quantity, settled.of))
+
+
+def _share(group: list[Leg], links: Links) -> None:
     """Cancels within accounts, cuts the rest of the OUTs to the rest of the INs, and dates the arrivals."""
     left = {leg.position: leg.quantity for leg in group}
     ts = {leg.position: leg.ts for leg in group}

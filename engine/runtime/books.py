@@ -4,6 +4,7 @@ Everything here is a pure function of stored inputs and configuration, made when
 """
 
 import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -11,25 +12,32 @@ import numpy as np
 import polars as pl
 
 from engine.config import Config
-from engine.domain.instants import format_instant
+from engine.domain.instants import MINUTE_US, format_instant
 from engine.domain.money import mul, to_text
 from engine.domain.transactions import Action
 from engine.portfolio import holdings, lots_engine, transfers
 from engine.portfolio.lots_outcome import LotsOutcome
+from engine.runtime.standing import TransferDecisions
 from engine.store.reader import Reader
-from engine.valuation.fx_handler import FxPolicy, RateBook
+from engine.valuation.fx_handler import FxPolicy, RateBook, Span
 from engine.valuation.price_choice import PricePolicy
 from engine.valuation.price_engine import Status
 
+ASSET_STATUS, FX_OVERRIDE = "asset_status", "fx_use_eod_once"  # kinds of decisions
+OVERRIDE_SERVES_US = 30 * MINUTE_US  # how long after its grant an override goes on, by the contract
 LOTS_CURRENCY = "USD"  # gains and basis are told in it, whatever the base currency
 
 
 class Books:
     """One reader's view, with the configuration in force."""
 
-    def __init__(self, reader: Reader, config: Config) -> None:
+    def __init__(
+        self, reader: Reader, config: Config, supposed: Mapping[str, Sequence[Span]] | None = None
+    ) -> None:
+        """`supposed`: FX overrides that nobody decided, for what would be."""
         self._reader = reader
         self.config = config
+        self._supposed = supposed or {}
         self.cash_assets = frozenset(config["cash_assets"])
         self.cash_in_nav = config["cash"] == "account"
 
@@ -39,11 +47,19 @@ class Books:
 
     @cached_property
     def links(self) -> transfers.Links:
-        return transfers.link(self.ledger, self._matches())
+        return transfers.link(self.ledger, self._matches(), self._settlements())
 
     @cached_property
     def prices(self) -> pl.DataFrame:
         return self._reader.prices()
+
+    def prices_of(self, assets: Iterable[str] | None, first: int, last: int) -> pl.DataFrame:
+        """The prices of some assets or all with an `asof` in [first, last]."""
+        return self._reader.prices(assets, first, last)
+
+    def price_span(self) -> tuple[int, int] | None:
+        """The first and the last `asof` of all prices."""
+        return self._reader.price_span()
 
     @cached_property
     def rates(self) -> pl.DataFrame:
@@ -57,6 +73,7 @@ class Books:
             fallback=config["fx.fallback"],
             eod_only=frozenset(config["fx.eod_only"]),
             drift_bps_max=to_text(config["fx.drift_bps_max"]),
+            overrides=self.fx_overrides(),
         )
         return RateBook(self.rates, policy)
 
@@ -73,17 +90,42 @@ class Books:
 
     def _decisions(self, kind: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         rows = self._reader.rows(
-            "SELECT subject, detail FROM decisions WHERE kind = ? ORDER BY decision", (kind,)
+            "SELECT subject, detail FROM decisions WHERE kind = ? AND decision NOT IN"
+            " (SELECT json_extract(subject, '$.decision') FROM decisions WHERE kind = 'undo')"
+            " ORDER BY decision",
+            (kind,),
         )
         return [(json.loads(subject), json.loads(detail)) for subject, detail in rows]
 
     def _matches(self) -> list[tuple[int, int]]:
-        return [(subject["out"], subject["in"]) for subject, _ in self._decisions("transfer_match")]
+        return [(match.out, match.into) for match in self.transfer_decisions.matches]
+
+    def _settlements(self) -> dict[int, transfers.Settlement]:
+        return {row: settled.settlement for row, settled in self.transfer_decisions.settled.items()}
+
+    @cached_property
+    def transfer_decisions(self) -> TransferDecisions:
+        return TransferDecisions(self._reader)
+
+    def fx_overrides(self) -> dict[str, list[Span]]:
+        """By pair: the closes at which operators let its fallback pass."""
+        found: dict[str, list[Span]] = {}
+        for subject, detail in self._decisions(FX_OVERRIDE):
+            granted = detail["granted"]
+            spans = Span(detail["from"], detail["to"]), Span(granted, granted + OVERRIDE_SERVES_US)
+            found.setdefault(subject["pair"], []).extend(spans)
+        for pair, more in self._supposed.items():
+            found.setdefault(pair, []).extend(more)
+        return found
+
+    def supposing(self, pair: str, span: Span) -> "Books":
+        """The same books, had an operator let the fallback of a pair pass in a span."""
+        return Books(self._reader, self.config, {pair: [span]})
 
     def statuses(self) -> dict[str, list[Status]]:
         """Every asset's statuses, in the order in which they were decided."""
         found: dict[str, list[Status]] = {}
-        for subject, detail in self._decisions("asset_status"):
+        for subject, detail in self._decisions(ASSET_STATUS):
             status = Status(detail["since"], detail["status"], detail.get("price"), detail.get("expires"))
             found.setdefault(subject["asset"], []).append(status)
         return found
@@ -141,7 +183,7 @@ class Books:
                 frame = frame.filter(pl.col("account") == account)
             if asset is not None:
                 frame = frame.filter(pl.col("asset") == asset)
-            answer[name] = _told(frame)
+            answer[name] = told_lots(frame)
         return answer
 
     def first_ts(self) -> int | None:
@@ -153,7 +195,7 @@ _AMOUNTS = {"quantity": "quantity", "proceeds": "proceeds_usd", "basis": "cost_b
 _INSTANTS = ("disposed_at", "left_at", "acquired_at")
 
 
-def _told(frame: pl.DataFrame) -> list[dict[str, Any]]:
+def told_lots(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Lots or realized pieces as JSON: decimals as canonical text, instants as text."""
     columns: dict[str, list[Any]] = {
         "account": frame["account"].to_list(),

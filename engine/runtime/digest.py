@@ -5,12 +5,15 @@ five parts ledger, observations, decisions, open lots, realized. Snapshots and q
 """
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from engine.domain.transactions import content_text
 from engine.portfolio import transfers
 from engine.runtime.books import Books
+from engine.runtime.desk.rows import tx_content, tx_rows
+from engine.runtime.standing import MATCH, SETTLE, stored_rows
 from engine.store.reader import OBSERVATIONS, Reader
 
 WHOLE = ("ledger", "observations", "decisions", "open_lots", "realized")
@@ -67,8 +70,21 @@ def _observations(reader: Reader) -> Iterable[str]:
 
 
 def _decisions(reader: Reader) -> Iterable[str]:
-    for row in reader.rows("SELECT kind, subject, detail, actor, reason, committed_at FROM decisions"):
-        yield _line(*row)
+    rows = reader.rows("SELECT kind, subject, detail, actor, reason, committed_at FROM decisions")
+    about = _transfers(reader, [json.loads(row[1]) for row in rows if row[0] in (MATCH, SETTLE)])
+    for kind, subject, *rest in rows:
+        yield _line(kind, about.get(subject, subject), *rest)
+
+
+def _transfers(reader: Reader, subjects: list[dict[str, str]]) -> dict[str, str]:
+    """Subjects of decisions on transfers by content: which id a row has may hang on the order of files."""
+    ids = {one for each in subjects for one in each.values()}
+    rows = {id_: row for id_, row, _ in stored_rows(reader, ids)}
+    texts = {tx["row"]: _line(*tx_content(tx), tx["k"]) for tx in tx_rows(reader, rows.values())}
+    return {
+        json.dumps(each): _line(*(word for side, id_ in each.items() for word in (side, texts[rows[id_]])))
+        for each in subjects
+    }
 
 
 def _lots(books: Books) -> Iterable[str]:

@@ -10,17 +10,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import asdict
+from functools import cached_property
 from itertools import batched
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import DiskLow, UsageError, WorkerLost
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import queries
+from engine.runtime import asking, queries
 from engine.runtime.desk.acts import ACTS
-from engine.runtime.executors import Executor
+from engine.runtime.executors import AloneExecutor, Executor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.take import Source, take_files, totals
@@ -28,6 +30,9 @@ from engine.runtime.value import commit_values, value_resolution
 from engine.store.commit import recover, writable
 from engine.store.files import HomeLock, sweep
 from engine.store.writer import Writer
+
+if TYPE_CHECKING:
+    from engine.runtime.feeds import Feeds, Round
 
 RESOLUTIONS = ("1d", "1h", "5m")
 FILES_AT_ONCE = 8  # handed to the worker; few, so that whoever waits for a turn waits for seconds at most
@@ -39,6 +44,11 @@ Listener = Callable[[Event], None]
 def system_clock() -> int:
     """Now, in microseconds UTC. The one place that asks the machine."""
     return time.time_ns() // 1000
+
+
+def steady_us() -> int:
+    """Microseconds of a clock that never jumps."""
+    return time.monotonic_ns() // 1000
 
 
 def free_bytes(path: Path) -> int:
@@ -69,7 +79,10 @@ class Engine:
         self._free_bytes = free_bytes
         self._given_up: set[str] = set()  # claims that end their worker
         self._batch_rows = config["ingest.batch_rows"]
-        self._commands = {"ingest": self._ingest, "value": self._value} | dict.fromkeys(ACTS, self._act)
+        self._commands = {
+            "ingest": self._ingest, "value": self._value, "backfill": self._backfill,
+            "provider_open": self._provider, "provider_close": self._provider,
+        } | dict.fromkeys(ACTS, self._act)  # fmt: skip
         executor.listen(self.tell)
 
     @classmethod
@@ -99,7 +112,9 @@ class Engine:
         return cls(home, config, executor, clock, lock, writer, acting=acting)
 
     async def close(self) -> None:
-        """Ends the executor, the writer and the lock, in that order."""
+        """Ends connections, the executor, the writer and the lock, in that order."""
+        if "feeds" in self.__dict__:
+            await self.feeds.close()
         self._executor.close()
         if self._writer is not None:
             await self._writer.close()
@@ -154,7 +169,8 @@ class Engine:
         answer = queries.QUERIES.get(query.name)
         if answer is None:
             raise UsageError(f"There is no query {query.name!r}.")
-        return Result(await self._executor.run(answer, str(self.home.path), self._clock(), query.arguments))
+        executor = AloneExecutor() if query.name in queries.ALONE else self._executor
+        return Result(await executor.run(answer, str(self.home.path), self._clock(), query.arguments))
 
     # -- ingest --
 
@@ -261,12 +277,61 @@ class Engine:
         assert self._writer is not None
         arguments = (command.arguments, command.actor, command.reason, command.dry_run)
         async with self._writer.lent():
-            done = await self._acting.run(
-                ACTS[command.name], str(self.home.path), self._clock(), *arguments
-            )
+            done = await self._acting.run(ACTS[command.name], str(self.home.path), self._clock(), *arguments)
         if not command.dry_run:
-            self.tell("acted", {"name": command.name, "touched_from": done.get("touched_from", NOTHING)})
+            touched = {"touched_from": done.get("touched_from", NOTHING)}
+            touched["touched_assets"] = done.get("touched_assets")  # None: all of them
+            self.tell("acted", {"name": command.name, **touched})
         return done
+
+    # -- providers --
+
+    @cached_property
+    def feeds(self) -> "Feeds":
+        """The home's providers. UsageError where one that is configured lacks its key."""
+        from engine.runtime.feeds import over_http  # what speaks HTTP takes half a second to import
+
+        return over_http(self.home, self.config, self._clock, steady_us, self._heard_of_provider)
+
+    def _heard_of_provider(self, name: str, code: str, text: str) -> None:
+        self.log("warn", f"provider_{code.lower()}", f"{name}: {text}")
+        self._tell_providers()
+
+    def _tell_providers(self) -> None:
+        self.tell("providers", {"providers": self.feeds.states()})
+
+    async def fetch_missing(self, arguments: dict[str, Any]) -> "Round":
+        """One round: what is missing is fetched, and lies in the inbox then."""
+        from engine.runtime.gaps import wanted
+
+        pairs = {"pairs": self.config["providers.pairs"]}
+        found = await self._executor.run(wanted, str(self.home.path), self._clock(), arguments | pairs)
+        done = await self.feeds.round(found)
+        self._tell_providers()
+        return done
+
+    async def _backfill(self, command: Command) -> dict[str, Any]:
+        """Rounds until nothing is left to ask, then the inbox."""
+        if not self.config["providers.order"]:
+            raise UsageError("No provider is configured.", "Name them in providers.order in navdeck.toml.")
+        done = await self.fetch_missing(command.arguments)
+        while done.left and not done.troubles:
+            done = done.and_then(await self.fetch_missing(command.arguments))
+        entries, _ = await self._take_inbox(dry_run=False)
+        return asdict(done) | {"ingest": {"files": entries, "totals": totals(entries)}}
+
+    async def _provider(self, command: Command) -> dict[str, Any]:
+        """Opens or closes a provider; told, and kept over restarts."""
+        name = str(command.arguments.get("name"))
+        if command.name == "provider_open":
+            self.feeds.open(name)
+        elif not command.reason.strip():
+            raise UsageError("Closing a provider needs a reason.", "Say why with --reason.")
+        else:
+            self.feeds.shut(name, f"{command.reason.strip()} ({command.actor})")
+        self.log("info", command.name, f"{name}: {command.reason or 'by an operator'} ({command.actor})")
+        self._tell_providers()
+        return {"providers": self.feeds.states()}
 
     # -- value --
 
@@ -275,18 +340,21 @@ class Engine:
         started = self._clock()
         wanted = command.arguments.get("resolution")
         sums = {"buckets": 0, "snapshots": 0, "complete": 0}
-        each = {}
+        each: dict[str, dict[str, Any]] = {}
         reach = self._clock() if command.arguments.get("until_now") else None
-        after, until = (queries.instant(command.arguments, name) for name in ("from", "to"))
+        after, until = (asking.instant(command.arguments, name) for name in ("from", "to"))
+        assets = command.arguments.get("assets")
+        some = None if assets is None else frozenset(assets)
         for resolution in RESOLUTIONS if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
                 valued = await self._executor.run(
-                    value_resolution, str(self.home.path), resolution, after, until, reach
+                    value_resolution, str(self.home.path), resolution, after, until, reach, some
                 )
                 await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
+            each[resolution]["restated"] = valued.restated.told()
             self.tell("value_done", {"resolution": resolution, **each[resolution]})
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each}

@@ -7,6 +7,7 @@ task may `report` how far it is; whoever listens to its executor hears of it on 
 import asyncio
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
 from engine.errors import WorkerLost
@@ -118,6 +120,79 @@ class WorkerExecutor:
         """Ends the worker in the middle of what it does; its tasks fail, and nothing of them is committed."""
         for child in multiprocessing.active_children():
             child.kill()
+
+
+class AloneExecutor:
+    """A fresh process for each task, which may `forbid_writes`; killed if whoever waits is cancelled."""
+
+    def listen(self, listener: Listener) -> None:
+        """A task that is alone reports nothing."""
+
+    async def run(self, task: Callable[..., T], *arguments: object) -> T:
+        context = multiprocessing.get_context("spawn")
+        hearing, saying = context.Pipe(duplex=False)
+        process = context.Process(target=_alone, args=(saying, os.getpid(), task, arguments), daemon=True)
+        _start_deaf(process)
+        saying.close()
+        heard = asyncio.get_running_loop().run_in_executor(None, _heard, hearing)
+        try:
+            outcome = await asyncio.shield(heard)
+        finally:
+            process.kill()
+            await asyncio.wait([heard])
+            process.join()
+            process.close()
+            hearing.close()
+        if isinstance(outcome, BaseException):
+            raise outcome
+        result: T = outcome
+        return result
+
+    def close(self) -> None:
+        """Nothing stays between two tasks."""
+
+
+def _start_deaf(process: SpawnProcess) -> None:
+    """A child keeps the mask it starts with: a terminal's ctrl+c is for the engine, which ends the child."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _heard(hearing: Connection) -> Any:
+    """What the task returned or raised."""
+    try:
+        return hearing.recv()
+    except EOFError:
+        return WorkerLost("The process that answered ended in the middle of its work.")
+
+
+_is_alone = False
+
+
+def _alone(saying: Connection, parent: int, task: Callable[..., Any], arguments: tuple[object, ...]) -> None:
+    global _is_alone
+    _is_alone = True
+    os.nice(WORKER_NICENESS)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    try:
+        outcome = task(*arguments)
+    except Exception as error:
+        outcome = error
+    saying.send(outcome)
+    saying.close()
+    os._exit(0)  # threads of libraries have nothing left to say
+
+
+def forbid_writes() -> None:
+    """From here on this process can put no byte into any file. Only for a task that is alone."""
+    if not _is_alone:
+        raise RuntimeError("Others work in this process.")
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write fails instead of ending the process
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
 
 
 def _warm(threads: int, parent: int, saying: Connection) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from engine.domain.instants import DAY_US, format_instant
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import queries
+from engine.runtime import asking, queries
 from engine.runtime.engine import Engine, Listener, system_clock
 from engine.runtime.executors import WorkerExecutor
 from engine.runtime.home import Home
@@ -162,7 +162,7 @@ class Host:
     async def _refresh_nav(self) -> None:
         resolution = nav_resolution(self._overview.status)
         last = self._overview.status.get("watermarks", {}).get("valued_last", {}).get(resolution)
-        since = None if last is None else queries.instant({"t": last}, "t")
+        since = None if last is None else asking.instant({"t": last}, "t")
         after = None if since is None else format_instant(max(0, since - NAV_DAYS[resolution] * DAY_US))
         document = await self._light("nav", {"resolution": resolution, "from": after})
         whole = resolution != self._overview.nav["resolution"]

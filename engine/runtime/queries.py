@@ -13,41 +13,29 @@ from typing import Any
 import numpy as np
 
 from engine.config import LOT_METHODS, Config
-from engine.domain.instants import format_instant, parse_instant
+from engine.domain.instants import format_instant
 from engine.errors import EngineError, UsageError
+from engine.runtime import asset_board, fx_board, price_board, returns
+from engine.runtime.asking import LAST_INPUT, instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.desk import queries as desk_queries
+from engine.runtime.desk import transfer_alert, transfer_list
 from engine.runtime.desk.explain import explain
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.inbox import takes
-from engine.runtime.value import Series, asset_files, inputs_of
+from engine.runtime.lot_queries import QUERIES as LOTS
+from engine.runtime.series import Series
+from engine.runtime.sql import ALONE as ALONE
+from engine.runtime.sql import QUERIES as SQL
+from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
 from engine.snapshots.parquet_writer import FileRecord, check_file, paths
 from engine.store import journal
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
-# The last commit that may change a figure: of a file, or of a decision.
-LAST_INPUT = (
-    "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files UNION ALL"
-    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject'))"
-)
 Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
-
-
-def instant(arguments: dict[str, Any], name: str) -> int | None:
-    """An instant given as text; a date means its first instant in UTC. UsageError if it is neither."""
-    text = arguments.get(name)
-    if text is None:
-        return None
-    us = parse_instant(text if "T" in text else f"{text}T00:00:00Z")
-    if us is None:
-        raise UsageError(
-            f"--{name.replace('_', '-')} {text!r} is no instant.",
-            "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
-        )
-    return us
 
 
 # -- status -------------------------------------------------------------------------------------------
@@ -74,8 +62,12 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         last_input = reader.value(LAST_INPUT)
         last_value = reader.value("SELECT max(committed_at) FROM valued")
         reasons = _reasons(reader)
+        unsettled = transfer_alert.unsettled(reader, home.state)
+        suspicious = price_board.suspicious(reader, home.state)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
-    alerts = _alerts(counts, waiting, last_input, last_value) + _disk_alerts(home, config)
+    alerts = _alerts(counts, waiting, last_input, last_value) + transfer_alert.alerts(unsettled, now)
+    alerts += price_board.alerts(suspicious)
+    alerts += _disk_alerts(home, config)
     return {
         "home": str(home.path),
         "base_currency": config["base_currency"],
@@ -192,13 +184,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         )
         closes = closes[kept]
         files = [FileRecord(**row) for row in reader.live_files(resolution)]
-        stale = bool(
-            reader.value(
-                f"SELECT ({LAST_INPUT}) >"
-                " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
-                (resolution,),
-            )
-        )
+        stale = is_stale(reader, resolution)
     points: dict[int, NavPoint] = {}
     if len(closes):
         first, last = int(closes[0]), int(closes[-1])
@@ -209,36 +195,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         "resolution": resolution,
         "cash": config["cash"],
         "stale": stale,
-        "points": [_point(points.get(close) or empty_point(close)) for close in closes.tolist()],
-    }
-
-
-def materialised(reader: Reader, resolution: str, zone: str) -> np.ndarray:
-    """All closes of the days that were valued."""
-    spans = reader.rows(
-        "SELECT close_first, close_last FROM valued WHERE resolution = ? ORDER BY close_first", (resolution,)
-    )
-    if not spans:
-        return np.zeros(0, dtype=np.int64)
-    closes = buckets.closes(resolution, zone, spans[0][0], spans[-1][1])
-    first = np.array([span[0] for span in spans])
-    last = np.array([span[1] for span in spans])
-    day = np.searchsorted(first, closes, side="right") - 1
-    return np.asarray(closes[closes <= last[day]])
-
-
-def _point(point: NavPoint) -> dict[str, Any]:
-    return {
-        "bucket_close": format_instant(point.close),
-        "nav": point.nav,
-        "priced_value": point.priced_value,
-        "coverage": point.coverage,
-        "missing": list(point.missing),
-        "held": list(point.held),
-        "reasons": list(point.reasons),
-        "flags": list(point.flags),
-        "excluded": point.excluded,
-        "unmatched_value": point.unmatched_value,
+        "points": [point_told(points.get(close) or empty_point(close)) for close in closes.tolist()],
     }
 
 
@@ -364,7 +321,23 @@ def journal_verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dic
     return told
 
 
+def providers(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`providers status --json`."""
+    from engine.runtime.feeds import providers_status  # what speaks HTTP takes half a second to import
+
+    return providers_status(home_path, now, arguments)
+
+
+def gaps(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`gaps --json`."""
+    from engine.runtime.feeds import gaps_told
+
+    return gaps_told(home_path, now, arguments)
+
+
 QUERIES: dict[str, Answer] = {
+    "providers": providers,
+    "gaps": gaps,
     "journal_verify": journal_verify,
     "partial_files": partial_files,
     "status": status,
@@ -374,4 +347,9 @@ QUERIES: dict[str, Answer] = {
     "nav": nav,
     "verify": verify,
     "explain": explain,
-} | desk_queries.QUERIES
+}
+for more in (
+    asset_board.QUERIES, fx_board.QUERIES, price_board.QUERIES, desk_queries.QUERIES,
+    transfer_list.QUERIES, LOTS, returns.QUERIES, SQL,
+):  # fmt: skip
+    QUERIES |= more

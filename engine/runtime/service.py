@@ -5,8 +5,8 @@ the engine says it is *degraded*, and why. Facts are told after they are stored.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
 
@@ -28,6 +28,7 @@ LOOK_AGAIN_S = 2.1  # while a file settles
 WAKE_DEBOUNCE_MS = 200
 DUE_EVERY_S = 0.5  # how often the valuation loop asks whether something is due
 MEMORY_EVERY_S = 2.0
+FETCH_FIRST_S, FETCH_AGAIN_S, FETCH_EVERY_S = 5.0, 1.0, 300.0  # a round of the providers
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
 RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
@@ -36,25 +37,56 @@ ACTOR = "engine"
 
 @dataclass
 class Due:
-    """What is to be valued: everything from `since` on; `whole`: a change of unknown reach."""
+    """What is to be valued: everything from `since` on; `whole`: a change of unknown reach.
+
+    `assets`: these too, each from its own instant on (None: from the first row on).
+    """
 
     since: int | None = None
     whole: bool = False
+    assets: dict[str, int | None] = field(default_factory=dict)
 
-    def touch(self, since: int | None) -> None:
-        """Remembers a change from an instant on (None: anywhere); the earliest wins."""
-        if since is None:
+    def touch(self, since: int | None, assets: Iterable[str] | None = None) -> None:
+        """Remembers a change from an instant on (None: anywhere), of some assets or all."""
+        if assets is not None:
+            for asset in assets:
+                known = self.assets.get(asset, since)
+                self.assets[asset] = None if since is None or known is None else min(since, known)
+        elif since is None:
             self.whole = True
         else:
             self.since = since if self.since is None else min(self.since, since)
 
     def take(self) -> "Due | None":
         """What is due, and forgets it."""
-        if self.since is None and not self.whole:
+        if self.since is None and not self.whole and not self.assets:
             return None
-        due = Due(self.since, self.whole)
-        self.since, self.whole = None, False
+        due = Due(self.since, self.whole, self.assets)
+        self.since, self.whole, self.assets = None, False, {}
         return due
+
+    def give_back(self, due: "Due") -> None:
+        """Remembers again what was taken and not done."""
+        if due.whole or due.since is not None:
+            self.touch(None if due.whole else due.since)
+        for asset, since in due.assets.items():
+            self.touch(since, [asset])
+
+    def spans(self) -> Iterator[tuple[int | None, list[str] | None]]:
+        """(since, assets) of each valuation; None for the first row, and for all assets."""
+        if self.whole:
+            yield None, None
+            return
+        if self.since is not None:
+            yield self.since, None
+        earlier = {
+            asset: since
+            for asset, since in self.assets.items()
+            if since is None or self.since is None or since < self.since
+        }
+        if earlier:
+            known = [since for since in earlier.values() if since is not None]
+            yield min(known) if len(known) == len(earlier) else None, sorted(earlier)
 
 
 class Service:
@@ -75,6 +107,7 @@ class Service:
             "watch": self._watch,
             "valuation": self._valuation,
             "memory": self._memory,
+            "providers": self._providers,
         }
 
     def stop(self) -> None:
@@ -202,7 +235,7 @@ class Service:
         taken = event.kind == "file_done" and event.data["accepted"]
         acted = event.kind == "acted" and event.data["touched_from"] != NOTHING
         if taken or acted:
-            self._due.touch(event.data["touched_from"])
+            self._due.touch(event.data["touched_from"], event.data["touched_assets"])
 
     # -- valuation --
 
@@ -225,11 +258,13 @@ class Service:
             self._next_close = first_close(RESOLUTION, self.engine.config["timezone"], now + 1)
 
     async def _value(self, due: Due) -> None:
-        since = None if due.whole or due.since is None else format_instant(max(0, due.since - 1))
         try:
-            await self.engine.do(Command("value", {"from": since, "until_now": True}, actor=ACTOR))
+            for since, assets in due.spans():
+                start = None if since is None else format_instant(max(0, since - 1))
+                arguments = {"from": start, "until_now": True, "assets": assets}
+                await self.engine.do(Command("value", arguments, actor=ACTOR))
         except BaseException:
-            self._due.touch(None if due.whole else due.since)
+            self._due.give_back(due)
             raise
 
     # -- memory --
@@ -242,3 +277,20 @@ class Service:
                 self.engine.tell("memory", now)
                 told = now
             self._well("memory")
+
+    # -- providers --
+
+    async def _providers(self) -> None:
+        """What is missing is fetched after every close, once it has settled; the inbox does the rest."""
+        if not self.engine.config["providers.order"]:
+            await self._stop.wait()
+            return
+        wait_s = FETCH_FIRST_S
+        while not await self._pause(wait_s):
+            done = await self.engine.fetch_missing({})
+            if done.files:
+                self.wake()
+            for trouble in done.troubles:
+                self.engine.log("warn", "provider_trouble", trouble)
+            self._well("providers")
+            wait_s = FETCH_AGAIN_S if done.left and not done.troubles else FETCH_EVERY_S

@@ -29,6 +29,7 @@ from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
 from engine.runtime.puts import Puts, codes, observations, quarantined, touched_from, transactions
 from engine.runtime.rejected import set_aside
+from engine.runtime.touched import joined, touched_assets
 from engine.store.commit import transaction, writable
 from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
 from engine.store.reader import Reader
@@ -59,6 +60,7 @@ class Taken:
     reason: str | None = None
     detail: str | None = None
     touched_from: int | None = None  # no figure before this instant changes; None: nobody can tell
+    touched_assets: list[str] | None = None  # no figure of another asset changes; None: nobody can tell
     reasons: dict[str, int] = field(default_factory=dict)  # rows by quarantine reason
 
     def answer(self) -> dict[str, Any]:
@@ -301,13 +303,13 @@ def _taken(parsed: Parsed, about: Taken, task: _Task, earlier: list[pl.DataFrame
     """Judges the rows against the store and, if they are to be kept, commits them."""
     if not task.keep:
         with Reader(task.home.state) as reader:
-            return _judged(parsed, reader, about, 0, earlier)[0]
+            return _judged(parsed, reader, about, 0, earlier, task.home)[0]
     progress = _Progress(about, parsed.rows)
     with transaction(
         task.home.state, task.home.journal, task.now_us, "ingest", progress.inserted, task.batch_rows
     ) as work:
         file = _file_number(work.reader, about)
-        taken, puts = _judged(parsed, work.reader, about, file, None)
+        taken, puts = _judged(parsed, work.reader, about, file, None, task.home)
         for table, frame in puts:
             work.put(table, frame)
         work.put("files", _file_row(taken, file, work.now))
@@ -348,7 +350,7 @@ def _file_row(taken: Taken, file: int, now: int) -> pl.DataFrame:
 
 
 def _judged(
-    parsed: Parsed, reader: Reader, about: Taken, file: int, earlier: list[pl.DataFrame] | None
+    parsed: Parsed, reader: Reader, about: Taken, file: int, earlier: list[pl.DataFrame] | None, home: Home
 ) -> tuple[Taken, Puts]:
     """Adds the verdict on these rows to what is known of their file; what is to be stored."""
     if parsed.kind == "transactions":
@@ -359,6 +361,7 @@ def _judged(
         accepted, duplicates, puts = observations(parsed, reader, file, earlier)
         rejects, fees = parsed.rejects, 0
     puts.append(("quarantine", quarantined(rejects, file)))
+    touched = touched_assets(accepted, reader, home) if accepted.height else ()
     counts = dict(about.reasons)
     for reject in rejects:
         for code in codes(reject):
@@ -367,6 +370,7 @@ def _judged(
     taken = replace(
         about,
         touched_from=_earlier(about, touched_from(accepted)),
+        touched_assets=joined(about.touched_assets if about.rows else (), touched),
         kind=parsed.kind,
         rows=about.rows + parsed.rows,
         accepted=about.accepted + accepted.height,

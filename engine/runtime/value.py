@@ -5,28 +5,32 @@ records, and the days they cover, in one transaction. Days are valued whole, so 
 """
 
 import os
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from engine.domain.instants import DAY_US, format_instant
-from engine.domain.money import to_text
+from engine.domain.instants import format_instant
+from engine.domain.money import in_range, to_text
 from engine.errors import StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
-from engine.snapshots.nav_reader import read_points
-from engine.snapshots.parquet_writer import DATASET, SCHEMA_ID, AssetFiles, FileRecord, paths
-from engine.store.reader import Reader
+from engine.runtime.series import Series, Slice, calendar_of, movements_by, reached, valued_days
+from engine.runtime.series import series_of as series_of
+from engine.snapshots.nav_reader import read_points, read_sums
+from engine.snapshots.parquet_writer import DATASET, AssetFiles, FileRecord, paths
+from engine.store.reader import LAST, Reader
 from engine.store.writer import Writer
-from engine.valuation import buckets, price_engine
+from engine.valuation import price_engine
+from engine.valuation.buckets import first_close
 from engine.valuation.positions import positions
-from engine.valuation.price_choice import choose, peg_broken, pricing
+from engine.valuation.price_choice import PEG_WINDOW_US, choose, peg_broken
 from engine.valuation.rates import RateVector
 
+TOLD_MAX = 100  # restated closes that are told one by one
 RECORD_COLUMNS = (
     "path",
     "resolution",
@@ -38,113 +42,174 @@ RECORD_COLUMNS = (
     "close_max",
     "sha256",
     "content",
+    "schema_id",
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
+class Restated:
+    """Closes whose NAV changed although they had been valued before; the first TOLD_MAX of them in full."""
+
+    count: int = 0
+    first: int | None = None
+    last: int | None = None
+    closes: list[tuple[int, str | None, str | None]] = field(default_factory=list)  # close, old, new NAV
+
+    def add(self, close: int, old: str | None, new: str | None) -> None:
+        self.count += 1
+        self.first = close if self.first is None else min(self.first, close)
+        self.last = close if self.last is None else max(self.last, close)
+        if len(self.closes) < TOLD_MAX:
+            self.closes.append((close, old, new))
+
+    def told(self) -> dict[str, Any]:
+        """As JSON."""
+        first, last = (None if close is None else format_instant(close) for close in (self.first, self.last))
+        closes = [
+            {"bucket_close": format_instant(close), "old": old, "new": new} for close, old, new in self.closes
+        ]
+        return {"count": self.count, "first": first, "last": last, "closes": closes}
+
+
+@dataclass(slots=True)
 class Valued:
-    """What was computed. `days`: (dt, first close, last close); `whole`: the series has no other days."""
+    """What was computed. `days`: (dt, first close, last close); `whole`: the series has no other days.
+
+    `assets`: of the days in `partial` only these were valued. `series_first`: the first close of the series,
+    None if it has none.
+    """
 
     resolution: str
-    buckets: int
-    snapshots: int
-    complete: int
-    days: list[tuple[str, int, int]]
-    files: list[FileRecord]
     whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """The closes to value and the local day (dt) of each one's open."""
-
-    closes: np.ndarray
-    days: list[str]
+    assets: frozenset[str] | None
+    series_first: int | None = None
+    buckets: int = 0
+    snapshots: int = 0
+    complete: int = 0
+    days: list[tuple[str, int, int]] = field(default_factory=list)
+    partial: set[str] = field(default_factory=set)
+    files: list[FileRecord] = field(default_factory=list)
+    restated: Restated = field(default_factory=Restated)
 
 
 def value_resolution(
-    home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None
-) -> Valued:
+    home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None,
+    assets: frozenset[str] | None = None,
+) -> Valued:  # fmt: skip
     """Values all days that have a close in (after, until] and writes their snapshot files.
 
-    `reach`: the series goes on to the last close by then, priced or not (a running engine's now).
+    `reach`: the series goes on to the last close by then, priced or not (a running engine's now), and its
+    days that were never valued are too. `assets`: only what changes with these is valued, but on days that
+    were not valued before everything is. `complete` counts closes at which all that was valued has a value.
     """
     home = Home(Path(home_path))
+    done = Valued(resolution, after is None and until is None and assets is None, assets)
     with Reader(home.state) as reader:
         books = Books(reader, home.config())
-        series = series_of(books, resolution, after, until, reach)
-        live = {(row["dt"], row["asset"]): FileRecord(**row) for row in reader.live_files(resolution)}
-        inputs = inputs_of(books, resolution, series.closes)
-    files, totals = _write(home, resolution, series, inputs, live)
-    os.sync()  # one flush for thousands of small files, before anyone lists them
+        if (first := books.first_ts()) is not None:
+            done.series_first = first_close(resolution, books.config["timezone"], first)
+        calendar = calendar_of(books, resolution, reach)
+        if calendar is None:
+            return done
+        done.assets = None if assets is None else reached(books, assets)
+        before = valued_days(reader, resolution)
+        covered, wanted = calendar.covered(before), calendar.within(after, until)
+        if reach is not None:
+            wanted |= ~covered
+        known = covered if assets is not None else np.zeros_like(covered)
+        live = Live(FileRecord(**row) for row in reader.live_files(resolution))
+        moves = books.movements()
+        for part in calendar.slices(wanted, known):
+            _value_slice(home, books, moves, done, part, live, before)
+        os.sync()  # one flush for thousands of small files, before anyone lists them
+    return done
+
+
+class Live:
+    """The files that are live now, by day and asset."""
+
+    def __init__(self, files: Iterable[FileRecord]) -> None:
+        self.by_key = {(file.dt, file.asset): file for file in files}
+        self._by_day: dict[str, list[FileRecord]] = {}
+        for file in self.by_key.values():
+            self._by_day.setdefault(file.dt, []).append(file)
+
+    def of(self, days: Iterable[str]) -> list[FileRecord]:
+        return [file for day in days for file in self._by_day.get(day, [])]
+
+
+def _value_slice(
+    home: Home, books: Books, movements: pl.DataFrame, done: Valued, part: Slice, live: Live,
+    before: dict[str, tuple[int, int]],
+) -> None:  # fmt: skip
+    """Values some days, writes their files, reads them back, and notes what they restate."""
+    series, assets = part.series, done.assets if part.partial else None
+    moves = movements_by(movements, int(series.closes[-1]), assets)
+    inputs = inputs_of(books, done.resolution, series.closes, moves)
+    files, totals = _write(home, done.resolution, series, inputs, live.by_key)
     _check(home, files, totals, series)
-    return Valued(
-        resolution=resolution,
-        buckets=len(series.closes),
-        snapshots=sum(file.rows for file in files),
-        complete=_complete(totals, len(series.closes)),
-        days=_day_spans(series),
-        files=files,
-        whole=after is None and until is None,
-    )
+    done.buckets += len(series.closes)
+    done.snapshots += sum(file.rows for file in files)
+    done.complete += _complete(totals, len(series.closes))
+    spans = _day_spans(series)
+    done.days += spans
+    done.partial |= {day for day, _, _ in spans} if part.partial else set()
+    done.files += files
+    _restate(home, done.restated, series, files, totals, live, before, assets)
 
 
-def series_of(
-    books: Books,
-    resolution: str,
-    after: int | None = None,
-    until: int | None = None,
-    reach: int | None = None,
-) -> Series:
-    """The series of a resolution: from the first ledger row to the last close that a price can price."""
-    first, last = books.first_ts(), _last_priced(books, resolution)
-    zone = books.config["timezone"]
-    if reach is not None:
-        last = reach if last is None else max(last, reach)
-    if first is None or last is None or last < first:
-        return Series(np.zeros(0, dtype=np.int64), [])
-    closes = buckets.closes(resolution, zone, first, last)
-    days = buckets.local_dates(buckets.opens(closes, resolution, zone), zone)
-    if after is None and until is None:
-        return Series(closes, days)
-    low = after if after is not None else -1
-    high = until if until is not None else int(last)
-    chosen = {day for day, close in zip(days, closes.tolist(), strict=True) if low < close <= high}
-    kept = np.array([day in chosen for day in days], dtype=bool)
-    return Series(closes[kept], [day for day in days if day in chosen])
+def _restate(
+    home: Home, restated: Restated, series: Series, files: list[FileRecord],
+    totals: price_engine.NavTotals, live: Live, before: dict[str, tuple[int, int]],
+    assets: frozenset[str] | None,
+) -> None:  # fmt: skip
+    """Notes the closes whose NAV is another than the live files say; only days with another file are read."""
+    new = {(file.dt, file.asset): file.path for file in files}
+    old = {
+        (file.dt, file.asset): file.path
+        for file in live.of(dict.fromkeys(series.days))
+        if assets is None or file.asset in assets
+    }
+    days = {key[0] for key in new.keys() | old.keys() if new.get(key) != old.get(key)} & before.keys()
+    if not days:
+        return
+    standing = live.of(sorted(days))
+    was = read_sums(paths(home.lake, standing))
+    others = [file for file in standing if assets is not None and file.asset not in assets]
+    rest = read_sums(paths(home.lake, others))
+    for close, day, mine in zip(series.closes.tolist(), series.days, totals.in_all(), strict=True):
+        if day not in days or not before[day][0] <= close <= before[day][1]:
+            continue
+        other = rest.get(close, (0, 0, 0))
+        told = (
+            _nav(was.get(close, (0, 0, 0))),
+            _nav((other[0] + mine[0], other[1] + mine[1], other[2] + mine[2])),
+        )
+        if told[0] != told[1]:
+            restated.add(close, *told)
 
 
-def _last_priced(books: Books, resolution: str) -> int | None:
-    """The last close of a resolution that some observation can price."""
-    if books.prices.is_empty():
-        return None
-    asofs = books.prices["asof"]
-    zone = books.config["timezone"]
-    # The observations that can price nothing later than the newest are looked at from the end, day by day.
-    newest = int(asofs.max())  # type: ignore[arg-type]
-    oldest = int(asofs.min())  # type: ignore[arg-type]
-    span = DAY_US
-    while True:
-        closes = buckets.closes(resolution, zone, newest - span, newest + 2 * DAY_US)
-        near = books.prices.filter(pl.col("asof") > newest - span)
-        found = pricing(near, resolution, closes)
-        if found.height:
-            return int(closes[int(found["b"].max())])  # type: ignore[arg-type]
-        if newest - span < oldest:
-            return None
-        span *= 8
+def _nav(sums: tuple[int, int, int]) -> str | None:
+    holdings, valued, scaled = sums
+    return to_text(scaled) if holdings == valued and in_range(scaled) else None
 
 
-def inputs_of(books: Books, resolution: str, closes: np.ndarray) -> price_engine.Inputs:
-    """All that the price engine needs, from the books."""
+def inputs_of(
+    books: Books, resolution: str, closes: np.ndarray, movements: pl.DataFrame | None = None
+) -> price_engine.Inputs:
+    """All that the price engine needs, from the books; `movements` in place of their own."""
     policy = books.price_policy
-    prices = books.prices.with_columns(
+    moves = books.movements() if movements is None else movements
+    held = positions(moves, closes, books.cash_assets, books.cash_in_nav)
+    names = {*held.segments["asset"].unique(), *policy.pegs, *policy.pegs.values()}
+    first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (0, -1)
+    observed = books.prices_of(names, first - PEG_WINDOW_US, last)
+    prices = observed.with_columns(
         places=(pl.col("text").str.len_bytes() - pl.col("text").str.find(".", literal=True) - 1)
         .fill_null(0)
         .cast(pl.UInt8)
     )
     chosen = choose(prices.drop("text"), resolution, closes, policy)
-    held = positions(books.movements(), closes, books.cash_assets, books.cash_in_nav)
     quotes = {*chosen["quote"].unique(), *policy.pegs.values(), *books.cash_assets} | {policy.base}
     currencies = {policy.pegs.get(quote, quote) for quote in quotes} - {policy.base}
     used = currencies & _needed(held.segments["asset"].unique().to_list(), chosen, policy)
@@ -221,22 +286,23 @@ def _day_spans(series: Series) -> list[tuple[str, int, int]]:
 async def commit_values(writer: Writer, valued: Valued) -> None:
     """Makes the new files live and the replaced ones dead, in one transaction with the days they cover."""
     kept = {file.path for file in valued.files}
-    days = {day for day, _, _ in valued.days}
     async with writer.transaction() as (connection, now):
         found = await connection.exec_driver_sql(
-            "SELECT path, dt FROM lake_files WHERE dead_at IS NULL AND resolution = ?", (valued.resolution,)
+            "SELECT path, dt, asset, close_max FROM lake_files WHERE dead_at IS NULL AND resolution = ?",
+            (valued.resolution,),
         )
         listed: list[Any] = list(found.all())
-        dead = [path for path, dt in listed if path not in kept and (valued.whole or dt in days)]
-        known = {path for path, _ in listed}
+        replaced = _replaced(valued)
+        dead = [path for path, *about in listed if path not in kept and replaced(*about)]
+        known = {path for path, *_ in listed}
         if dead:
             await connection.exec_driver_sql(
                 "UPDATE lake_files SET dead_at = ? WHERE path = ?", [(now, path) for path in dead]
             )
         fresh = [file for file in valued.files if file.path not in known]
         if fresh:
-            columns = ("dataset", "schema_id", "live_at", *RECORD_COLUMNS)
-            rows = [(DATASET, SCHEMA_ID, now, *asdict(file).values()) for file in fresh]
+            columns = ("dataset", "live_at", *RECORD_COLUMNS)
+            rows = [(DATASET, now, *asdict(file).values()) for file in fresh]
             await connection.exec_driver_sql(
                 f"INSERT INTO lake_files({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
                 " ON CONFLICT(path) DO UPDATE SET dead_at = NULL, live_at = excluded.live_at",
@@ -245,9 +311,23 @@ async def commit_values(writer: Writer, valued: Valued) -> None:
         await _commit_days(connection, valued, now)
 
 
+def _replaced(valued: Valued) -> Callable[[str, str, int], bool]:
+    """Whether a file of (dt, asset, last close) that was not written again has no place any more."""
+    days = {day for day, _, _ in valued.days} - valued.partial
+    assets = valued.assets or frozenset()
+
+    def replaced(dt: str, asset: str, close_max: int) -> bool:
+        before = valued.series_first is None or close_max < valued.series_first
+        return valued.whole or before or dt in days or (dt in valued.partial and asset in assets)
+
+    return replaced
+
+
 async def _commit_days(connection: Any, valued: Valued, now: int) -> None:
-    if valued.whole:
-        await connection.exec_driver_sql("DELETE FROM valued WHERE resolution = ?", (valued.resolution,))
+    gone = LAST if valued.whole or valued.series_first is None else valued.series_first - 1
+    await connection.exec_driver_sql(
+        "DELETE FROM valued WHERE resolution = ? AND close_last <= ?", (valued.resolution, gone)
+    )
     if valued.days:
         await connection.exec_driver_sql(
             "INSERT INTO valued(resolution, dt, close_first, close_last, committed_at) VALUES (?, ?, ?, ?, ?)"

@@ -4,14 +4,16 @@ It values nothing: a bucket's NAV is the sum of its holdings' values, and null i
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 import duckdb
 
-from engine.domain.money import SCALED_MAX, to_scaled, to_text
+from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
+from engine.snapshots.parquet_writer import SCHEMA_ID
+from engine.snapshots.schemas import by_schema, source
 
 FILES_A_QUERY = 2000  # bounds open files and planning time
 _COLUMNS = """
@@ -33,6 +35,16 @@ SELECT close,
     list(value) FILTER (kind = 'unmatched' AND value IS NOT NULL) AS unmatched_values
 FROM rows GROUP BY close
 """
+# Whole parts and fractions are summed apart: neither sum can leave the range.
+_COUNTED = """
+SELECT epoch_us(bucket_close), count(*), count(value),
+    sum(CAST(trunc(value) AS HUGEINT)), sum(CAST((value - trunc(value)) * 1000000000000000000 AS HUGEINT))
+FROM ({}) WHERE kind = 'holding' GROUP BY 1
+"""
+_ALONE: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+}
 _SUMS = _POINTS.replace("list(value)", "sum(value)")
 
 
@@ -63,8 +75,7 @@ def read_points(
     """The points of closes in [first, last] that have any snapshot row, by close."""
     if not files:
         return {}
-    with duckdb.connect(config={"autoinstall_known_extensions": "false",
-                                "autoload_known_extensions": "false"}) as connection:  # fmt: skip
+    with duckdb.connect(config=_ALONE) as connection:
         connection.execute("SET TimeZone = 'UTC'")
         _load(connection, files, first, last, account)
         try:
@@ -74,22 +85,46 @@ def read_points(
     return {row[0]: _point(*row) for row in rows}
 
 
+def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
+    """By close: how many holdings, how many valued, and the scaled sum of their values."""
+    found: dict[int, tuple[int, int, int]] = {}
+    if not files:
+        return found
+    with duckdb.connect(config=_ALONE) as connection:
+        connection.execute("SET TimeZone = 'UTC'")
+        for rows, batch in _batches(files):
+            counted = connection.execute(_COUNTED.format(rows), {"files": batch})
+            for close, held, valued, whole, part in counted.fetchall():
+                before = found.get(close, (0, 0, 0))
+                amount = int(whole or 0) * SCALE + int(part or 0)
+                found[close] = (before[0] + held, before[1] + valued, before[2] + amount)
+    return found
+
+
 def _load(
     connection: duckdb.DuckDBPyConnection, files: Sequence[str], first: int, last: int, account: str | None
 ) -> None:
     span = {"first": first, "last": last, "account": account}
-    for start in range(0, len(files), FILES_A_QUERY):
-        verb = "CREATE TEMP TABLE rows AS" if start == 0 else "INSERT INTO rows"
-        batch = [_literal(path) for path in files[start : start + FILES_A_QUERY]]
+    verb = "CREATE TEMP TABLE rows AS"
+    for rows, batch in _batches(files):
         connection.execute(
-            f"{verb} SELECT {_COLUMNS} FROM read_parquet($files, hive_partitioning = false)"
+            f"{verb} SELECT {_COLUMNS} FROM ({rows})"
             " WHERE epoch_us(bucket_close) BETWEEN $first AND $last"
             " AND ($account IS NULL OR account = $account)",
             {"files": batch, **span},
         )
+        verb = "INSERT INTO rows"
 
 
-def _literal(path: str) -> str:
+def _batches(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
+    """What reads some of the files, under the name $files, into today's columns; and their paths."""
+    for schema_id, alike in by_schema(files, SCHEMA_ID).items():
+        for start in range(0, len(alike), FILES_A_QUERY):
+            batch = [literal(path) for path in alike[start : start + FILES_A_QUERY]]
+            yield source(schema_id, "$files"), batch
+
+
+def literal(path: str) -> str:
     """DuckDB takes a listed path for a pattern, and would read what else fits it."""
     return re.sub(r"[*?[]", r"[\g<0>]", path)
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import LakeError
+from engine.snapshots.schemas import LakeFile
 
 DATASET = "snapshots"
 SCHEMA_ID = 1
@@ -38,6 +39,7 @@ class FileRecord:
     close_max: int
     sha256: str
     content: str
+    schema_id: int = SCHEMA_ID
 
 
 class AssetFiles:
@@ -151,5 +153,5 @@ def read(data: bytes) -> pl.DataFrame:
 
 
 def paths(lake: Path, records: Sequence[FileRecord]) -> list[str]:
-    """Absolute paths for a reader's explicit list."""
-    return [str(lake / record.path) for record in records]
+    """Absolute paths for a reader's explicit list; each knows the schema of its file."""
+    return [LakeFile(str(lake / record.path), record.schema_id) for record in records]

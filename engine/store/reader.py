@@ -4,7 +4,7 @@ Gives plain rows and polars frames of the domain's schemas. It never writes and 
 """
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -12,12 +12,13 @@ from typing import Any, Self
 
 import polars as pl
 
-from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA
+from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA, Action
 from engine.errors import HomeMissing
 from engine.store.known import known
 from engine.store.migrations import refuse_newer
 from engine.store.troubles import store_error
 
+LAST = 2**63 - 1  # no instant is later
 _NAMED = ("asset", "fee_asset", "account")
 
 
@@ -90,11 +91,12 @@ class Reader:
 
     # -- the ledger --
 
-    def ledger(self) -> pl.DataFrame:
-        """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA."""
+    def ledger(self, actions: Iterable[int] = tuple(Action)) -> pl.DataFrame:
+        """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA; of some actions only."""
+        codes = ", ".join(str(int(action)) for action in actions)
         rows = self.rows(
             "SELECT row, ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash,"
-            " external_id, id, kind, k FROM tx WHERE superseded_by IS NULL"
+            f" external_id, id, kind, k FROM tx WHERE superseded_by IS NULL AND action IN ({codes})"
         )
         named = {n: name for name, n in self.names().items()}
         schema = {
@@ -133,11 +135,27 @@ class Reader:
 
     # -- observations --
 
-    def prices(self) -> pl.DataFrame:
-        """The counting version of every price: asset, quote, source, resolution, asof, price, text."""
-        return self._series("price_series", "asset, quote, source, resolution").join(
-            self._latest("prices", "close", "price"), on="series"
-        ).drop("series")  # fmt: skip
+    def prices(
+        self, assets: Iterable[str] | None = None, first: int | None = None, last: int | None = None
+    ) -> pl.DataFrame:
+        """The counting version of every price: asset, quote, source, resolution, asof, price, text.
+
+        Of some assets or all, with an `asof` in [first, last].
+        """
+        series = self._series("price_series", "asset, quote, source, resolution")
+        if assets is not None:
+            series = series.filter(pl.col("asset").is_in(list(assets)))
+        asked = None if assets is None and first is None and last is None else series["series"].to_list()
+        found = self._latest("prices", "close", "price", asked, first, last)
+        return series.join(found, on="series").drop("series")
+
+    def price_span(self) -> tuple[int, int] | None:
+        """The first and the last `asof` of all prices."""
+        of_one = "(SELECT {0}(asof) FROM prices p WHERE p.series = s.series)"  # found without a scan
+        oldest, newest = (
+            self.value(f"SELECT {end}({of_one.format(end)}) FROM price_series s") for end in ("min", "max")
+        )
+        return None if oldest is None else (oldest, newest)
 
     def rates(self) -> pl.DataFrame:
         """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
@@ -150,10 +168,23 @@ class Reader:
         rows = self.rows(f"SELECT series, {columns} FROM {table}")
         return pl.DataFrame(rows, schema={"series": pl.Int64} | dict.fromkeys(names, pl.String), orient="row")
 
-    def _latest(self, table: str, column: str, name: str) -> pl.DataFrame:
-        rows = self.rows(
-            f"SELECT series, asof, version, {column} FROM {table} ORDER BY series, asof, version"
+    def _latest(
+        self, table: str, column: str, name: str, series: Iterable[int] | None = None,
+        first: int | None = None, last: int | None = None,
+    ) -> pl.DataFrame:  # fmt: skip
+        select, order = (
+            f"SELECT series, asof, version, {column} FROM {table}",
+            "ORDER BY series, asof, version",
         )
+        if series is None:
+            rows = self.rows(f"{select} {order}")
+        else:
+            span = (0 if first is None else first, LAST if last is None else last)
+            rows = []
+            for number in sorted(series):
+                rows += self.rows(
+                    f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}", (number, *span)
+                )
         schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
         frame = pl.DataFrame(rows, schema=schema, orient="row")
         # A later version follows at once: keep what is last of its key.
@@ -186,8 +217,8 @@ class Reader:
     def live_files(self, resolution: str | None = None) -> list[dict[str, Any]]:
         """The catalogue's live lake files, by resolution, day and asset."""
         return self.records(
-            "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content"
-            " FROM lake_files WHERE dead_at IS NULL AND (? IS NULL OR resolution = ?)"
+            "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content,"
+            " schema_id FROM lake_files WHERE dead_at IS NULL AND (? IS NULL OR resolution = ?)"
             " ORDER BY resolution, dt, asset",
             (resolution, resolution),
         )

@@ -11,23 +11,29 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from engine.domain.money import PLACES, SCALE, SCALED_MAX, div_half_even
+from engine.domain.money import PLACES, SCALE, SCALED_MAX, div_half_even, in_range
 
 Words = NDArray[np.uint64]
 DECIMAL = pl.Decimal(38, PLACES)
 _ARROW = pa.decimal128(38, PLACES)
+_HALF, _HALF_BITS = np.uint64(2**32 - 1), np.uint64(32)
 _HUGE = 1 << 40  # of a high word
 _EDGE = (SCALED_MAX >> 64) - 1  # a high word below it is in range for certain
 
 
 def decimals(scaled: Sequence[int | None]) -> pl.Series:
     """A DECIMAL(38,18) column of scaled integers; None and what leaves the range become null."""
-    kept = [value if value is not None and -SCALED_MAX <= value <= SCALED_MAX else None for value in scaled]
-    data = b"".join((value or 0).to_bytes(16, "little", signed=True) for value in kept)
+    kept = [value for value in scaled if value is not None]
+    there = len(kept) == len(scaled)
+    if not there:
+        kept = [value or 0 for value in scaled]
+    if kept and (max(kept) > SCALED_MAX or min(kept) < -SCALED_MAX):
+        return decimals([value if value is not None and in_range(value) else None for value in scaled])
+    data = b"".join([value.to_bytes(16, "little", signed=True) for value in kept])
     column = _from_buffer(pa.py_buffer(data), len(kept))
-    if None not in kept:
+    if there:
         return column
-    present = pl.Series([value is not None for value in kept], dtype=pl.Boolean)
+    present = pl.Series([value is not None for value in scaled], dtype=pl.Boolean)
     return pl.select(pl.when(present).then(column)).to_series()
 
 
@@ -59,9 +65,27 @@ def words(column: pl.Series) -> Words:
     return data[array.offset : array.offset + len(array)]
 
 
-def zeroed(column: pl.Series, where: NDArray[np.bool_]) -> pl.Series:
-    """The column with 0 at the marked places."""
-    return pl.select(pl.when(pl.Series(where)).then(pl.lit(0, DECIMAL)).otherwise(column)).to_series()
+def items(values: Words) -> NDArray[np.void]:
+    """(n, 2) bits as n items of 16 bytes, which numpy repeats and joins at the speed of memory."""
+    return np.ascontiguousarray(values).view("V16")[:, 0]
+
+
+def pairs(values: NDArray[np.void]) -> Words:
+    """The other way round."""
+    return values.view(np.uint64).reshape(-1, 2)
+
+
+def from_words(values: Words) -> pl.Series:
+    """The DECIMAL(38,18) column of such bits."""
+    return _from_buffer(pa.py_buffer(np.ascontiguousarray(values)), len(values))
+
+
+def zeroed_words(column: pl.Series) -> tuple[NDArray[np.bool_], Words]:
+    """Where a column is not null, and its bits with 0 for null."""
+    if not column.null_count():
+        return np.ones(len(column), dtype=bool), words(column)
+    known = column.is_not_null().to_numpy()
+    return known, words(column) * known[:, None]
 
 
 class Sums:
@@ -79,18 +103,65 @@ class Sums:
         """Adds values (as `words` gives them) to the slots from `start` on, one each."""
         slots = slice(start, start + len(values))
         low, high = values[:, 0], values[:, 1].view(np.int64)
-        if len(values) and max(int(high.max()), -int(high.min())) >= _HUGE:
-            high = self._without_huge(start, high)
+        if _any_huge(high):
+            high = self._without_huge(np.arange(slots.start, slots.stop), high)
         self._low[slots] += low
         self._high[slots] += high
         self._high[slots] += self._low[slots] < low
 
-    def _without_huge(self, start: int, high: NDArray[np.int64]) -> NDArray[np.int64]:
+    def subtract(self, start: int, values: Words) -> None:
+        """Takes away what was added before."""
+        slots = slice(start, start + len(values))
+        low, high = values[:, 0], values[:, 1].view(np.int64)
+        if _any_huge(high):
+            high = self._without_huge(np.arange(slots.start, slots.stop), high, sign=-1)
+        borrow = self._low[slots] < low
+        self._low[slots] -= low
+        self._high[slots] -= high
+        self._high[slots] -= borrow
+
+    def add_grouped(self, slots: NDArray[np.int64], group: NDArray[np.int64], values: Words) -> None:
+        """Adds each value to the slot of its group: value i to slots[group[i]]; the slots all differ."""
+        high = values[:, 1].view(np.int64)
+        if _any_huge(high):
+            high = self._without_huge(slots[group], high)
+        parts = np.zeros((2, len(slots)), dtype=np.uint64)
+        highs = np.zeros(len(slots), dtype=np.int64)
+        np.add.at(parts[0], group, values[:, 0] & _HALF)
+        np.add.at(parts[1], group, values[:, 0] >> _HALF_BITS)
+        np.add.at(highs, group, high)
+        parts[1] += parts[0] >> _HALF_BITS
+        low = (parts[1] << _HALF_BITS) | (parts[0] & _HALF)
+        self._low[slots] += low
+        self._high[slots] += highs + (parts[1] >> _HALF_BITS).view(np.int64)
+        self._high[slots] += self._low[slots] < low
+
+    def _without_huge(
+        self, slots: NDArray[np.int64], high: NDArray[np.int64], sign: int = 1
+    ) -> NDArray[np.int64]:
         huge = (high >= _HUGE) | (high <= -_HUGE)
         for entry in np.flatnonzero(huge).tolist():
-            slot = start + entry
-            self._huge[slot] = self._huge.get(slot, 0) + (int(high[entry]) << 64)
+            slot = int(slots[entry])
+            self._huge[slot] = self._huge.get(slot, 0) + sign * (int(high[entry]) << 64)
         return np.where(huge, 0, high)
+
+    def bits(self, slots: slice) -> Words:
+        """A copy of the sums of some slots, modulo 2**128: what differs there has changed."""
+        both = np.column_stack((self._low[slots], self._high[slots].view(np.uint64)))
+        for slot, value in self._huge.items():
+            if slots.start <= slot < slots.stop:
+                both[slot - slots.start, 1] += np.uint64((value >> 64) % (1 << 64))
+        return both
+
+    def spread(self, width: int, rows: int, wider: int) -> "Sums":
+        """The same sums in `rows` rows of `wider` slots; they are in rows of `width` now."""
+        whole = Sums(rows * wider)
+        known = len(self._low) // max(width, 1)
+        for mine, theirs in ((self._low, whole._low), (self._high, whole._high)):
+            theirs.reshape(rows, wider)[:known, :width] = mine.reshape(known, width)
+        for slot, value in self._huge.items():
+            whole._huge[slot // width * wider + slot % width] = value
+        return whole
 
     def scaled(self, slot: int) -> int:
         """The exact sum of one slot."""
@@ -112,6 +183,10 @@ class Sums:
             return decimals([self.scaled(slot) for slot in range(len(self._low))])
         both = np.column_stack((self._low, self._high.view(np.uint64)))
         return _from_buffer(pa.py_buffer(both), len(both))
+
+
+def _any_huge(high: NDArray[np.int64]) -> bool:
+    return len(high) > 0 and max(int(high.max()), -int(high.min())) >= _HUGE
 
 
 def _from_buffer(buffer: pa.Buffer, length: int) -> pl.Series:

@@ -27,7 +27,9 @@ the one quoted as the pair is named. Only if neither is in force the two legs th
 these rules, and crossed exactly: one rounding, at the end. A cross shows the older `asof` and the larger
 drift of its legs; it is held if a leg is held, and has no rate if a leg has none.
 A pair listed as eod_only takes the fallback in force, or else crosses the legs' fallbacks, and is never
-checked: EOD_ONLY says so. FX_CLOSED marks an intraday rate that serves only because the market is closed.
+checked: EOD_ONLY says so. An operator's override lets the fallback pass at closes that would be held:
+EOD_OVERRIDE says so; where a primary is in force it does nothing. FX_CLOSED marks an intraday rate that
+serves only because the market is closed.
 
 What is refused. A fallback more than `drift_bps_max` off the latest primary, or without a primary within
 24 h of open market, is held and never used in silence. Nothing is interpolated, nothing is taken from after
@@ -35,8 +37,8 @@ the close, no leg but EUR is tried. A rate that 18 places cannot hold (or that r
 Never reads the clock: a hold is a function of the close and the observations.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,17 +56,29 @@ from engine.valuation.fx_quotes import (
     pair_name,
     quotes_by_role,
 )
-from engine.valuation.rates import NO_RATE, HoldEvidence, RateUse, RateVector
+from engine.valuation.rates import NO_RATE, Fixing, HoldEvidence, RateUse, RateVector
+
+
+class Span(NamedTuple):
+    """The closes in (after, until], microseconds UTC."""
+
+    after: int
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
 class FxPolicy:
-    """What the configuration says of currency sources; `drift_bps_max` is exact: an int or decimal text."""
+    """What the configuration says of currency sources, and what operators decided.
+
+    `drift_bps_max` is exact: an int or decimal text. `overrides`: by pair name, the closes at which the
+    fallback may pass though the pair is held.
+    """
 
     primary: tuple[str, ...] = ()
     fallback: tuple[str, ...] = ()
     eod_only: frozenset[str] = frozenset()
     drift_bps_max: int | str = 25
+    overrides: Mapping[str, Sequence[Span]] = field(default_factory=dict)
 
 
 class _Leg(NamedTuple):
@@ -96,6 +110,7 @@ class RateBook:
             raise ValueError("a currency rate is missing or not above zero")
         self._limit = to_scaled(str(policy.drift_bps_max))
         self._eod_only = {pair_name(*name.split("/")) for name in policy.eod_only}
+        self._overrides = policy.overrides
         self._primary, self._fallback = quotes_by_role(observations, policy.primary, policy.fallback)
         self._none = Quotes(observations.clear())
 
@@ -104,6 +119,27 @@ class RateBook:
         if pair_name(from_ccy, to_ccy) in self._eod_only:
             return _convert(from_ccy, to_ccy, closes, self._eod_leg)
         return _convert(from_ccy, to_ccy, closes, self._ruled_leg)
+
+    @property
+    def pairs(self) -> list[str]:
+        """The names of all pairs that have an observation."""
+        return sorted(self._primary.keys() | self._fallback.keys())
+
+    def direct(self, pair: str, closes: Instants) -> RateVector:
+        """What a pair's own observations say, in the direction of its name: never crossed."""
+        from_ccy, to_ccy = pair.split("/")
+        legs = self._ruled_leg(from_ccy, to_ccy, closes)
+        return RateVector(legs.idx.astype(np.int32), [*(_use(leg) for leg in legs.table), NO_RATE])
+
+    def fixings(self, pair: str, after: int, until: int) -> list[Fixing]:
+        """The pair's fallback rates with an asof in (after, until], each against the latest primary then."""
+        primary, fallback = self._of(self._primary, pair), self._of(self._fallback, pair)
+        from_ccy = pair.partition("/")[0]
+        found = []
+        for at, asof in enumerate(fallback.asof):
+            if after < asof <= until:
+                found.append(_fixing(primary, fallback.ratio(at, from_ccy), asof, from_ccy))
+        return found
 
     def reference(self, from_ccy: str, to_ccy: str, instants: Instants) -> RateVector:
         """The fallback in force at each instant, direct or else through EUR: never checked, never held."""
@@ -121,7 +157,7 @@ class RateBook:
         if pair not in self._primary and pair not in self._fallback:
             return _LegVector(np.full(closes.shape, -1, np.int64), [])
         direct = _Pair(from_ccy, to_ccy, self._of(self._primary, pair), self._of(self._fallback, pair))
-        return direct.legs(closes, self._limit)
+        return direct.legs(closes, self._limit, _within(closes, self._overrides.get(pair, ())))
 
     def _reference_leg(self, from_ccy: str, to_ccy: str, closes: Instants) -> _LegVector:
         quotes = self._of(self._fallback, pair_name(from_ccy, to_ccy))
@@ -150,8 +186,8 @@ class _Pair:
     primary: Quotes
     fallback: Quotes
 
-    def legs(self, closes: Instants, limit: int) -> _LegVector:
-        """The primary in force, else the fallback in force as far as the check lets it pass."""
+    def legs(self, closes: Instants, limit: int, let_pass: NDArray[np.bool_]) -> _LegVector:
+        """The primary in force, else the fallback in force as far as the check or the operator lets it."""
         idx = np.full(closes.shape, -1, np.int64)
         first = self.primary.in_force(closes)
         used = first >= 0
@@ -162,10 +198,12 @@ class _Pair:
         second = self.fallback.in_force(closes)
         used = (first < 0) & (second >= 0)
         last = self.primary.latest(closes)
-        columns = (second, self.fallback.is_late(second, closes), last, self.primary.is_recent(last, closes))
-        rows, index = _distinct(*(column[used] for column in columns))
+        late, recent = self.fallback.is_late(second, closes), self.primary.is_recent(last, closes)
+        rows, index = _distinct(*(column[used] for column in (second, late, last, recent, let_pass)))
         idx[used] = index + len(table)
-        table += [self._checked_leg(at, late, last, recent, limit) for at, late, last, recent in rows]
+        for at, is_late, primary, is_recent, passes in rows:
+            leg = self._checked_leg(at, is_late, primary, is_recent, limit)
+            table.append(_overridden(leg) if passes else leg)
         return _LegVector(idx, table)
 
     def _checked_leg(self, at: int, late: int, last: int, recent: int, limit: int) -> _Leg:
@@ -201,9 +239,32 @@ class _Pair:
         return replace(evidence, feed_bps=feed_bps, moved_bps=_fitting(now.bps_off(then).scaled()))
 
 
+def _fixing(primary: Quotes, ratio: Ratio, asof: int, from_ccy: str) -> Fixing:
+    last = int(primary.latest(np.array([asof], np.int64))[0])
+    if last < 0:
+        return Fixing(asof, ratio.scaled())
+    then = primary.ratio(last, from_ccy)
+    feed_bps = _fitting(ratio.bps_off(then).scaled())
+    return Fixing(asof, ratio.scaled(), primary.asof[last], then.scaled(), feed_bps)
+
+
 def _plain_leg(quotes: Quotes, at: int, from_ccy: str, late: int) -> _Leg:
     flags = ("FX_CLOSED",) if late else ()
     return _Leg(quotes.ratio(at, from_ccy), quotes.source[at], quotes.asof[at], flags)
+
+
+def _overridden(leg: _Leg) -> _Leg:
+    """A held fallback that the operator lets pass; one that is not held needs no leave."""
+    if leg.evidence is None:
+        return leg
+    return leg._replace(evidence=None, flags=("EOD_OVERRIDE", *leg.flags))
+
+
+def _within(closes: Instants, spans: Sequence[Span]) -> NDArray[np.bool_]:
+    inside = np.zeros(closes.shape, np.bool_)
+    for span in spans:
+        inside |= (closes > span.after) & (closes <= span.until)
+    return inside
 
 
 def _convert(

@@ -44,6 +44,19 @@ class Positions:
         offsets = np.repeat((first - starts).astype(np.uint32), lengths)  # modulo 2**32, and so is the sum
         return segment, np.arange(len(segment), dtype=np.uint32) + offsets
 
+    def lengths(self, rows: slice) -> NDArray[np.int64]:
+        """How many closes each of those segments covers."""
+        return self._spans(rows)[2]
+
+    def taken[T: np.generic](self, rows: slice, vector: NDArray[T]) -> NDArray[T]:
+        """What `expand` gives for a vector over all closes: its value at every close covered, in order."""
+        first, _, lengths = self._spans(rows)
+        last = first + lengths
+        begins = np.flatnonzero(np.append(True, first[1:] != last[:-1]))
+        ends = np.append(begins[1:], len(first)) - 1
+        spans = zip(first[begins].tolist(), last[ends].tolist(), strict=True)
+        return np.concatenate([vector[start:stop] for start, stop in spans])
+
     def holding_runs(self, rows: slice) -> Iterator[tuple[int, int, int, int]]:
         """(account index, first close, close behind the last, place in `expand`) of unbroken holdings."""
         first, starts, lengths = self._spans(rows)
@@ -108,15 +121,19 @@ def _steps(moves: pl.DataFrame, size: int) -> tuple[list[int], list[bool], pl.Da
 
 def _sums_at(moves: pl.DataFrame, counts: pl.Expr, ends: list[int], begins: list[bool]) -> list[int]:
     """What the counting movements of a position add up to by the end of each step."""
-    deltas = moves.select(pl.when(counts).then(pl.col("delta").to_physical()).otherwise(0)).to_series()
-    running = list(accumulate(deltas.to_list(), initial=0))
-    sums = []
-    before = reached = 0
-    for end, begin in zip(ends, begins, strict=True):
-        before = reached if begin else before
-        reached = running[end + 1]
-        sums.append(reached - before)
-    return sums
+    counting = moves.select(counts).to_series()
+    if not counting.any():
+        return [0] * len(ends)
+    deltas = moves["delta"].to_physical().to_list()
+    if not counting.all():
+        deltas = [delta if is_one else 0 for delta, is_one in zip(deltas, counting.to_list(), strict=True)]
+    running = list(accumulate(deltas, initial=0))
+    behind = np.array(ends, dtype=np.int64) + 1
+    step = np.maximum.accumulate(np.where(begins, np.arange(len(ends)), 0))
+    before = np.append(0, behind)[step]  # where the position begins: behind the step before its first
+    return [
+        running[end] - running[start] for end, start in zip(behind.tolist(), before.tolist(), strict=True)
+    ]
 
 
 def _assemble(segments: pl.DataFrame, outside: frozenset[str]) -> Positions:

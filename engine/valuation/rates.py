@@ -39,6 +39,16 @@ class HoldEvidence:
         return open_between(self.primary_asof, close) // SECOND_US
 
 
+class Fixing(NamedTuple):
+    """A fallback rate beside the latest primary at or before its asof. Rates and bps are scaled."""
+
+    fallback_asof: int
+    fallback: int
+    primary_asof: int | None = None
+    primary: int | None = None
+    feed_bps: int | None = None
+
+
 class RateUse(NamedTuple):
     """What a conversion comes to: a rate with its provenance, or the reason why there is none."""
 

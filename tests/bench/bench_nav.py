@@ -1,16 +1,20 @@
-"""Exact NAV per account against dense numpy floats: 50 accounts x 200 assets x 30 days of 5m closes.
+"""Exact NAV per account against dense numpy floats and DuckDB: 50 accounts x 200 assets x 30 d of 5m.
 
 The inputs are in memory: movements and chosen prices. Held and valued counts and the sum tell that both did
 the same. `SCALE_DOWN=10` cuts the days, for a quick look.
 """
 
 import os
+import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import polars as pl
 import pytest
@@ -19,14 +23,17 @@ from engine.domain.instants import DAY_US, MINUTE_US
 from engine.domain.money import SCALE
 from engine.valuation import price_engine
 from engine.valuation.exact import DECIMAL, decimals
-from engine.valuation.fx_handler import NO_RATE, RateUse, RateVector
+from engine.valuation.incremental import StandingNav
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import PricePolicy
+from engine.valuation.price_engine import Inputs
+from engine.valuation.rates import NO_RATE, RateUse, RateVector
 from tests.bench.rounds import ROOT, answer, table
 
 MODULE = "tests.bench.bench_nav"
 SEED = 20260301
 ACCOUNTS, ASSETS, TRANSACTIONS, DAYS, ROUNDS = 50, 200, 100_000, 30, 5
+DUCKDB_ROUNDS, BACK_DATED, NEW_CLOSES = 3, 51, 21
 GAPS = 0.02
 STEP_US = 5 * MINUTE_US
 START_US = 1_735_689_600_000_000  # 2025-01-01
@@ -86,24 +93,128 @@ def _movements(rng: np.random.Generator, size: int) -> pl.DataFrame:
     }).sort("account", "asset", "ts", "series", "delta")  # fmt: skip
 
 
+def _vector(at: np.ndarray, folder: Path) -> RateVector:
+    rates = pl.read_parquet(folder / "rates.parquet")["rate_e6"].to_list()
+    table = [RateUse(rate * SCALE // 10**6, "feed", int(ts)) for rate, ts in zip(rates, at, strict=False)]
+    return RateVector(np.arange(len(at), dtype=np.int32), [*table, NO_RATE])
+
+
+def _inputs(movements: pl.DataFrame, chosen: pl.DataFrame, at: np.ndarray, vector: RateVector) -> Inputs:
+    held = positions(movements, at, POLICY.cash_assets, POLICY.cash_in_nav)
+    return Inputs(at, held, chosen, {"EUR": vector}, {}, {}, POLICY)
+
+
 def exact(name: str) -> dict[str, Any]:
     """Positions, values and sums by the engine."""
     folder = Path(name)
     movements = pl.read_parquet(folder / "movements.parquet")
     chosen = pl.read_parquet(folder / "prices.parquet")
-    at, rates = closes(), pl.read_parquet(folder / "rates.parquet")["rate_e6"].to_list()
-    table = [RateUse(rate * SCALE // 10**6, "feed", int(ts)) for rate, ts in zip(rates, at, strict=True)]
-    vector = RateVector(np.arange(len(at), dtype=np.int32), [*table, NO_RATE])
+    at = closes()
+    vector = _vector(at, folder)
     begin = time.perf_counter()
-    held = positions(movements, at, POLICY.cash_assets, POLICY.cash_in_nav)
-    inputs = price_engine.Inputs(at, held, chosen, {"EUR": vector}, {}, {}, POLICY)
-    totals = price_engine.NavTotals(inputs)
-    for values in price_engine.run(inputs):
-        totals.add(values)
+    totals = _full(_inputs(movements, chosen, at, vector))
     nav = totals.priced()
     done = time.perf_counter()
     units = sum(nav.to_physical().to_list())
     return _result(done - begin, totals.holdings, totals.valued, units / SCALE)
+
+
+def _full(inputs: Inputs) -> price_engine.NavTotals:
+    totals = price_engine.NavTotals(inputs)
+    for values in price_engine.run(inputs):
+        totals.add(values)
+    return totals
+
+
+def changes(name: str) -> dict[str, Any]:
+    """In one process: the full run, then back-dated rows one by one, then new closes for everything.
+
+    The last is held back by as many closes as are added; at the end all is compared with another full run.
+    """
+    folder, rng = Path(name), np.random.default_rng(SEED + 1)
+    movements, every = pl.read_parquet(folder / "movements.parquet"), closes()
+    chosen, size = pl.read_parquet(folder / "prices.parquet"), len(every) - NEW_CLOSES
+    before = movements.filter(pl.col("ts") <= int(every[size - 1]))
+    at = every[:size]
+    inputs = _inputs(before, chosen.filter(pl.col("b") < size), at, _vector(at, folder))
+    begin = time.perf_counter()
+    _full(_inputs(before, inputs.chosen, at, inputs.rates["EUR"])).priced()
+    full_s = time.perf_counter() - begin
+    nav = StandingNav(inputs, before)
+    late = movements[rng.choice(before.height, BACK_DATED)].with_columns(
+        ts=pl.Series(rng.integers(START_US, int(every[size // 2]), BACK_DATED))
+    )
+    rows = [_timed(partial(nav.move, row, None, inputs)) for row in late.iter_slices(1)]
+    times = []
+    for b in range(size, len(every)):
+        alone = every[b : b + 1]
+        table = [_vector(every, folder).table[b], NO_RATE]
+        market = Inputs(
+            alone, inputs.positions, chosen.filter(pl.col("b") == b).with_columns(b=pl.lit(0, pl.UInt32)),
+            {"EUR": RateVector(np.zeros(1, np.int32), table)}, {}, {}, POLICY,
+        )  # fmt: skip
+        moved = movements.filter((pl.col("ts") > int(every[b - 1])) & (pl.col("ts") <= int(every[b])))
+        times.append(_timed(partial(nav.append, market, moved)))
+    _same(nav, _full(_inputs(pl.concat([movements, late]), chosen, every, _vector(every, folder))))
+    row_s, close_s = statistics.median(rows), statistics.median(times)
+    return {
+        "seconds": full_s, "row_ms": round(row_s * 1000, 3), "row_is_1_of": round(full_s / row_s),
+        "close_ms": round(close_s * 1000, 3), "close_is_1_of": round(full_s / close_s),
+    }  # fmt: skip
+
+
+def _timed(act: Callable[[], object]) -> float:
+    begin = time.perf_counter()
+    act()
+    return time.perf_counter() - begin
+
+
+def _same(nav: StandingNav, totals: price_engine.NavTotals) -> None:
+    """Every sum and count of every account at every close."""
+    units = totals.priced().to_physical().to_list()
+    for row, account in enumerate(totals.accounts):
+        for b in range(totals.buckets):
+            slot = row * totals.buckets + b
+            told = (units[slot], int(totals.holdings[slot]), int(totals.valued[slot]))
+            assert tuple(nav.slot(account, b)) == told, (account, b)
+
+
+def duckdb_asof(name: str) -> dict[str, Any]:
+    """Balances by an ASOF join over all closes, prices and rates by joins, in floats."""
+    folder, at = Path(name), closes()
+    moves = pl.read_parquet(folder / "movements.parquet").with_columns(
+        pl.col("delta").cast(pl.Float64), b=pl.Series(np.searchsorted(at, pl.read_parquet(
+            folder / "movements.parquet")["ts"].to_numpy())),
+    )  # fmt: skip
+    moves = moves.filter(pl.col("b") < len(at))
+    steps = moves.group_by("account", "asset", "b").agg(pl.col("delta").sum()).sort("account", "asset", "b")
+    steps = steps.with_columns(owned=pl.col("delta").cum_sum().over("account", "asset")).drop("delta")
+    rates = pl.read_parquet(folder / "rates.parquet")["rate_e6"].to_numpy() / 1e6
+    fx = pl.DataFrame({"b": np.arange(len(at)), "fx": rates[: len(at)]})
+    with duckdb.connect() as connection:
+        for table, frame in (
+            ("s", steps), ("p", pl.read_parquet(folder / "prices_f64.parquet")), ("f", fx)
+        ):  # fmt: skip
+            connection.register("arrow", frame.to_arrow())
+            connection.execute(f"CREATE TABLE {table} AS FROM arrow")
+            connection.unregister("arrow")
+        begin = time.perf_counter()
+        found = connection.sql(ASOF.format(len(at))).to_arrow_table()
+        done = time.perf_counter()
+    held, valued, nav = (found.column(name).to_numpy() for name in ("held", "valued", "nav"))
+    return _result(done - begin, held, valued, float(np.nansum(nav)))
+
+
+ASOF = """
+WITH starts AS (SELECT account, asset, min(b) AS first FROM s GROUP BY ALL),
+grid AS (SELECT account, asset, range AS b FROM starts, range({}) WHERE range >= first),
+owned AS (SELECT grid.account, grid.asset, grid.b, s.owned FROM grid
+    ASOF JOIN s ON grid.account = s.account AND grid.asset = s.asset AND grid.b >= s.b)
+SELECT owned.account, owned.b, sum(owned * price) * any_value(fx) AS nav, count(*) AS held,
+    count(price) AS valued
+FROM owned LEFT JOIN p ON owned.asset = p.asset AND owned.b = p.b JOIN f ON f.b = owned.b
+WHERE owned > 1e-9 GROUP BY ALL
+"""
 
 
 def floats(name: str) -> dict[str, Any]:
@@ -146,7 +257,7 @@ def _result(seconds: float, held: np.ndarray, valued: np.ndarray, total: float) 
     return {"seconds": seconds, "held": int(held.sum()), "valued": int(valued.sum()), "nav": f"{total:.9e}"}
 
 
-CASES = {"floats": floats, "exact": exact}
+CASES = {"floats": floats, "exact": exact, "changes": changes, "duckdb_asof": duckdb_asof}
 
 
 @pytest.mark.bench
@@ -154,9 +265,11 @@ def test_nav__exact_against_floats(tmp_path: Path, capsys: pytest.CaptureFixture
     # In a process of its own: a child's peak memory starts from what its parent holds.
     subprocess.run([sys.executable, "-m", MODULE, "generate", str(tmp_path)], cwd=ROOT, check=True)
     title = f"NAV of {ACCOUNTS} accounts, {ASSETS} assets, {days()} days of 5m, seed {SEED}"
-    told = table(title, MODULE, list(CASES), [str(tmp_path)], ROUNDS)
+    told = [table(title, MODULE, ["floats", "exact"], [str(tmp_path)], ROUNDS)]
+    told.append(table("the same, then change by change", MODULE, ["changes"], [str(tmp_path)], ROUNDS))
+    told.append(table("DuckDB", MODULE, ["exact", "duckdb_asof"], [str(tmp_path)], DUCKDB_ROUNDS))
     with capsys.disabled():
-        print(told)
+        print(*told)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,20 @@ import pytest
 from console import actions
 from console.app import NavdeckApp
 from console.modals.help import help_lines
-from console.screens.base import DeckScreen
+from console.screens.base import DeckScreen, ListScreen
 from console.widgets.bars import key_entries
 from console.widgets.pieces import cells
 
 SCREENS: dict[str, type[DeckScreen]] = NavdeckApp.MODES  # type: ignore[assignment]
+# Screens that open over another one; the app knows them all.
+OPENED: dict[str, type[DeckScreen]] = {
+    screen.ID: screen
+    for screen in (*DeckScreen.__subclasses__(), *ListScreen.__subclasses__())
+    if screen is not ListScreen and screen.ID not in SCREENS
+}
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", [*SCREENS, *OPENED])
 def test_keys__mean_one_thing_on_a_screen(screen: str) -> None:
     keys = Counter(key for action in actions.for_screen(screen) for key in action.keys)
     keys.update(key for moved, *_ in actions.MOVES if screen in actions.LISTS for key in moved.split(","))
@@ -26,7 +32,8 @@ def test_act__is_carried_out_on_each_of_its_screens(action: actions.Action) -> N
     if action.command or action.id in actions.SCREENS:
         return
     for screen in action.screens or SCREENS:
-        assert hasattr(SCREENS[screen], f"do_{action.id}") or hasattr(NavdeckApp, f"do_{action.id}")
+        kind = (SCREENS | OPENED)[screen]
+        assert hasattr(kind, f"do_{action.id}") or hasattr(NavdeckApp, f"do_{action.id}")
 
 
 def test_screens__every_one_has_its_digit_and_its_mode() -> None:
@@ -67,7 +74,7 @@ def test_command__arguments_reason_and_dry_run_as_given() -> None:
     assert (command.reason, command.dry_run) == ("a test row", True)
 
 
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", [*SCREENS, *OPENED])
 def test_help__tells_every_act_of_the_screen(screen: str) -> None:
     text = "\n".join("".join(part for part, _ in line) for line in help_lines(screen, 200))
     for action in actions.for_screen(screen):
@@ -75,7 +82,7 @@ def test_help__tells_every_act_of_the_screen(screen: str) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 160])
-@pytest.mark.parametrize("screen", SCREENS)
+@pytest.mark.parametrize("screen", [*SCREENS, *OPENED])
 def test_bottom_line__fits__and_keeps_help_and_the_screen(screen: str, width: int) -> None:
     entries = key_entries(screen, width, lambda _action: False)
     assert sum(cells(entry) + 2 for _, entry in entries) <= width + 1

@@ -89,8 +89,8 @@ def test_start__no_engine_to_be_had__a_page_says_why__q_leaves(error: Exception,
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("1", "Needs attention"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"), ("5", "Drawdown of NAV"),
-     ("8", "engine started")],
+    [("1", "Needs attention"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"),
+     ("5", "Drawdown of the TWR"), ("8", "engine started")],
 )  # fmt: skip
 def test_digits__open_screens(key: str, words: str) -> None:
     async def run(deck: Console) -> None:
@@ -207,7 +207,8 @@ def test_nav__ranges__ask_for_their_resolution() -> None:
         asked = deck.client.queries[-1].arguments
         assert (asked["resolution"], asked["from"]) == ("5m", "2026-03-03T14:05:00Z")
         await deck.press(*["right_square_bracket"] * 9)
-        assert deck.client.queries[-1].arguments == {"resolution": "1d", "from": None, "to": None}
+        whole = {"resolution": "1d", "from": None, "to": None, "points": True}
+        assert deck.client.queries[-1].arguments == whole
 
     scenario(run)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from console.desk import newest_act
+from console.acting import newest_act
+from console.desk import UNDOABLE
 from console.modals.bulk import cells_of, preview_rows
 from console.modals.preview import preview_lines
 from console.screens.filtering import asked, contradicts
@@ -110,8 +111,8 @@ def test_newest_act__all_of_its_instant__without_undone_ones_and_undos() -> None
         decision(6, "undo", "t3"), decision(5, "release", "t2", 6), decision(3, "release", "t2"),
         decision(4, "release", "t2"), decision(2, "fix", "t2"), decision(1, "fix", "t1"),
     ]  # fmt: skip
-    assert [each["decision"] for each in newest_act(rows)] == [4, 3]
-    assert newest_act(rows[:2]) == []
+    assert [each["decision"] for each in newest_act(rows, UNDOABLE)] == [4, 3]
+    assert newest_act(rows[:2], UNDOABLE) == []
 
 
 def test_release_outcome__nothing_released_is_no_success() -> None:

@@ -5,7 +5,7 @@ Rows without a hash or an external id have their content as key. All times are o
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ from engine.domain.money import to_text
 from engine.domain.transactions import ACTIONS, LEDGER_SCHEMA, KeyKind
 from engine.portfolio.lots_engine import run
 from engine.portfolio.lots_outcome import LotsOutcome
-from engine.portfolio.transfers import link
+from engine.portfolio.transfers import Settlement, link
 
 DAY = 1_704_067_200_000_000  # 2024-01-01T00:00:00Z
 CASH = frozenset({"USD", "EUR"})
@@ -115,10 +115,11 @@ def book(
     as_of: str | None = None,
     matches: Iterable[tuple[int, int]] = (),
     cash_fee_usd: dict[int, int | None] | None = None,
+    settlements: Mapping[int, Settlement] | None = None,
 ) -> LotsOutcome:
     ledger = frame(trades(rows) if isinstance(rows, str) else rows)
     moment = None if as_of is None else at(as_of)
-    return run(ledger, link(ledger, matches), method, CASH, cash_fee_usd or {}, moment)
+    return run(ledger, link(ledger, matches, settlements), method, CASH, cash_fee_usd or {}, moment)
 
 
 def open_lots(outcome: LotsOutcome) -> list[str]:
@@ -130,6 +131,12 @@ def open_lots(outcome: LotsOutcome) -> list[str]:
 def in_transit(outcome: LotsOutcome) -> list[str]:
     """`account asset acquired left quantity basis FLAGS`."""
     lots = outcome.in_transit_frame().iter_rows(named=True)
+    return [_line(r, "acquired_at", "left_at", "quantity", "basis") for r in lots]
+
+
+def settled(outcome: LotsOutcome) -> list[str]:
+    """`account asset acquired left quantity basis FLAGS`."""
+    lots = outcome.settled_frame().iter_rows(named=True)
     return [_line(r, "acquired_at", "left_at", "quantity", "basis") for r in lots]
 
 

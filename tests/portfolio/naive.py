@@ -4,11 +4,12 @@ It shares nothing with the engine but the rows of `ledgers.Tx`; it exists to dis
 is wrong.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fractions import Fraction
 
+from engine.portfolio.transfers import IN_KINDS, OUT_KINDS, Settlement
 from tests.portfolio.ledgers import CASH, Tx
 
 RANK = {"TRANSFER_IN": 1, "TRANSFER_OUT": 2, "SELL": 3, "FEE": 4}
@@ -85,6 +86,8 @@ class Naive:
     cash_fee_usd: dict[int, int | None]
     matches: set[tuple[int, int]]
     as_of: int | None = None
+    settlements: Mapping[int, Settlement] = field(default_factory=dict)  # by row
+    settled: list[tuple[object, ...]] = field(default_factory=list)
     held: dict[tuple[str, str], list[NaiveLot]] = field(default_factory=dict)
     realized: list[tuple[object, ...]] = field(default_factory=list)
     deficits: list[tuple[object, ...]] = field(default_factory=list)
@@ -313,15 +316,44 @@ class Naive:
         tx = event.tx
         bound = [(into.row, part) for out, into, part in self.pieces if out.row == tx.row]
         if self.left[tx.row]:
-            bound.append((0, self.left[tx.row]))
+            bound.append((-1 if self.settlement(tx) else 0, self.left[tx.row]))
         lots = self.take(event, tx.asset, sum((part for _, part in bound), Fraction(0)))
         for into, part in bound:
+            pieces = []
             while part:
-                piece = part_of(lots[0], min(part, lots[0].quantity))
-                part -= piece.quantity
+                pieces.append(part_of(lots[0], min(part, lots[0].quantity)))
+                part -= pieces[-1].quantity
                 if not lots[0].quantity:
                     lots.pop(0)
-                self.moving.append((tx.row, into, piece))
+            if into < 0:
+                self.settle(event, pieces)
+            else:
+                self.moving += [(tx.row, into, piece) for piece in pieces]
+
+    def settlement(self, tx: Tx) -> Settlement | None:
+        """What the operator said of what is left over; a kind of the other side says nothing."""
+        found = self.settlements.get(tx.row)
+        kinds = OUT_KINDS if tx.action == "TRANSFER_OUT" else IN_KINDS
+        return found if found and found.kind in kinds else None
+
+    def settled_value(self, tx: Tx) -> Fraction | None:
+        """The part of the settled value that what is left over takes."""
+        found = self.settlement(tx)
+        if found is None or found.value is None:
+            return None
+        return rounded(Fraction(found.value, UNIT) * self.left[tx.row] / Fraction(tx.quantity))
+
+    def settle(self, event: Event, lots: list[NaiveLot]) -> None:
+        tx, settlement = event.tx, self.settlement(event.tx)
+        assert settlement is not None
+        if settlement.kind in ("payment", "fee"):
+            value = self.settled_value(tx)
+            self.realize(event, tx.asset, lots, value, {"FEE_AT_BASIS"} if value is None else set())
+            return
+        for lot in lots:
+            flags = tuple(sorted(lot.flags))
+            values = (str(lot.acquired), tx.ts, lot.quantity, lot.basis, flags)
+            self.settled.append((tx.account, tx.asset, *values))
 
     def arrive(self, event: Event) -> None:
         tx = event.tx
@@ -331,8 +363,12 @@ class Naive:
         for _, _, lot in sorted(mine, key=lambda moving: rank[moving[0]]):
             self.enter(tx.account, tx.asset, lot)
         excess = self.left[tx.row]
-        if excess:
-            self.acquire(event, excess, excess / Fraction(tx.quantity), {"UNMATCHED_TRANSFER"})
+        value = self.settled_value(tx)
+        if excess and value is not None:
+            self.enter(tx.account, tx.asset, NaiveLot(excess, value, tx.ts, event.rank))
+        elif excess:
+            flags = set() if self.settlement(tx) else {"UNMATCHED_TRANSFER"}
+            self.acquire(event, excess, excess / Fraction(tx.quantity), flags)
 
     # What came out, as plain comparable values
 

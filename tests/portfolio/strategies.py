@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import strategies as st
 
 from engine.domain.instants import HOUR_US
+from engine.portfolio.transfers import IN_KINDS, OUT_KINDS, Settlement
 from tests.portfolio.ledgers import DAY, Tx, numbered
 
 QUANTITIES = ("1", "2", "3", "0.7", "10", "0.000000000000000003", "3.333333333333333333")
@@ -59,3 +60,16 @@ def cash_values(draw: st.DrawFn, rows: list[Tx]) -> dict[int, int | None]:
     """What the reference rate makes of fees in EUR; some are not known."""
     fees = [tx.row for tx in rows if tx.fee_asset == "EUR"]
     return {row: draw(st.sampled_from((None, 10**18, 123456789))) for row in fees}
+
+
+@st.composite
+def settled_rows(draw: st.DrawFn, rows: list[Tx]) -> dict[int, Settlement]:
+    """What an operator says of some transfers; now and then of the wrong side, which says nothing."""
+    settlements = {}
+    for tx in rows:
+        if tx.action in TRANSFERS and draw(st.booleans()):
+            kind = draw(st.sampled_from(OUT_KINDS + IN_KINDS))
+            value = draw(st.sampled_from((0, 1, 10**18, 123456789012345678901)))
+            given = kind == "payment" or draw(st.booleans())
+            settlements[tx.row] = Settlement(kind, value if given else None)
+    return settlements

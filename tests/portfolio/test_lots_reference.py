@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from engine.domain.instants import HOUR_US
 from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import LotsOutcome
-from engine.portfolio.transfers import link
+from engine.portfolio.transfers import Settlement, link
 from tests.portfolio.ledgers import CASH, DAY, Tx, frame
 from tests.portfolio.naive import Naive
-from tests.portfolio.strategies import cash_values, ledgers, moves_at_one_instant
+from tests.portfolio.strategies import cash_values, ledgers, moves_at_one_instant, settled_rows
 
 UNIT = 10**18
 METHOD = st.sampled_from(sorted(METHODS))
@@ -54,11 +54,13 @@ def check(
     values: dict[int, int | None],
     matches: set[tuple[int, int]],
     as_of: int | None,
+    settlements: dict[int, Settlement] | None = None,
 ) -> None:
     ledger = frame(rows)
-    outcome = run(ledger, link(ledger, matches), method, CASH, values, as_of)
-    naive = Naive(rows, method, values, matches, as_of).run()
+    outcome = run(ledger, link(ledger, matches, settlements), method, CASH, values, as_of)
+    naive = Naive(rows, method, values, matches, as_of, settlements or {}).run()
     assert pieces(outcome) == naive.realized
+    assert lots_of(outcome.settled_frame().to_dicts(), "left_at") == naive.settled
     assert shortages(outcome) == naive.deficits
     assert Counter(lots_of(outcome.open_lots_frame().to_dicts())) == Counter(naive.open_lots())
     assert Counter(lots_of(outcome.in_transit_frame().to_dicts(), "left_at")) == Counter(naive.in_transit())
@@ -72,7 +74,7 @@ def test_run__any_ledger__equals_naive(data: st.DataObject, method: str, as_of: 
     matches = data.draw(st.sets(st.tuples(numbers, numbers), max_size=2))
     by_row = {tx.row: tx.action for tx in rows}
     matches = {m for m in matches if (by_row[m[0]], by_row[m[1]]) == ("TRANSFER_OUT", "TRANSFER_IN")}
-    check(rows, method, data.draw(cash_values(rows)), matches, as_of)
+    check(rows, method, data.draw(cash_values(rows)), matches, as_of, data.draw(settled_rows(rows)))
 
 
 @settings(max_examples=150, deadline=None)

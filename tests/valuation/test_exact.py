@@ -1,6 +1,7 @@
 """Exact columns and sums against Python's own integers."""
 
 from itertools import starmap
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.money import SCALED_MAX
-from engine.valuation.exact import DECIMAL, Sums, decimals, scaled_ints, wide_value, words, zeroed
+from engine.valuation.exact import (
+    DECIMAL,
+    Sums,
+    decimals,
+    from_words,
+    items,
+    pairs,
+    scaled_ints,
+    wide_value,
+    words,
+    zeroed_words,
+)
 
 SCALED = st.one_of(
     st.integers(-SCALED_MAX, SCALED_MAX),
@@ -116,6 +128,32 @@ def test_words__of_a_slice_and_of_chunks() -> None:
     assert words(values[:0]).shape == (0, 2)
 
 
-def test_zeroed__at_the_marked_places_also_of_nulls() -> None:
-    column = zeroed(decimals([1, None, 3]), np.array([False, True, True]))
-    assert scaled_ints(column) == [1, 0, 0]
+def test_zeroed_words__nulls_are_0_and_told() -> None:
+    known, bits = zeroed_words(decimals([-1, None, 3]))
+    assert known.tolist() == [True, False, True]
+    assert scaled_ints(from_words(bits)) == [-1, 0, 3]
+
+
+@settings(deadline=None)
+@given(st.lists(SCALED, min_size=1))
+def test_items__repeat_and_join_without_a_changed_bit(scaled: list[int]) -> None:
+    kept = items(words(decimals(scaled)))
+    twice = pairs(np.concatenate([np.repeat(kept, 2), kept]))
+    assert scaled_ints(from_words(twice)) == [value for value in scaled for _ in range(2)] + scaled
+
+
+@settings(deadline=None)
+@given(ROUNDS, st.randoms(use_true_random=False))
+def test_sums__what_was_added_is_taken_away_in_any_order(
+    rounds: list[tuple[int, list[int]]], random: Any
+) -> None:
+    sums, kept = Sums(6), Sums(6)
+    for number, (start, values) in enumerate(rounds):
+        sums.add(start, words(decimals(values)))
+        if number % 2:
+            kept.add(start, words(decimals(values)))
+    gone = rounds[::2]
+    random.shuffle(gone)
+    for start, values in gone:
+        sums.subtract(start, words(decimals(values)))
+    assert [sums.scaled(slot) for slot in range(6)] == [kept.scaled(slot) for slot in range(6)]

@@ -13,6 +13,7 @@ from typing import Any
 from engine.errors import UsageError
 from engine.ingestion.refit import changed, edited, named
 from engine.ingestion.suggestions import suggest
+from engine.runtime.desk import assets, fx, transfers
 from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.release import release
@@ -143,4 +144,6 @@ ACTS: dict[str, Callable[[str, int, dict[str, Any], str, str, bool], dict[str, A
     "quarantine_release": release,
     "quarantine_reject": reject,
     "undo": undo,
-}
+    "asset_set": assets.set_status,
+    "fx_use_eod_once": fx.use_eod_once,
+} | transfers.ACTS

@@ -7,8 +7,7 @@ from engine.domain.instants import format_instant
 from engine.domain.money import to_scaled, to_text
 from engine.domain.transactions import OUTGOING, Action, id_text
 from engine.portfolio.lots_outcome import LotsOutcome
-from engine.runtime.books import Books
-from engine.runtime.books import _told as told_lots
+from engine.runtime.books import Books, told_lots
 from engine.runtime.desk.queries import raw_text
 from engine.runtime.desk.rows import find_tx, history, subject_of, tx_fields, tx_ids, tx_rows
 from engine.runtime.home import Home

@@ -12,7 +12,6 @@ from itertools import count, filterfalse, islice
 import polars as pl
 
 from engine.domain.transactions import (
-    CONTENT_COLUMNS,
     UNIT_SEPARATOR,
     KeyKind,
     content_digest,
@@ -22,7 +21,7 @@ from engine.domain.transactions import (
 from engine.errors import StoreIntegrity
 from engine.ingestion.csv_processor import TRANSACTIONS, Parsed, Reason, parse_csv
 from engine.ingestion.keys import Judged, Known, judge, prepare, wanted
-from engine.runtime.desk.rows import Held, judged_now, reasons_told, tx_fields, tx_rows
+from engine.runtime.desk.rows import Held, judged_now, reasons_told, tx_content, tx_rows
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 
@@ -223,5 +222,4 @@ def _places_of_released(
 
 
 def _content(tx: Mapping[str, object]) -> str:
-    fields = tx_fields(dict(tx))
-    return UNIT_SEPARATOR.join(fields[name] for name in CONTENT_COLUMNS)
+    return UNIT_SEPARATOR.join(tx_content(dict(tx)))

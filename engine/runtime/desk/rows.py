@@ -14,7 +14,7 @@ import polars as pl
 
 from engine.domain.instants import format_instant
 from engine.domain.reasons import ROW_REASONS
-from engine.domain.transactions import ACTIONS, COLUMNS, id_text
+from engine.domain.transactions import ACTIONS, COLUMNS, CONTENT_COLUMNS, id_text
 from engine.errors import UsageError
 from engine.ingestion.csv_processor import Parsed, Reason, parse_records
 from engine.ingestion.refit import named
@@ -254,6 +254,12 @@ def tx_fields(tx: dict[str, Any]) -> dict[str, str]:
         "timestamp": format_instant(tx["ts"]),
         "action": ACTIONS[tx["action"]],
     }
+
+
+def tx_content(tx: dict[str, Any]) -> list[str]:
+    """The ten canonical content fields of a stored ledger row."""
+    fields = tx_fields(tx)
+    return [fields[name] for name in CONTENT_COLUMNS]
 
 
 # -- decisions ----------------------------------------------------------------------------------------

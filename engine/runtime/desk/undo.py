@@ -1,4 +1,4 @@
-"""Undo: a decision on a quarantined row is taken back by a further decision, the last one first.
+"""Undo: a decision on a row or a transfer is taken back by a further decision, the last one first.
 
 Nothing is forgotten: a ledger row that is taken back stays and is marked, an edit stays in the decisions.
 """
@@ -6,11 +6,13 @@ Nothing is forgotten: a ledger row that is taken back stays and is marked, an ed
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
 from engine.ingestion.refit import edited
+from engine.runtime.books import ASSET_STATUS, FX_OVERRIDE
 from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.release import earliest, fees_of, mark, reach, recount
@@ -24,11 +26,14 @@ from engine.runtime.desk.rows import (
     tx_rows,
     undone,
 )
+from engine.runtime.desk.transfers import undone_from
 from engine.runtime.home import Home
+from engine.runtime.standing import MATCH, SETTLE
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
 
-UNDOABLE = ("fix", "release", "reject")
+UNDOABLE = ("fix", "release", "reject", MATCH, SETTLE, ASSET_STATUS, FX_OVERRIDE)
+ONLY = "Only an operator's decisions can be undone."
 Decision = dict[str, Any]
 Touched = dict[str, Any]  # `touched_from`, or nothing
 
@@ -43,11 +48,10 @@ def undo(
     home = Home(Path(home_path))
     with transaction(home.state, home.journal, now_us, "undo") as work:
         decision = _chosen(work.reader, arguments.get("decision"))
-        row = _row_of(work.reader, decision)
         minutes = Minutes(work, actor, reason)
         subject = json.dumps({"decision": decision["decision"]})
         number = minutes.note("undo", subject, {"kind": decision["kind"]})
-        touched = _UNDO[decision["kind"]](_Case(home, work, row, decision, number, now_us))
+        touched = _UNDO[decision["kind"]](_Case(home, work, decision, number, now_us))
         minutes.put()
         if dry_run:
             work.cancel()
@@ -86,7 +90,7 @@ def _newest(reader: Reader) -> Decision:
         (found,) = decisions(reader, "decision = ?", (number,)) if not stays else (None,)
         if found is not None and _obstacle(reader, found) is None:
             return found
-    raise UsageError("There is nothing to undo.", "Only fixes, releases and rejections can be undone.")
+    raise UsageError("There is nothing to undo.", ONLY)
 
 
 def _obstacle(reader: Reader, decision: Decision) -> UsageError | None:
@@ -95,9 +99,7 @@ def _obstacle(reader: Reader, decision: Decision) -> UsageError | None:
     if kind == "undo":
         return UsageError(f"Decision {number} is an undo.", "An undo is not undone: act again instead.")
     if kind not in UNDOABLE:
-        return UsageError(
-            f"Decision {number} is a {kind}.", "Only fixes, releases and rejections can be undone."
-        )
+        return UsageError(f"Decision {number} is a {kind}.", ONLY)
     if decision["undone_by"] is not None:
         return UsageError(
             f"Decision {number} was undone already, by {decision['undone_by']}.", "Act again instead."
@@ -136,16 +138,20 @@ def _row_of(reader: Reader, decision: Decision) -> Held:
 # -- how ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Case:
-    """A decision on a row, and the decision `number` that takes it back."""
+    """A decision, and the decision `number` that takes it back."""
 
     home: Home
     work: Work
-    row: Held
     decision: Decision
     number: int
     now_us: int
+
+    @cached_property
+    def row(self) -> Held:
+        """The quarantined row that it is about."""
+        return _row_of(self.work.reader, self.decision)
 
 
 def _undo_fix(case: _Case) -> Touched:
@@ -184,6 +190,19 @@ def _undo_release(case: _Case) -> Touched:
     return earliest([reach(tx) for tx in touched])
 
 
+def _undo_transfer(case: _Case) -> Touched:
+    """Nothing is stored of it but the decision: what stands is read anew."""
+    return undone_from(case.work.reader, case.decision["subject"])
+
+
+def _undo_status(case: _Case) -> Touched:
+    return {"touched_from": case.decision["detail"]["since"]}
+
+
+def _undo_override(case: _Case) -> Touched:
+    return {"touched_from": case.decision["detail"]["from"] + 1}
+
+
 def _own(reader: Reader, row: Held) -> int | None:
     """The ledger row that a row became before, if any; not one that it merely repeated."""
     found = tx_rows(reader, [row.row or 0])
@@ -192,4 +211,6 @@ def _own(reader: Reader, row: Held) -> int | None:
 
 _UNDO: dict[str, Callable[[_Case], Touched]] = {
     "fix": _undo_fix, "reject": _undo_reject, "release": _undo_release,
+    MATCH: _undo_transfer, SETTLE: _undo_transfer,
+    ASSET_STATUS: _undo_status, FX_OVERRIDE: _undo_override,
 }  # fmt: skip

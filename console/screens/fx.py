@@ -1,0 +1,259 @@
+"""FX: each pair's rate in force, its drift against the band, what is held and why, and the one override.
+
+Whether a pair is held is the engine's to say; this screen shows its evidence and carries the decision.
+"""
+
+import json
+from collections.abc import Callable, Collection, Coroutine, Sequence
+from functools import partial
+from typing import Any
+
+from textual import on, work
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from console import actions
+from console.actions import Need
+from console.client import NOTHING, Topics
+from console.modals.ask import Answer, Option, Question
+from console.modals.pick import Pick
+from console.screens import panels
+from console.screens.base import ListScreen, bindings
+from console.screens.fx_lines import (
+    COLUMNS,
+    cells,
+    override_lines,
+    pair_lines,
+    provider_lines,
+    turn_lines,
+    typed_word,
+)
+from console.text import count, plural
+from console.widgets.bars import KeyBar
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import BLANK, Line, cut, fitted, line
+from engine.api import Command, EngineError, Query, actor
+
+Document = dict[str, Any]
+
+MOVES_IT = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
+
+
+class Fx(ListScreen):
+    """Screen 4."""
+
+    ID = actions.FX
+    BINDINGS = bindings(actions.FX)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Document = {"pairs": [], "drift_bps_max": "0"}
+        self._shown: list[Document] = []
+        self._providers: list[Document] = []
+        self._about: Document | None = None  # the pair under the cursor, with its fixings
+        self._trouble = ""
+        self._told: Line = BLANK
+        self._busy = False
+
+    def body(self) -> Sequence[Widget]:
+        side = Lines(self._side, NOTHING, id="side")
+        side.border_title = "Pair"
+        return (
+            Lines(self._head, NOTHING, id="head"),
+            Horizontal(Rows(self._row, NOTHING, id="list"), side, id="split"),
+            Lines(self._panel, NOTHING, id="providers"),
+        )
+
+    def above_keys(self) -> Sequence[Widget]:
+        return (Lines(self._strip, NOTHING, id="strip"),)
+
+    def there(self) -> Collection[Need]:
+        row = self._chosen()
+        found: set[Need] = {"row"} if row else set()
+        return found | {"held"} if row and row["held"] else found
+
+    # -- the list --
+
+    def redraw(self, topics: Topics) -> None:
+        """Asks again when rates, values or ages moved, while somebody looks."""
+        super().redraw(topics)
+        if topics & MOVES_IT and self.is_current:
+            self._ask()
+
+    @work(exclusive=True, group="page")
+    async def _ask(self) -> None:
+        self._trouble = ""
+        try:
+            self._found = await self.deck.session.ask(Query("fx_status", {}))
+            self._providers = (await self.deck.session.ask(Query("providers", {})))["providers"]
+        except (EngineError, OSError) as error:
+            self._trouble = str(error)
+        self._fill()
+        await self._look()
+
+    async def _look(self) -> None:
+        """All about the pair under the cursor."""
+        row = self._chosen()
+        if row is None:
+            self._about = None
+        elif not self._trouble:
+            try:
+                self._about = await self.deck.session.ask(Query("fx_status", {"pair": row["pair"]}))
+            except (EngineError, OSError) as error:
+                self._trouble = str(error)
+        self._repaint()
+
+    def refilter(self) -> None:
+        self.rows.cursor = 0
+        self._fill()
+        self._look_soon()
+
+    def _fill(self) -> None:
+        """What is held comes first."""
+        passing = [row for row in self._found["pairs"] if self.filter.passes(self._text(row))]
+        self._shown = sorted(passing, key=lambda row: (not row["held"], row["pair"]))
+        self.rows.fill(len(self._shown), self.rows.cursor)
+        self.query_one("#providers").styles.height = len(self._providers) + bool(self._providers)
+        self._repaint()
+
+    def _text(self, row: Document) -> str:
+        return " ".join(text for text, _ in cells(row, self._band()))
+
+    def _band(self) -> float:
+        return float(self._found["drift_bps_max"])
+
+    def _repaint(self) -> None:
+        for part in self.query(Lines):
+            part.repaint()
+        self.query_one(KeyBar).repaint()
+
+    def _chosen(self) -> Document | None:
+        return self._shown[self.rows.cursor] if self.rows.cursor < len(self._shown) else None
+
+    @on(Rows.Moved)
+    def _moved(self) -> None:
+        self._about = None
+        self._repaint()
+        self._look_soon()
+
+    @work(exclusive=True, group="about")
+    async def _look_soon(self) -> None:
+        await self._look()
+
+    # -- what is shown --
+
+    def _row(self, index: int, width: int) -> Line:
+        return fitted(COLUMNS, width).row(cells(self._shown[index], self._band()))
+
+    def _head(self, width: int, _height: int) -> list[Line]:
+        held = sum(row["held"] for row in self._found["pairs"])
+        sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
+        told = plural(len(self._found["pairs"]), "pair")
+        first = (*panels.head("FX", told), sign, *self.filter_told())
+        if self._trouble:
+            first = line((self._trouble, "bad"))
+        about = (
+            f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"
+        )
+        heads = fitted(COLUMNS, self.rows.width).head()
+        return [cut(first, width), cut(line((about, "muted")), width), heads]
+
+    def _side(self, width: int, height: int) -> list[Line]:
+        if self._about is None:
+            return [line(("no pair here" if not self._shown else "…", "muted"))]
+        return pair_lines(self._about, width, self.now, self.deck.terminal.ascii)[:height]
+
+    def _panel(self, width: int, _height: int) -> list[Line]:
+        return provider_lines(self._providers, width, self.now)
+
+    def _strip(self, width: int, _height: int) -> list[Line]:
+        return [cut(self._told, width)]
+
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        about = self._about
+        if about is None:
+            return None
+        return "Pair", partial(pair_lines, about, now=self.now, ascii_only=self.deck.terminal.ascii)
+
+    def copied(self) -> str:
+        return json.dumps(self._about, ensure_ascii=False) if self._about else ""
+
+    # -- providers --
+
+    def do_provider(self) -> None:
+        callers = [row for row in self._providers if row["level"] is not None]
+        if not callers:
+            self.deck.tell("providers: none is configured that makes calls", "warning")
+        elif not self._busy:
+            self._busy = True
+            self.deck.run_worker(self._whole(self._turn(callers)), group="desk")
+
+    async def _turn(self, callers: Sequence[Document]) -> None:
+        """Opens a provider that is stopped, closes one that goes; asked first, with a reason."""
+        ways = [line(f"{'close' if row['state'] == 'closed' else 'open'} {row['name']}") for row in callers]
+        build = partial(provider_lines, callers, now=self.now)
+        place = await self.deck.push_screen_wait(Pick("Providers", build, ways))
+        if place is None:
+            return
+        row = callers[place]
+        act = "close" if row["state"] == "closed" else "open"
+        label = f"{act.capitalize()} {row['name']}"
+        question = Question(label, partial(turn_lines, row, act), [Option(act, label)], reason="must")
+        answer: Answer | None = await self.deck.push_screen_wait(question)
+        if answer is None:
+            return
+        command = Command(f"provider_{act}", {"name": row["name"]}, actor=actor(), reason=answer.reason)
+        try:
+            await self.deck.session.do(command)
+        except (EngineError, OSError) as error:
+            self.deck.tell_error("providers", error)
+            return
+        self._ask()
+
+    # -- the override --
+
+    def do_hold(self) -> None:
+        row = self._chosen()
+        if row and not self._busy:
+            self._busy = True
+            self.deck.run_worker(self._whole(self._override(row["pair"])), group="desk")
+
+    async def _whole(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        finally:
+            self._busy = False
+
+    async def _override(self, pair: str) -> None:
+        """A dry run, the question, the decision."""
+        wanted = {"pair": pair}
+        plan = await self._do(wanted, "looked at", dry_run=True)
+        if plan is None:
+            return
+        try:
+            found = await self.deck.session.ask(Query("fx_status", wanted))
+        except (EngineError, OSError) as error:
+            self.deck.tell_error("hold", error)
+            return
+        question = Question(
+            f"{pair} is held", partial(override_lines, plan, found),
+            [Option("once", "Use the end-of-day rate once")], reason="must",
+            word=typed_word(found["pairs"][0], self._band()), because="The drift is far beyond the band",
+        )  # fmt: skip
+        answer: Answer | None = await self.deck.push_screen_wait(question)
+        done = await self._do(wanted, answer.reason) if answer else None
+        if done is not None:
+            told = f"{pair}: {plural(done['held_closes'], 'held close')} of 5m will be valued by the fixing"
+            self._told = line(("✓ ", "ok"), told)
+            self.add_class("-told")
+            self._ask()
+
+    async def _do(self, wanted: Document, reason: str, *, dry_run: bool = False) -> Document | None:
+        """The command's result; None where it failed, which was told then."""
+        command = actions.command(actions.BY_ID["hold"], actor(), wanted, reason, dry_run)
+        try:
+            found: Document = await self.deck.session.do(command)
+        except (EngineError, OSError) as error:
+            self.deck.tell_error("hold", error)
+            return None
+        return found

@@ -1,0 +1,73 @@
+"""What questions share: instants as they were asked for, and the closes that are there to be told."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.domain.instants import format_instant, parse_instant
+from engine.errors import UsageError
+from engine.snapshots.nav_reader import NavPoint
+from engine.store.reader import Reader
+from engine.valuation import buckets
+
+# The last commit that may change a figure: of a file, or of a decision.
+LAST_INPUT = (
+    "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files UNION ALL"
+    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject'))"
+)
+
+
+def instant(arguments: dict[str, Any], name: str) -> int | None:
+    """An instant given as text; a date means its first instant in UTC. UsageError if it is neither."""
+    text = arguments.get(name)
+    if text is None:
+        return None
+    us = parse_instant(text if "T" in text else f"{text}T00:00:00Z")
+    if us is None:
+        raise UsageError(
+            f"--{name.replace('_', '-')} {text!r} is no instant.",
+            "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
+        )
+    return us
+
+
+def materialised(reader: Reader, resolution: str, zone: str) -> NDArray[np.int64]:
+    """All closes of the days that were valued."""
+    spans = reader.rows(
+        "SELECT close_first, close_last FROM valued WHERE resolution = ? ORDER BY close_first", (resolution,)
+    )
+    if not spans:
+        return np.zeros(0, dtype=np.int64)
+    closes = buckets.closes(resolution, zone, spans[0][0], spans[-1][1])
+    first = np.array([span[0] for span in spans])
+    last = np.array([span[1] for span in spans])
+    day = np.searchsorted(first, closes, side="right") - 1
+    return np.asarray(closes[closes <= last[day]])
+
+
+def is_stale(reader: Reader, resolution: str) -> bool:
+    """Whether the inputs changed after the newest valuation of the resolution."""
+    return bool(
+        reader.value(
+            f"SELECT ({LAST_INPUT}) >"
+            " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
+            (resolution,),
+        )
+    )
+
+
+def point_told(point: NavPoint) -> dict[str, Any]:
+    """One point of `nav --json`."""
+    return {
+        "bucket_close": format_instant(point.close),
+        "nav": point.nav,
+        "priced_value": point.priced_value,
+        "coverage": point.coverage,
+        "missing": list(point.missing),
+        "held": list(point.held),
+        "reasons": list(point.reasons),
+        "flags": list(point.flags),
+        "excluded": point.excluded,
+        "unmatched_value": point.unmatched_value,
+    }

@@ -1,0 +1,72 @@
+"""Prices that look wrong, with evidence: for `prices check`, and counted for the alert in `status`."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from engine.domain.instants import DAY_US, format_instant
+from engine.domain.money import to_text
+from engine.domain.transactions import DECIMAL
+from engine.runtime.asking import instant
+from engine.runtime.home import Home
+from engine.store.reader import LAST, Reader
+from engine.valuation.suspicions import suspicions
+
+ALERT_US = 7 * DAY_US  # of the newest prices, looked at for the alert
+_known: dict[tuple[str, str | None], dict[str, int]] = {}  # of the last home and commit asked about
+
+
+def prices_check(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`prices check --json`. Arguments: `asset`, `from`, `to` (of asof); all prices without."""
+    after, until = instant(arguments, "from"), instant(arguments, "to")
+    asset = arguments.get("asset")
+    with Reader(Home(Path(home_path)).state) as reader:
+        found = _found(reader, 0 if after is None else after + 1, LAST if until is None else until)
+    if asset is not None:
+        found = found.filter(pl.col("asset") == asset)
+    counts = dict(found.group_by("code").len().sort("code").iter_rows())
+    return {"suspicious": [_told(row) for row in found.iter_rows(named=True)], "counts": counts}
+
+
+def _found(reader: Reader, first: int, last: int) -> pl.DataFrame:
+    versions = reader.stored_observations("prices", first, last)
+    newest = versions.filter(pl.col("version") == pl.col("version").max().over("series", "asof"))
+    return suspicions(
+        newest.with_columns(price=pl.col("close").cast(DECIMAL), volume=pl.col("volume").cast(DECIMAL))
+    )
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    names = ("price", "other_price", "bps")
+    amounts = {name: None if row[name] is None else to_text(row[name]) for name in names}
+    named = {"asset_id": row["asset"], "asof": format_instant(row["asof"]), "other": row["other"] or None}
+    return {name: row[name] for name in ("code", "quote", "resolution", "source")} | named | amounts
+
+
+def suspicious(reader: Reader, state: Path) -> dict[str, int]:
+    """How many of the newest prices look wrong, by sign; paid for once a commit. NO_TRADES is no alarm."""
+    key = (str(state), reader.meta().get("committed_at"))
+    if key not in _known:
+        _known.clear()
+        span = reader.price_span()
+        found = _found(reader, span[1] - ALERT_US, span[1]) if span else suspicions(_nothing())
+        _known[key] = dict(found.filter(pl.col("code") != "NO_TRADES").group_by("code").len().iter_rows())
+    return _known[key]
+
+
+def _nothing() -> pl.DataFrame:
+    texts = dict.fromkeys(("asset", "quote", "resolution", "source"), pl.String)
+    return pl.DataFrame(schema=texts | {"asof": pl.Int64, "price": DECIMAL, "volume": DECIMAL})
+
+
+def alerts(found: dict[str, int]) -> list[dict[str, str]]:
+    """The alert, or none."""
+    if not found:
+        return []
+    told = ", ".join(f"{count:,} {code.lower().replace('_', ' ')}" for code, count in sorted(found.items()))
+    text = f"prices of the newest 7 days look wrong: {told}"
+    return [{"code": "PRICES_SUSPICIOUS", "text": text, "hint": "navdeck prices check"}]
+
+
+QUERIES = {"prices_check": prices_check}

@@ -1,0 +1,232 @@
+"""Returns of a home: the series of an account, a group or all, its flows, and what metrics.py makes of them.
+
+Owns: which valuations and flows go in, and the answer. Never: a rule of return. Opens nothing for writing.
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.config import Config
+from engine.domain.instants import format_instant
+from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
+from engine.errors import UsageError
+from engine.portfolio import metrics, sub_periods
+from engine.runtime.asking import instant, is_stale, materialised, point_told
+from engine.runtime.books import Books
+from engine.runtime.flows import Flow, flows
+from engine.runtime.home import Home
+from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
+from engine.snapshots.parquet_writer import FileRecord, paths
+from engine.store.reader import Reader
+from engine.valuation import buckets
+
+Instants = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The valuations of some accounts (None: all) in a range, and where their snapshots are."""
+
+    closes: Instants
+    opens: Instants
+    points: list[NavPoint]
+    files: list[FileRecord]
+
+
+def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`metrics --json`; arguments: resolution, account or group, from, to, points (bool)."""
+    home = Home(Path(home_path))
+    config = home.config()
+    resolution = arguments.get("resolution") or "1d"
+    periods = dict(config["metrics.periods_per_year"])
+    if resolution not in periods:
+        raise UsageError(f"There is no resolution {resolution!r}.", "Choose one of 1d, 1h, 5m.")
+    after, until = instant(arguments, "from"), instant(arguments, "to")
+    with Reader(home.state) as reader:
+        books = Books(reader, config)
+        accounts = _accounts(books, arguments.get("account"), arguments.get("group"))
+        course = _course(home, reader, config, resolution, (after, until), accounts)
+        stale = is_stale(reader, resolution)
+        moved = _flows(books, resolution, course, accounts)
+    found = metrics.measure(_series(course, moved), periods[resolution], resolution)
+    answer = {
+        "resolution": resolution,
+        "account": arguments.get("account"),
+        "group": arguments.get("group"),
+        "base_currency": config["base_currency"],
+        "cash": config["cash"],
+        "stale": stale,
+        **found.document(),
+        "allocation": _allocation(home, course, accounts),
+    }
+    if arguments.get("points"):
+        answer["points"] = _points(course, found, moved)
+    return answer
+
+
+def _accounts(books: Books, account: str | None, group: str | None) -> tuple[str, ...] | None:
+    """The accounts that are looked at. UsageError for ones that are not there."""
+    if account is not None and group is not None:
+        raise UsageError("An account or a group, not both.", "Leave one of them out.")
+    groups = dict(books.config["groups"])
+    known = set(books.ledger["account"].unique())
+    if account is not None:
+        if account not in known:
+            raise UsageError(f"There is no account {account!r}.", _choices("Accounts", known))
+        return (account,)
+    if group is None:
+        return None
+    if group not in groups:
+        hint = _choices("Groups", groups) if groups else "Name groups in navdeck.toml, under [groups]."
+        raise UsageError(f"There is no group {group!r}.", hint)
+    return tuple(groups[group])
+
+
+def _choices(what: str, names: Collection[str]) -> str:
+    shown = sorted(names)[:8]
+    return f"{what}: {', '.join(shown)}{' …' if len(names) > len(shown) else ''}."
+
+
+# -- valuations ---------------------------------------------------------------------------------------
+
+
+def _course(
+    home: Home, reader: Reader, config: Config, resolution: str, span: tuple[int | None, int | None],
+    accounts: Sequence[str] | None,
+) -> Course:  # fmt: skip
+    """The closes in (from, to], and the last one before them: that is where the first return starts."""
+    closes = materialised(reader, resolution, config["timezone"])
+    after, until = span
+    start = 0 if after is None else max(0, int(np.searchsorted(closes, after, side="right")) - 1)
+    stop = len(closes) if until is None else int(np.searchsorted(closes, until, side="right"))
+    closes = closes[start:stop]
+    if not len(closes):
+        return Course(closes, closes, [], [])
+    first, last = int(closes[0]), int(closes[-1])
+    files = [FileRecord(**row) for row in reader.live_files(resolution)]
+    wanted = [file for file in files if file.close_max >= first and file.close_min <= last]
+    found = _read(paths(home.lake, wanted), first, last, accounts)
+    opens = buckets.opens(closes, resolution, config["timezone"])
+    return Course(closes, opens, [found(close) for close in closes.tolist()], wanted)
+
+
+def _read(
+    files: Sequence[str], first: int, last: int, accounts: Sequence[str] | None
+) -> Callable[[int], NavPoint]:
+    """The point at each close: of one account or all as they are read, of several as their sum."""
+    if accounts is None or len(accounts) == 1:
+        found = read_points(files, first, last, accounts[0] if accounts else None)
+        return lambda close: found.get(close) or empty_point(close)
+    each = [read_points(files, first, last, account) for account in accounts]
+    return lambda close: _together(close, [found[close] for found in each if close in found])
+
+
+def _together(close: int, parts: Sequence[NavPoint]) -> NavPoint:
+    """Several accounts at one close."""
+    if not parts:
+        return empty_point(close)
+
+    def united(name: str) -> tuple[str, ...]:
+        return tuple(sorted({text for part in parts for text in getattr(part, name)}))
+
+    return NavPoint(
+        close=close,
+        nav=_sum([part.nav for part in parts]),
+        priced_value=_sum([part.priced_value for part in parts]),
+        coverage=sum(part.coverage for part in parts) / len(parts),
+        missing=united("missing"),
+        held=united("held"),
+        reasons=united("reasons"),
+        flags=united("flags"),
+        excluded=sum(part.excluded for part in parts),
+        unmatched_value=_sum([part.unmatched_value for part in parts]),
+    )
+
+
+def _sum(amounts: Sequence[str | None]) -> str | None:
+    if None in amounts:
+        return None
+    total = sum(to_scaled(amount) for amount in amounts if amount is not None)
+    return to_text(total) if abs(total) <= SCALED_MAX else None
+
+
+# -- series, flows, points ----------------------------------------------------------------------------
+
+
+def _flows(books: Books, resolution: str, course: Course, accounts: Sequence[str] | None) -> list[Flow]:
+    if len(course.closes) < 2:
+        return []
+    return flows(books, resolution, int(course.closes[0]), int(course.closes[-1]), accounts)
+
+
+def _series(course: Course, moved: Sequence[Flow]) -> sub_periods.Series:
+    return sub_periods.made(
+        course.closes.tolist(),
+        [None if point.nav is None else float(point.nav) for point in course.points],
+        [flow.ts for flow in moved],
+        [None if flow.amount is None else flow.amount / SCALE for flow in moved],
+        opens=course.opens,
+    )
+
+
+def _points(course: Course, found: metrics.Metrics, moved: Sequence[Flow]) -> list[dict[str, Any]]:
+    """The points of `nav --json`, each with index, drawdown, break, and what came and went since the last."""
+    totals: dict[int, int | None] = {}
+    places = np.searchsorted(course.closes, [flow.ts for flow in moved], side="left").tolist()
+    for place, flow in zip(places, moved, strict=True):
+        before = totals.get(place, 0)
+        totals[place] = None if before is None or flow.amount is None else before + flow.amount
+    told = []
+    for place, (point, linked) in enumerate(zip(course.points, found.points(), strict=True)):
+        total = totals.get(place, 0)
+        told.append(point_told(point) | linked | {"flow": None if total is None else to_text(total)})
+    return told
+
+
+# -- allocation ---------------------------------------------------------------------------------------
+
+
+def _allocation(home: Home, course: Course, accounts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Shares of NAV by asset and by account at the last complete close; None if there is none."""
+    complete = next((point for point in reversed(course.points) if point.nav is not None), None)
+    if complete is None:
+        return None
+    values = _values(home, course, complete.close, accounts)
+    return {
+        "bucket_close": format_instant(complete.close),
+        "nav": complete.nav,
+        "by_asset": _shares(values, "asset_id", to_scaled(complete.nav or "0")),
+        "by_account": _shares(values, "account", to_scaled(complete.nav or "0")),
+    }
+
+
+def _values(home: Home, course: Course, close: int, accounts: Sequence[str] | None) -> pl.DataFrame:
+    """account, asset_id and value of every holding at a close."""
+    wanted = [file for file in course.files if file.close_min <= close <= file.close_max]
+    if not wanted:
+        return pl.DataFrame(schema={"account": pl.String, "asset_id": pl.String, "value": pl.Decimal(38, 18)})
+    chosen = (pl.col("kind") == "holding") & (pl.col("bucket_close").dt.epoch("us") == close)
+    if accounts is not None:
+        chosen &= pl.col("account").is_in(list(accounts))
+    scan = pl.scan_parquet(paths(home.lake, wanted), hive_partitioning=False, glob=False)
+    return scan.filter(chosen).select("account", "asset_id", "value").collect()
+
+
+def _shares(values: pl.DataFrame, by: str, nav: int) -> list[dict[str, Any]]:
+    """Largest first; a share is None where NAV is 0."""
+    sums: dict[str, int] = {}
+    for name, value in zip(values[by], values["value"].to_physical(), strict=True):
+        sums[name] = sums.get(name, 0) + value
+    return [
+        {by: name, "value": to_text(value), "share": value / nav if nav else None}
+        for name, value in sorted(sums.items(), key=lambda entry: (-entry[1], entry[0]))
+    ]
+
+
+QUERIES = {"metrics": metrics_of}

@@ -1,0 +1,194 @@
+"""Which closes a home's series has, and which of its days are to be valued, in slices that fit in memory.
+
+A series is cut at local midnights that are bucket boundaries too, so that days, and with them partitions,
+are whole. It values nothing and writes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from engine.domain.instants import DAY_US
+from engine.runtime.books import Books
+from engine.store.reader import Reader
+from engine.valuation import buckets
+from engine.valuation.price_choice import pricing
+
+Instants = NDArray[np.int64]
+Marks = NDArray[np.bool_]
+
+CLOSES_AT_ONCE = 8_640  # 30 days of 5m: what is in memory at a time, of one asset
+# Before the first price of all nothing can be valued. A running engine makes buckets of that time only as
+# far back as their granularity is looked at by default; `navdeck value` makes them all.
+UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US}
+_LEAD_US = 5 * DAY_US  # longer than any bucket
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The closes to value and the local day (dt) of each one's open."""
+
+    closes: Instants
+    days: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Whole days one after the other. `partial`: all their assets were valued before."""
+
+    series: Series
+    partial: bool
+
+
+class Calendar:
+    """The days of one resolution's series; `opens` and `ends` bound each, `dates` are their local dates."""
+
+    def __init__(self, resolution: str, zone: str, first: int, last: int) -> None:
+        """`first`, `last`: the first and the last close of the series."""
+        self.resolution, self.zone, self.first, self.last = resolution, zone, first, last
+        bounds = buckets.closes("1d", zone, first - _LEAD_US, last + _LEAD_US)
+        bounds = bounds[buckets.is_boundary(resolution, zone, bounds)]
+        start = int(np.searchsorted(bounds, first, side="left")) - 1
+        stop = int(np.searchsorted(bounds, last, side="left"))
+        self.opens, self.ends = bounds[start:stop], bounds[start + 1 : stop + 1]
+        self.dates = buckets.local_dates(self.opens, zone)
+
+    def within(self, after: int | None, until: int | None) -> Marks:
+        """The days that have a close in (after, until]."""
+        low = self.first if after is None else self._first_close(max(after + 1, self.first))
+        high = self.last if until is None else self._last_close(min(until, self.last))
+        if low > high:
+            return np.zeros(len(self.opens), dtype=bool)
+        return np.asarray((self.ends >= low) & (self.opens < high))
+
+    def covered(self, valued: dict[str, tuple[int, int]]) -> Marks:
+        """The days of which all closes were valued; `valued`: dt -> its first and last valued close."""
+        step = buckets.STEP_US[self.resolution]
+        spans = [valued.get(date, (np.iinfo(np.int64).max, -1)) for date in self.dates]
+        first, last = np.array(spans, dtype=np.int64).reshape(-1, 2).T
+        begins = np.maximum(self.opens + step, self.first)
+        return np.asarray((first <= begins) & (last >= np.minimum(self.ends, self.last)))
+
+    def slices(self, wanted: Marks, partial: Marks) -> Iterator[Slice]:
+        """The wanted days in slices of at most CLOSES_AT_ONCE closes, or one day."""
+        a_day = DAY_US // buckets.STEP_US[self.resolution]
+        days_max = max(1, CLOSES_AT_ONCE // a_day)
+        places = np.flatnonzero(wanted)
+        cuts = np.flatnonzero((np.diff(places) > 1) | (np.diff(partial[places]) != 0)) + 1
+        for run in np.split(places, cuts):
+            for start in range(0, len(run), days_max):
+                part = run[start : start + days_max]
+                yield Slice(self._series(int(part[0]), int(part[-1])), bool(partial[part[0]]))
+
+    def _series(self, first_day: int, last_day: int) -> Series:
+        first = max(int(self.opens[first_day]) + 1, self.first)
+        closes = buckets.closes(self.resolution, self.zone, first, min(int(self.ends[last_day]), self.last))
+        return dated(closes, self.resolution, self.zone)
+
+    def _first_close(self, ts: int) -> int:
+        return buckets.first_close(self.resolution, self.zone, ts)
+
+    def _last_close(self, ts: int) -> int:
+        return last_close(self.resolution, self.zone, ts)
+
+
+def dated(closes: Instants, resolution: str, zone: str) -> Series:
+    """Closes with the local day of each one's open."""
+    return Series(closes, buckets.local_dates(buckets.opens(closes, resolution, zone), zone))
+
+
+def last_close(resolution: str, zone: str, ts: int) -> int:
+    """The last close at or before an instant."""
+    return int(buckets.closes(resolution, zone, ts - _LEAD_US, ts)[-1])
+
+
+def series_of(books: Books, resolution: str) -> Series:
+    """The series of a resolution: from the first ledger row to the last close that a price can price."""
+    zone = books.config["timezone"]
+    first, last = books.first_ts(), last_priced(books, resolution)
+    closes = (
+        np.zeros(0, np.int64)
+        if first is None or last is None
+        else buckets.closes(resolution, zone, first, last)
+    )
+    return dated(closes, resolution, zone)
+
+
+def calendar_of(books: Books, resolution: str, reach: int | None) -> Calendar | None:
+    """The days of a series; with `reach` it goes on to the last close by then, priced or not."""
+    zone = books.config["timezone"]
+    first, last = books.first_ts(), last_priced(books, resolution)
+    if reach is not None:
+        last = reach if last is None else max(last, reach)
+    if first is None or last is None:
+        return None
+    opening = buckets.first_close(resolution, zone, first)
+    if reach is not None:
+        opening = max(opening, _unpriced_start(books, resolution, reach))
+    closing = last_close(resolution, zone, last)
+    return Calendar(resolution, zone, opening, closing) if opening <= closing else None
+
+
+def _unpriced_start(books: Books, resolution: str, reach: int) -> int:
+    """The first close from which on a running engine makes buckets of a time before the first price."""
+    zone = books.config["timezone"]
+    if resolution not in UNPRICED_REACH_US or _worth_without_prices(books):
+        return 0
+    span = books.price_span()
+    start = reach - UNPRICED_REACH_US[resolution]
+    start = start if span is None else min(start, span[0])
+    midnight = last_close("1d", zone, max(start - 1, 0))  # a close at midnight is the day before's
+    return buckets.first_close(resolution, zone, midnight + 1)
+
+
+def _worth_without_prices(books: Books) -> bool:
+    """Whether anything may have a value that no observation gave: cash, a pegged token, a manual price."""
+    pegged = books.ledger["asset"].is_in(list(books.price_policy.pegs)).any()
+    manual = any(status.price is not None for found in books.statuses().values() for status in found)
+    return books.cash_in_nav or bool(pegged) or manual
+
+
+def last_priced(books: Books, resolution: str) -> int | None:
+    """The last close of a resolution that some observation can price."""
+    span = books.price_span()
+    if span is None:
+        return None
+    (oldest, newest), zone = span, books.config["timezone"]
+    # The observations that can price nothing later than the newest are looked at from the end, day by day.
+    back = DAY_US
+    while True:
+        closes = buckets.closes(resolution, zone, newest - back, newest + 2 * DAY_US)
+        found = pricing(books.prices_of(None, newest - back + 1, newest), resolution, closes)
+        if found.height:
+            return int(closes[int(found["b"].max())])  # type: ignore[arg-type]
+        if newest - back < oldest:
+            return None
+        back *= 8
+
+
+def reached(books: Books, assets: frozenset[str]) -> frozenset[str]:
+    """The assets whose quantities may follow from rows of these: of their fees, and of the money moved."""
+    paid = books.ledger.select("asset", "fee_asset").drop_nulls().unique()
+    fees: dict[str, set[str]] = {}
+    for asset, fee in paid.iter_rows():
+        fees.setdefault(asset, set()).add(fee)
+    found, fresh = set(assets), set(assets)
+    while fresh:
+        fresh = set().union(*(fees.get(asset, set()) for asset in fresh)) - found
+        found |= fresh
+    return frozenset(found | (books.cash_assets if books.cash_in_nav else set()))
+
+
+def valued_days(reader: Reader, resolution: str) -> dict[str, tuple[int, int]]:
+    """dt -> the first and the last close of each day that was valued."""
+    rows = reader.rows("SELECT dt, close_first, close_last FROM valued WHERE resolution = ?", (resolution,))
+    return {dt: (first, last) for dt, first, last in rows}
+
+
+def movements_by(movements: pl.DataFrame, last: int, assets: frozenset[str] | None) -> pl.DataFrame:
+    """The movements that count by an instant, of some assets or all."""
+    kept = movements.filter(pl.col("ts") <= last)
+    return kept if assets is None else kept.filter(pl.col("asset").is_in(list(assets)))

@@ -1,0 +1,94 @@
+"""FX and assets in the console: what is asked of the engine, what must be said first, what is told."""
+
+import asyncio
+
+import pytest
+
+from console.screens.asset_lines import cells as asset_cells
+from console.screens.fx_lines import bps, typed_word
+from tests.console.deck_driver import console
+
+
+def test_hold__a_reason_first__then_one_dry_run_and_one_decision() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4", "H")
+            assert "41.2 bps" in opened.text()
+            await opened.type("checked by phone")
+            await opened.press("enter", "tab", "enter")
+            told = [(one.name, one.dry_run, one.reason) for one in opened.client.commands]
+            assert told == [
+                ("fx_use_eod_once", True, "looked at"), ("fx_use_eod_once", False, "checked by phone"),
+            ]  # fmt: skip
+            assert "20 held closes" in opened.text()
+
+    asyncio.run(flow())
+
+
+def test_hold__left_with_escape__nothing_is_decided() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4", "H", "escape")
+            assert [one.dry_run for one in opened.client.commands] == [True]
+
+    asyncio.run(flow())
+
+
+def test_hold__on_a_pair_that_is_not_held__says_why_it_cannot_be() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4", "j", "H")
+            assert opened.client.commands == []
+
+    asyncio.run(flow())
+
+
+def test_exclude__marked_assets_at_once__with_a_reason() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("a", "space", "space", "s", "j", "enter")
+            await opened.type("spam")
+            await opened.press("enter", "tab", "enter")
+            (command,) = opened.client.commands
+            assert command.name == "asset_set"
+            assert command.arguments["assets"] == [
+                "erc20:0x52903256dd18d85c2dc4a6c999907c9793ea61e3",
+                "erc20:0x519475b31653e46d20cd09f9fdcf3b12bdacb4f5",
+            ]
+            assert (command.arguments["status"], command.arguments["since"]) == ("excluded", "start")
+            assert command.reason == "spam"
+
+    asyncio.run(flow())
+
+
+def test_provider__closed_with_a_reason() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4", "o", "j", "enter")
+            await opened.type("maintenance")
+            await opened.press("enter", "tab", "enter")
+            (command,) = opened.client.commands
+            told = (command.name, command.arguments, command.reason)
+            assert told == ("provider_close", {"name": "binance"}, "maintenance")
+
+    asyncio.run(flow())
+
+
+@pytest.mark.parametrize(
+    ("drift", "held", "word"),
+    [("41.2", True, ""), ("100.1", True, "EUR/USD"), (None, True, "EUR/USD"), ("400", False, "")],
+)
+def test_drift_far_beyond_the_band__the_pair_must_be_typed(drift: str | None, held: bool, word: str) -> None:
+    assert typed_word({"pair": "EUR/USD", "drift_bps": drift, "held": held}, 25.0) == word
+
+
+def test_bps__one_place() -> None:
+    assert (bps("3.14159"), bps(None)) == ("3.1", "–")
+
+
+def test_asset__without_a_block__is_quiet() -> None:
+    row = {
+        "asset_id": "BTC", "status": "normal", "quantity": "1.5", "blocking": None, "last_price": None,
+        "accounts": 1,
+    }  # fmt: skip
+    assert [text for text, _ in asset_cells(row)] == ["BTC", "normal", "1.5", "", "", "", "–", "1"]
