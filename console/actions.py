@@ -10,17 +10,18 @@ from typing import Any, Literal
 
 from engine.api import Command
 
-Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held"]
+Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held", "job"]
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
 FX = "fx"
+BACKUPS = "backups"
 ASSETS = "assets"  # opened over another screen
 TRANSFERS = "transfers"  # opened over another screen
 LOTS = "lots"  # opened over another screen
 # Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
-SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", EVENTS: "8"}
-LISTS = (INBOX, QUARANTINE, FX, ASSETS, EVENTS, TRANSFERS, LOTS)
+SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", BACKUPS: "7", EVENTS: "8"}
+LISTS = (INBOX, QUARANTINE, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS, LOTS)
 MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
 # Why an act cannot be carried out while this is not there.
@@ -28,6 +29,7 @@ WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
+    "job": "no job is at work",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
@@ -65,6 +67,7 @@ ACTIONS = (
     Action("quarantine", ("3",), "3", "Quarantine", "Rows that were set aside, and why"),
     Action("fx", ("4",), "4", "FX", "Exchange rates: drift against the band, what is held, and why"),
     Action("nav", ("5",), "5", "NAV", "Net asset value, its return and drawdown, with gaps where not known"),
+    Action("backups", ("7",), "7", "Backups", "Backups and drills: how old, verified when, how fast"),
     Action("events", ("8",), "8", "Events", "What happened, newest last"),
     Action("transfers", ("t",), "t", "Transfers",
            "What moved between accounts, and what lacks its other side", needs=AT_ENGINE),
@@ -73,7 +76,7 @@ ACTIONS = (
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
     Action("filter", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; ~text: by regular expression",
-           (INBOX, FX, ASSETS, EVENTS, TRANSFERS), foot=1),
+           (INBOX, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS), foot=2),
     Action("search", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; reason: file: account: status: age:>2h; no ~ here",
            (QUARANTINE,), foot=2),
@@ -95,8 +98,8 @@ ACTIONS = (
            (QUARANTINE,), foot=1, danger="typed", needs=AT_DESK, command="quarantine_release"),
     Action("reject", ("x",), "x", "reject", "Leave the marked rows, else this one, out of the books",
            (QUARANTINE,), foot=2, danger="typed", needs=AT_DESK, command="quarantine_reject"),
-    Action("undo", ("z",), "z", "undo", "Take the newest decision back", MARKABLE, foot=2, danger="asks",
-           needs=WRITING, command="undo"),
+    Action("undo", ("z",), "z", "undo", "Take the newest decision back", (*MARKABLE, FX), foot=2,
+           danger="asks", needs=WRITING, command="undo"),
     Action("match", ("m",), "m", "match", "This row and one that comes near are one transfer", (TRANSFERS,),
            foot=1, danger="asks", needs=AT_LOOSE, command="transfer_match"),
     Action("settle", ("s",), "s", "settle", "Say what the marked rows, else this one, were", (TRANSFERS,),
@@ -108,6 +111,14 @@ ACTIONS = (
            foot=1, danger="asks", needs=(*WRITING, "row", "held"), command="fx_use_eod_once"),
     Action("provider", ("o",), "o", "providers", "Open or close a provider of prices and rates", (FX,),
            foot=2, danger="asks", needs=WRITING, command="provider_open"),
+    Action("drill", ("D",), "D", "drill", "Restore the newest backup to a scratch folder, recompute, compare",
+           (BACKUPS,), foot=1, danger="asks", needs=WRITING, command="backup_drill"),
+    Action("backup", ("b",), "b", "back up", "Make a backup now", (BACKUPS,), foot=2, danger="asks",
+           needs=WRITING, command="backup_create"),
+    Action("verify_backup", ("v",), "v", "verify", "Read every byte of this backup again", (BACKUPS,), foot=2,
+           danger="asks", needs=(*WRITING, "row"), command="backup_verify"),
+    Action("cancel_job", ("x",), "x", "cancel", "End the job at work before its next step", (BACKUPS,),
+           foot=2, needs=(*WRITING, "job"), command="backup_cancel"),
     Action("state_before", ("left_square_bracket",), "[", "state", "Only the state before", (TRANSFERS,)),
     Action("state_after", ("right_square_bracket",), "]", "state", "Only the next state", (TRANSFERS,),
            foot=2),

@@ -24,6 +24,7 @@ from console.modals.help import help_lines
 from console.modals.palette import Acts
 from console.modals.row import RowPage
 from console.screens.assets import Assets
+from console.screens.backups import Backups
 from console.screens.base import DeckScreen
 from console.screens.events import Events
 from console.screens.fx import Fx
@@ -51,7 +52,7 @@ class NavdeckApp(App[None]):
     COMMANDS: ClassVar[set[Any]] = {Acts}
     MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
         actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.FX: Fx,
-        actions.NAV: Nav, actions.EVENTS: Events,
+        actions.NAV: Nav, actions.BACKUPS: Backups, actions.EVENTS: Events,
     }  # fmt: skip
     DEFAULT_MODE = actions.OVERVIEW
     ENABLE_COMMAND_PALETTE = True

@@ -15,11 +15,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from console.commands import (
+    backup_arguments,
     desk_arguments,
     lot_arguments,
     market_arguments,
     metrics_arguments,
     sql_arguments,
+    storage_arguments,
     transfer_arguments,
 )
 from console.commands.arguments import Parser, WrongUsage, add_verb, common, range_options
@@ -72,6 +74,7 @@ def parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     root.add_argument("--version", action="store_true", help="show the version and leave")
     root.add_argument("--daemon", action="store_true", help="work by itself, with no console, until a signal")
+    root.add_argument("--read-only", action="store_true", help="a console that only looks")
     common(root, home=None, json=False)
     verbs = root.add_subparsers(dest="verb", metavar="VERB")
 
@@ -110,6 +113,9 @@ def parser() -> argparse.ArgumentParser:
     transfer_arguments.add(verbs)
     market_arguments.add(verbs)
     sql_arguments.add(verbs)
+    backup_arguments.add(verbs)
+    storage_arguments.add(verbs)
+    add_verb(verbs, "service", "a systemd unit that keeps the engine of the home running")
     add_verb(verbs, "status", "counts, how far the data reaches, what needs a person")
     add_verb(verbs, "digest", "the fingerprint of all that is true here")
     add_verb(verbs, "verify", "recount, re-read and recompute; everything must agree")
@@ -139,6 +145,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.verb = "daemon"
     if arguments.verb is None:
         return _without_verb(arguments)
+    if arguments.read_only:
+        hint = "Leave the verb or the option out."
+        _complain("--read-only is for the console.", hint, "USAGE", arguments.json)
+        return EXIT_USAGE
     return _run(arguments)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from console.text import safe_text
 from console.widgets.figures import from_us, to_us
-from engine.api import Command, EngineClient, EngineError, Event, Query, Result
+from engine.api import RESYNC, Command, EngineClient, EngineError, Event, Query, Result
 
 Document = dict[str, Any]
 Phase = Literal["starting", "live", "lost", "failed", "leaving"]
@@ -22,7 +22,19 @@ ANSWER_S = 60.0  # for an overview; a busy engine may take a while
 RETRY_S = (1.0, 2.0, 4.0, 10.0)  # between tries to connect; the last one again and again
 
 EVERYTHING: Topics = frozenset(
-    {"state", "memory", "inbox", "quarantine", "nav", "value", "counts", "alerts", "events", "time"}
+    [
+        "state",
+        "memory",
+        "inbox",
+        "quarantine",
+        "nav",
+        "value",
+        "counts",
+        "alerts",
+        "events",
+        "time",
+        "backups",
+    ]
 )
 NOTHING: Topics = frozenset()
 
@@ -37,7 +49,7 @@ _BLANK: Document = {
     "memory": {"used_bytes": 0, "limit_bytes": 0, "ratio": 0.0, "rss_bytes": 0, "history": []},
     "inbox": {"waiting": [], "others": [], "active": None, "recent": []},
     "quarantine": {"open": 0, "by_reason": {}}, "nav": {"resolution": "1h", "points": []}, "holds": [],
-    "valuing": None, "jobs": [], "events": [],
+    "valuing": None, "job": None, "jobs": [], "events": [],
 }  # fmt: skip
 
 
@@ -84,7 +96,9 @@ class Mirror:
         return any(job["next_at"] and to_us(job["next_at"]) < self.now(at_s) for job in self.doc["jobs"])
 
     def take(self, event: Event, at_s: float) -> Topics | None:
-        """Takes the next event: what it changed, or None if one before it is missing."""
+        """Takes the next event: what it changed, or None if what is known is no longer kept up."""
+        if event.kind == RESYNC:
+            return None
         if event.seq <= self.doc["seq"]:
             return NOTHING
         if event.seq > self.doc["seq"] + 1:
@@ -199,6 +213,17 @@ def _alerts(doc: Document, data: Document) -> Topics:
     return frozenset({"alerts"})
 
 
+def _backup_step(doc: Document, data: Document) -> Topics:
+    before = doc["job"] or {"steps": [], "started_at": data["told_at"]}
+    doc["job"] = before | {"steps": [*before["steps"], data["step"]]}
+    return frozenset({"time"})
+
+
+def _backup_done(doc: Document, _data: Document) -> Topics:
+    doc["job"] = None
+    return frozenset({"backups"})
+
+
 def _log(doc: Document, data: Document) -> Topics:
     entry = {key: data[key] for key in ("seq", "at", "level", "kind", "text")}
     doc["events"] = [*doc["events"], entry][-EVENTS_MAX:]
@@ -218,6 +243,8 @@ _TAKES: dict[str, Callable[[Document, Document], Topics]] = {
     "nav": _nav,
     "counts": _counts,
     "alerts": _alerts,
+    "backup_step": _backup_step,
+    "backup_done": _backup_done,
     "log": _log,
 }
 

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from console.fake_backups import BACKUPS, backup_job
 from console.fake_desk import BY_REASON, FakeDesk
 from console.fake_fx import ASSETS, PROVIDERS, use_eod_once
 from console.fake_fx import status as fx_status
@@ -219,6 +220,8 @@ class FakeClient:
             return Result(self.transfers.acts[command.name](command))
         if command.name == "fx_use_eod_once":
             return Result(use_eod_once(command))
+        if command.name.startswith("backup_"):
+            return Result(backup_job(command.name))
         if command.name == "asset_set":
             return Result({"assets": [], "decisions": [42]})
         if command.name == "value":
@@ -236,6 +239,8 @@ class FakeClient:
             return Result(fx_status(query.arguments))
         if query.name == "providers":
             return Result({"providers": PROVIDERS})
+        if query.name == "backups":
+            return Result(BACKUPS)
         if query.name == "assets":
             return Result({"assets": ASSETS})
         if query.name in LOTS:

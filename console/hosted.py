@@ -1,7 +1,7 @@
-"""The console with the engine behind it in this process: what ends them, and in which order.
+"""The console with its engine, in this process or attached to: what ends them, and in which order.
 
-q, TERM and INT drain the engine and restore the terminal. A hang-up drains the engine too, but nothing is
-written to a terminal that is gone.
+q, TERM and INT drain an engine of this process and restore the terminal; from one elsewhere they only take
+leave. A hang-up does the same, but nothing is written to a terminal that is gone.
 """
 
 import asyncio
@@ -17,11 +17,14 @@ from engine import api
 from engine.api import EngineClient
 
 
-async def run(connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal) -> None:
-    """Shows the console until it is left. EngineError if the engine could not be had."""
-    # The engine's worker needs this helper, and the helper a real stderr, which Textual is about to take.
-    resource_tracker.ensure_running()
-    hosted = _Hosted(connect)
+async def run(
+    connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal, *, attached: bool = False
+) -> None:
+    """Shows the console until it is left. `attached`: the engine is elsewhere; a lost one is sought again."""
+    if not attached:
+        # The worker needs this helper, and the helper a real stderr, which Textual is about to take.
+        resource_tracker.ensure_running()
+    hosted = _Hosted(connect, attached)
     app = NavdeckApp(hosted.connect, hosted.close, terminal=terminal)
     ending: list[asyncio.Task[None]] = []
 
@@ -39,14 +42,17 @@ async def run(connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal
 
 
 class _Hosted:
-    """The one client of this process, opened once and closed once."""
+    """The one client of this process, closed once; opened once too, unless the engine is elsewhere."""
 
-    def __init__(self, connect: Callable[[], Awaitable[EngineClient]]) -> None:
+    def __init__(self, connect: Callable[[], Awaitable[EngineClient]], attached: bool = False) -> None:
         self._connect = connect
+        self._attached = attached
         self._client: EngineClient | None = None
         self._closing = asyncio.Lock()
 
     async def connect(self) -> EngineClient:
+        if self._attached:
+            await self.close()
         if self._client is None:
             self._client = await self._connect()
         return self._client

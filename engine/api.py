@@ -10,16 +10,23 @@ import importlib
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from engine.errors import ConfigInvalid, EngineError, HomeInUse, HomeMissing, UsageError
-from engine.messages import Command, Event, Query, Result
+from engine.errors import ConfigInvalid, EngineError, EngineGone, HomeInUse, HomeMissing, UsageError
+from engine.messages import RESYNC, Command, Event, Query, Result
+
+if TYPE_CHECKING:
+    from engine.link.inprocess import Server
+    from engine.runtime.demo_host import DemoHost
+    from engine.runtime.host import Host
 
 __all__ = [
+    "RESYNC",
     "Command",
     "ConfigInvalid",
     "EngineClient",
     "EngineError",
+    "EngineGone",
     "Event",
     "HomeInUse",
     "HomeMissing",
@@ -27,6 +34,8 @@ __all__ = [
     "Result",
     "UsageError",
     "actor",
+    "attach",
+    "backup",
     "connect",
     "demo_files",
     "home_path",
@@ -37,6 +46,7 @@ __all__ = [
     "on_signals",
     "require_free",
     "run_daemon",
+    "running",
     "series_metrics",
     "split_file",
     "sql_parquet",
@@ -80,9 +90,10 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
     from engine.runtime.engine import Engine
     from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
     from engine.runtime.home import Home
+    from engine.runtime.memory import worker_limit
 
     Home(home).require()
-    executor: Executor = WorkerExecutor() if worker else ThreadExecutor()
+    executor: Executor = WorkerExecutor(worker_limit(Home(home).config())) if worker else ThreadExecutor()
     try:
         return InProcessClient(await Engine.open(Home(home), executor, writing=writing))
     except BaseException:
@@ -90,15 +101,46 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
         raise
 
 
+async def attach(home: Path, *, read_only: bool = False) -> EngineClient:
+    """A client of the engine that runs on the home in another process.
+
+    EngineGone if none answers, VersionSkew if it is another navdeck's. `read_only`: it may only look.
+    """
+    from engine.link.client import SocketClient
+
+    return await SocketClient.open(home / "run", read_only=read_only)
+
+
+async def running(home: Path) -> dict[str, Any] | None:
+    """Who answers for the home's engine: `pid` and `version`; None if nobody does."""
+    from engine.link.client import who_answers
+
+    return await who_answers(home / "run")
+
+
+async def _served(host: "Host | DemoHost", home: Path) -> "Server":
+    """The host with its socket. One that can have none works all the same, and says so."""
+    from engine.link.server import Served, SocketServer
+
+    try:
+        return Served(host, await SocketServer.open(host, home / "run"))
+    except OSError as error:
+        host.log("bad", "no_socket", f"nobody can attach: {error.strerror or error}")
+        return host
+    except BaseException:
+        await host.close()
+        raise
+
+
 async def host(home: Path) -> EngineClient:
-    """A client of an engine that works by itself, hosted here until the client is closed."""
+    """A client of an engine that works by itself, hosted here until it is closed; others may attach."""
     await asyncio.to_thread(importlib.import_module, "engine.runtime.host")  # heavy; never on the loop
     from engine.link.inprocess import InProcessClient
     from engine.runtime.home import Home
     from engine.runtime.host import Host
 
     Home(home).require()
-    return InProcessClient(await Host.open(Home(home)))
+    return InProcessClient(await _served(await Host.open(Home(home)), home))
 
 
 async def host_demo(home: Path, seed: int) -> EngineClient:
@@ -107,7 +149,7 @@ async def host_demo(home: Path, seed: int) -> EngineClient:
     from engine.link.inprocess import InProcessClient
     from engine.runtime.demo_host import DemoHost
 
-    return InProcessClient(await DemoHost.open(home, seed))
+    return InProcessClient(await _served(await DemoHost.open(home, seed), home))
 
 
 def require_free(home: Path) -> None:
@@ -125,7 +167,7 @@ async def run_daemon(home: Path) -> None:
     from engine.runtime.home import Home
 
     Home(home).require()
-    await run(home)
+    await run(home, lambda host: _served(host, home))
 
 
 def on_signals(stop: Callable[[int], None]) -> None:
@@ -170,6 +212,28 @@ async def sql_parquet(home: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     from engine.runtime.sql import as_parquet
 
     return await as_parquet(home, system_clock(), arguments)
+
+
+async def backup(
+    home: Path, act: str, arguments: dict[str, Any], hear: Callable[[str, dict[str, Any]], None]
+) -> dict[str, Any]:
+    """Does something with a home's backups, beside an engine or without one; `hear` is told of each step.
+
+    Acts: backup_create, backup_verify, backup_restore, backup_promote, backup_drill, backups.
+    """
+    from engine.runtime import backups
+    from engine.runtime.engine import system_clock
+    from engine.runtime.executors import ThreadExecutor
+
+    executor = ThreadExecutor()
+    executor.listen(hear)
+    try:
+        return await executor.run(backups.run, act, str(home), system_clock(), arguments)
+    except asyncio.CancelledError:
+        await asyncio.to_thread(backups.cancel, str(home))
+        raise
+    finally:
+        executor.close()
 
 
 def demo_files(seed: int, end_us: int) -> list[tuple[str, bytes]]:

@@ -4,6 +4,7 @@ Order of precedence: NAVDECK_ environment variables, then navdeck.toml, then the
 Three settings are fixed when a home is made, because figures depend on them: see FIXED.
 """
 
+import json
 import os
 import re
 import tomllib
@@ -24,8 +25,11 @@ CASH_ASSETS = (
 LOT_METHODS = ("FIFO", "LIFO", "HIFO")
 FIXED = ("base_currency", "timezone", "lot_method")
 PERIODS_PER_YEAR = (("1d", 365), ("1h", 8_760), ("5m", 105_120))
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PROVIDERS = ("binance", "coingecko", "frankfurter", "exchangerate", "embedded_ecb", "file")
 BATCH_ROWS = 4000  # rows a statement: large enough to be fast, small enough to show progress
+WINDOW_ROWS = 250_000  # rows of a Parquet file that are in memory at a time
+CLOSES = 8_640  # closes of one asset valued at a time: 30 days of 5m
 FREE_BYTES_MIN = 2_000_000_000  # bytes; room to finish what is under way, and to say so
 
 _ASSET_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
@@ -166,6 +170,23 @@ def _path(raw: Any) -> str:
     return raw
 
 
+def _time_of_day(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", raw):
+        raise ValueError("must be a time of day such as 02:30")
+    return raw
+
+
+def _command(raw: Any) -> tuple[str, ...]:
+    """A program and its arguments; in the environment as a JSON list."""
+    try:
+        items = json.loads(raw) if isinstance(raw, str) else raw
+    except ValueError:
+        items = None
+    if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
+        raise ValueError('must be a program and its arguments such as ["rclone", "sync"]')
+    return tuple(items)
+
+
 def _bps(raw: Any) -> int:
     text = str(raw)
     if isinstance(raw, bool | float) or not is_plain(text) or to_scaled(text) < 0:
@@ -216,7 +237,23 @@ SETTINGS = (
     Setting("providers.exchangerate.calls_a_month", 90, _count(1, 10**6), "Calls a month, never more."),
     Setting("providers.file.folder", "", _path, "A folder of price and FX files to look things up in."),
     Setting("providers.file.assets", (), _assets, "Assets that the folder may be asked for."),
+    Setting("backup.nightly", True, _flag, "Whether a running engine makes a backup every night."),
+    Setting("backup.at", "02:30", _time_of_day, "When, on the clock of `timezone`."),
+    Setting("backup.drill_weekday", "sunday", _choice(*WEEKDAYS, "never"), "The day of the weekly drill."),
+    Setting("backup.target", "", _path, "A second folder that every backup is copied to."),
+    Setting("backup.post_backup", (), _command, "A command after each backup; its facts as JSON on stdin."),
     Setting("ingest.batch_rows", BATCH_ROWS, _count(1, 100_000), "Rows handed to the store at a time."),
+    Setting("ingest.window_rows", WINDOW_ROWS, _count(1, 10**7), "Rows of a Parquet file read at a time."),
+    Setting("value.closes", CLOSES, _count(1, 10**6), "Closes valued at a time, of one asset."),
+    Setting("compaction.grace_minutes", 60, _count(1, 10**6), "How long replaced files stay for readers."),
+    Setting("compaction.cold_days", 7, _count(0, 10**6), "Days after which a day's files are rewritten."),
+    Setting("retention.days_5m", 30, _count(0, 10**6), "Days that 5m snapshots are kept; 0: always."),
+    Setting("retention.days_1h", 365, _count(0, 10**6), "Days that 1h snapshots are kept; 0: always."),
+    Setting("retention.days_1d", 0, _count(0, 10**6), "Days that 1d snapshots are kept; 0: always."),
+    Setting("retention.days_logs", 7, _count(0, 10**6), "Days that files in logs/ are kept; 0: always."),
+    Setting("memory.limit", 0, _count(0, 10**15), "Bytes that navdeck keeps its processes under; 0: none."),
+    Setting("memory.worker_bytes_max", 0, _count(0, 10**15), "Bytes of one worker; 0: 65 % of the limit."),
+    Setting("memory.profile", "DEFAULT", _choice("DEFAULT", "LOW_RAM"), "How large batches are."),
     Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )
 KEYS = frozenset(setting.key for setting in SETTINGS)

@@ -12,6 +12,7 @@ EngineError                 code, what was tried, hint, retryable
 │   └── JournalBroken       the journal is not what the store says, or is damaged
 ├── LakeError               a listed lake file is missing or altered
 ├── DiskLow                 too little room to begin
+├── MemoryLow               too little memory to begin
 ├── BackupError             a backup cannot be made, or none is there
 │   ├── BackupBusy          another backup job works on the same folder
 │   ├── BackupDamaged       a backup is not what its manifest says, or no manifest that may be followed
@@ -31,7 +32,13 @@ EngineError                 code, what was tried, hint, retryable
 │   ├── AnswerRejected      it cannot serve this one request (other 4xx)
 │   ├── AnswerFailed        its own failure (5xx)
 │   └── AnswerUnreadable    not the shape that it should have
+├── LinkError               an engine in another process
+│   ├── EngineGone          nobody answers, or no more before the answer came
+│   ├── VersionSkew         the engine there is another version
+│   ├── LookOnly            this connection may only look
+│   └── FrameRefused        bytes that are no message, or too many of them
 └── WorkerLost              the process that did the work ended under it
+    └── WorkerOverLimit     it took more memory than a worker may have
 """
 
 
@@ -107,6 +114,11 @@ class DiskLow(EngineError):
     retryable = True
 
 
+class MemoryLow(EngineError):
+    code = "MEMORY_LOW"
+    retryable = True
+
+
 class BackupError(EngineError):
     code = "BACKUP_ERROR"
 
@@ -128,12 +140,38 @@ class JobCancelled(BackupError):
     code = "JOB_CANCELLED"
 
 
+class LinkError(EngineError):
+    code = "LINK_ERROR"
+
+
+class EngineGone(LinkError):
+    code = "ENGINE_GONE"
+    retryable = True
+
+
+class VersionSkew(LinkError):
+    code = "VERSION_SKEW"
+
+
+class LookOnly(LinkError):
+    code = "LOOK_ONLY"
+    exit_code = 2
+
+
+class FrameRefused(LinkError):
+    code = "FRAME_REFUSED"
+
+
 class WorkerLost(EngineError):
     code = "WORKER_LOST"
     retryable = True
 
     def __init__(self, tried: str) -> None:
         super().__init__(tried, "What it had not committed is as before; it is tried again, or try it again.")
+
+
+class WorkerOverLimit(WorkerLost):
+    code = "WORKER_OVER_LIMIT"
 
 
 class ProviderError(EngineError):

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+RESYNC = "resync"  # the kind of an event that says: what you know is no longer kept up, ask again
+
 
 class _Message:
     """JSON both ways for the dataclasses below."""

@@ -46,8 +46,11 @@ MARKET = {
     "provider": ("4", "o", "j", "enter"),
     "assets": ("a", "space", "j"),
     "status": ("a", "s", "j", "j", "enter"),
+    "drill": ("7", "D"),
 }  # fmt: skip
-SCREENS = {"overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "events": "8"}
+SCREENS = {
+    "overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "backups": "7", "events": "8",
+}  # fmt: skip
 
 
 def opening(*keys: str) -> Callable[[Pilot[Any]], Coroutine[Any, Any, None]]:

@@ -74,8 +74,35 @@ assets = ["BTC"]
 [ingest]
 batch_rows = 7
 
+window_rows = 9
+
+[value]
+closes = 11
+
+[memory]
+limit = 900
+worker_bytes_max = 500
+profile = "LOW_RAM"
+
+[compaction]
+grace_minutes = 5
+cold_days = 3
+
+[retention]
+days_5m = 1
+days_1h = 2
+days_1d = 3
+days_logs = 4
+
 [disk]
 free_bytes_min = 5
+
+[backup]
+nightly = false
+at = "23:45"
+drill_weekday = "friday"
+target = "/mnt/second"
+post_backup = ["rclone", "sync"]
 """
 
 
@@ -117,7 +144,11 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert config["providers.binance.root"] == "http://localhost:8080"
     assert config["providers.coingecko.pro"] is True
     assert config["ingest.batch_rows"] == 7
+    assert (config["memory.limit"], config["memory.profile"]) == (900, "LOW_RAM")
+    assert (config["compaction.grace_minutes"], config["retention.days_1d"]) == (5, 3)
     assert config["disk.free_bytes_min"] == 5
+    assert config["backup.at"] == "23:45"
+    assert config["backup.post_backup"] == ("rclone", "sync")
     assert set(config.origins.values()) == {"navdeck.toml"}
 
 

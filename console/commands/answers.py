@@ -6,10 +6,11 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from engine import api
-from engine.api import EngineClient, Query
+from engine.api import EngineClient, EngineGone, Query
 
 Document = dict[str, Any]
 
@@ -18,12 +19,26 @@ Document = dict[str, Any]
 async def opened(
     arguments: argparse.Namespace, *, writing: bool = False, worker: bool = False
 ) -> AsyncIterator[EngineClient]:
-    """A client of the engine of the home that is meant, closed at the end."""
-    client = await api.connect(api.home_path(arguments.home), writing=writing, worker=worker)
+    """A client of the engine of the home that is meant, closed at the end.
+
+    An engine that runs there already carries out what writes; questions are answered beside it.
+    """
+    home = api.home_path(arguments.home)
+    client = await _attached(home) if writing else None
+    if client is None:
+        client = await api.connect(home, writing=writing, worker=worker)
     try:
         yield client
     finally:
         await client.close()
+
+
+async def _attached(home: Path) -> EngineClient | None:
+    """A client of the engine that runs on the home; None if none answers."""
+    try:
+        return await api.attach(home)
+    except EngineGone:
+        return None
 
 
 async def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:

@@ -23,8 +23,7 @@ async def _sql(arguments: argparse.Namespace) -> int:
     document = await asked(arguments, "sql", **wanted)
     if arguments.json:
         _warn_of_more(document)
-        document = _as_objects(document)
-    tell(document, arguments, sql_tables.rows)
+    tell(_as_objects(document) if arguments.json else document, arguments, sql_tables.rows)
     return EXIT_DONE
 
 

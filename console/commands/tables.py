@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from console.commands import backup_tables
 from console.commands.grid import (
     BAD,
     GOOD,
@@ -32,6 +33,7 @@ from console.text import UNKNOWN, count, instant, money, plural, quantity, safe_
 EXACT = Context(prec=100)  # sums of at most 38 digits each, never rounded
 
 Document = dict[str, Any]
+RESTATED_SHOWN = 10  # closes
 
 
 def total(amounts: Iterable[str | None]) -> str | None:
@@ -65,7 +67,24 @@ def valued(document: Document) -> None:
     rows = [[resolution, *(figure(count(sums[name])) for name in names)]
             for resolution, sums in document["resolutions"].items()]  # fmt: skip
     took = text(f"{plural(document['snapshots'], 'snapshot')} in {document['seconds']} s")
-    show(Grid(columns, rows), Text(""), took, hint("navdeck nav"))
+    restated = [part for name, sums in document["resolutions"].items() for part in _restated(name, sums)]
+    show(Grid(columns, rows), Text(""), *restated, took, hint("navdeck nav"))
+
+
+def _restated(resolution: str, sums: Document) -> list[RenderableType]:
+    """NAVs that had been told otherwise before."""
+    found = sums.get("restated") or {"count": 0}
+    if not found["count"]:
+        return []
+    columns = (Column(f"{resolution} close"), Column("was", right=True), Column("is", right=True))
+    closes = found["closes"]
+    shown = (
+        (instant(one["bucket_close"]), figure(money(one["old"])), figure(money(one["new"])))
+        for one in closes[:RESTATED_SHOWN]
+    )
+    told = f"{plural(found['count'], 'NAV')} at {resolution} restated"
+    more = [hint("--json has up to 100")] if found["count"] > RESTATED_SHOWN else []
+    return [section(told, Grid(columns, shown), *more)]
 
 
 # -- nav ----------------------------------------------------------------------------------------------
@@ -80,13 +99,26 @@ NAV_COLUMNS = (
 def nav(document: Document) -> None:
     """`nav`."""
     points = document["points"]
+    if not points and document.get("dropped"):
+        show(*_dropped(document))
+        return
     if not points:
         show(text("There are no values here yet.", WARN), hint("navdeck value"))
         return
     title = f"NAV in {safe_text(document['base_currency'])} at {document['resolution']} closes"
     shown = Grid(NAV_COLUMNS, [_point_row(point) for point in points[-ROWS_SHOWN:]])
     show(section(title, shown, *rest(points, "the last are shown; --from and --to choose, --json has all")),
-         *nav_words(document), *([_marks(points)] if _codes(points) else []), *_stale(document))  # fmt: skip
+         *nav_words(document), *([_marks(points)] if _codes(points) else []), *_dropped(document),
+         *_stale(document))  # fmt: skip
+
+
+def _dropped(document: Document) -> list[Text]:
+    """The days of the range that retention dropped: neither a gap nor an error."""
+    told = document.get("dropped")
+    if not told:
+        return []
+    days = f"{plural(told['days'], 'day')} from {instant(told['from'])} to {instant(told['to'])}"
+    return [text(f"Not here: {days}, dropped by retention. Coarser values are kept longer.", QUIET)]
 
 
 def _point_row(point: Document) -> list[Text | str]:
@@ -256,14 +288,20 @@ def status(document: Document) -> None:
         ("valued up to", _each(marks["valued_last"])),
         ("last ingest", _mark(runs["ingest"], "never")),
         ("last valuation", _mark(runs["value"], "never")),
+        *backup_tables.standing(document.get("backup")),
     ]
     counts = [(told, figure(count(document["counts"][key]))) for key, told in COUNT_WORDS.items()]
     settings = f"{document['base_currency']} · {document['timezone']} · {document['lot_method']}"
     alerts: list[RenderableType] = [
         Group(text(f"! {alert['text']}", WARN), hint(alert["hint"])) for alert in document["alerts"]
     ]
-    show(pairs([("home", document["home"]), ("settings", settings), *counts, *reach]), Text(""),
+    home = [("home", document["home"]), ("engine", _engine(document.get("engine")))]
+    show(pairs([*home, ("settings", settings), *counts, *reach]), Text(""),
          *(alerts or [text("✓ nothing waits for you", GOOD)]))  # fmt: skip
+
+
+def _engine(found: Document | None) -> str:
+    return f"process {found['pid']}, navdeck {found['version']}" if found else "none runs"
 
 
 def _mark(told: str | None, none: str = UNKNOWN) -> str:

@@ -10,20 +10,23 @@ from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
 from console.commands import (
+    backup_verbs,
     desk_verbs,
     ingest_tables,
     lot_verbs,
     market_verbs,
     metrics_verbs,
     record_tables,
+    service_unit,
     sql_verbs,
+    storage_verbs,
     tables,
     transfer_verbs,
 )
 from console.commands.answers import asked, opened, tell
 from console.commands.progress import Progress
 from engine import api
-from engine.api import Command, EngineClient, Query
+from engine.api import Command, EngineClient, EngineGone, Query
 
 DAY_US = 86_400_000_000
 
@@ -51,7 +54,8 @@ async def _ingest(arguments: argparse.Namespace) -> int:
 
 async def _ingested(client: EngineClient, paths: list[str], dry_run: bool, quiet: bool) -> dict[str, Any]:
     with Progress(client, quiet, paths):
-        command = Command("ingest", {"paths": _absolute(paths)}, actor=api.actor(), dry_run=dry_run)
+        values = {"paths": _absolute(paths), "wait": True}
+        command = Command("ingest", values, actor=api.actor(), dry_run=dry_run)
         return (await client.do(command)).value
 
 
@@ -118,9 +122,27 @@ async def _console(arguments: argparse.Namespace) -> int:
     from console import hosted
 
     home = api.home_path(arguments.home)
+    looks = arguments.read_only
+    if await _is_there(home, looks):
+        await hosted.run(lambda: api.attach(home, read_only=looks), terminal(), attached=True)
+        return EXIT_DONE
     api.require_free(home)
     await hosted.run(lambda: api.host(home), terminal())
     return EXIT_DONE
+
+
+async def _is_there(home: Path, read_only: bool) -> bool:
+    """Whether an engine answers. One that cannot be attached to is an error before a screen is drawn.
+
+    A console that only looks hosts none.
+    """
+    try:
+        await (await api.attach(home, read_only=read_only)).close()
+    except EngineGone:
+        if read_only:
+            raise
+        return False
+    return True
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
@@ -158,6 +180,12 @@ def _lay_demo(folder: Path, seed: int) -> list[Path]:
     return paths
 
 
+async def _status(arguments: argparse.Namespace) -> int:
+    engine = await api.running(api.home_path(arguments.home))
+    tell(await asked(arguments, "status") | {"engine": engine}, arguments, tables.status)
+    return EXIT_DONE
+
+
 async def _daemon(arguments: argparse.Namespace) -> int:
     await api.run_daemon(api.home_path(arguments.home))
     return EXIT_DONE
@@ -177,10 +205,13 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     **transfer_verbs.VERBS,
     **market_verbs.VERBS,
     "journal": _check("journal_verify", record_tables.journal),
-    "status": _answer("status", tables.status),
+    "status": _status,
     "digest": _answer("digest", tables.digest),
     "verify": _check("verify", tables.verified),
     "config": _answer("config", tables.config),
     "split": _split,
     **sql_verbs.VERBS,
+    **backup_verbs.VERBS,
+    **storage_verbs.VERBS,
+    **service_unit.VERBS,
 }

@@ -9,6 +9,7 @@ from textual import on, work
 from textual.widget import Widget
 
 from console import actions
+from console.acting import Acting
 from console.actions import Need
 from console.client import NOTHING, Topics
 from console.modals.pick import Pick
@@ -22,16 +23,19 @@ from console.text import count, plural
 from console.widgets.bars import KeyBar
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import BLANK, Line, cut, fitted, line
-from engine.api import EngineError, Query, actor
+from engine.api import EngineError, Query
 
 Document = dict[str, Any]
 
+UNDOABLE = ("asset_status",)
 STATUSES = ("excluded", "manual", "normal")
 MEANING = {
     "excluded": "excluded: spam, outside NAV; its rows and lots stay",
     "manual": "manual: a price of your own, with evidence, until it expires",
     "normal": "normal: by its observed prices",
 }
+
+GOOD, LOOKING = ("  ✓ NAV is known", "ok"), ("  looking …", "muted")
 
 
 class Assets(ListScreen):
@@ -43,11 +47,11 @@ class Assets(ListScreen):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Document] = []
+        self._asked = False  # until the first answer nothing is known, and nothing is well
         self._shown: list[Document] = []
         self._marks = Marks()
         self._trouble = ""
-        self._told: Line = BLANK
-        self._busy = False
+        self._desk = Acting(self, UNDOABLE)
 
     def body(self) -> Sequence[Widget]:
         return (Lines(self._head, NOTHING, id="head"), Rows(self._row, NOTHING, id="list"))
@@ -73,6 +77,7 @@ class Assets(ListScreen):
         try:
             found = await self.deck.session.ask(Query("assets", {}))
             self._rows = [row | {"id": row["asset_id"]} for row in found["assets"]]
+            self._asked = True
         except (EngineError, OSError) as error:
             self._trouble = str(error)
         self._fill()
@@ -107,7 +112,9 @@ class Assets(ListScreen):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         blocking = sum(row["blocking"] is not None for row in self._rows)
-        sign = (f"  × {count(blocking)} keep NAV from being known", "warn") if blocking else ("  ✓", "ok")
+        sign = (f"  × {count(blocking)} keep NAV from being known", "warn") if blocking else GOOD
+        if not self._asked:
+            sign = LOOKING
         marked = (f"  ■ {count(len(self._marks))} marked" if self._marks else "", "mark")
         first = line(*panels.head("Assets", count(len(self._rows))), sign, marked, *self.filter_told())
         if self._trouble:
@@ -117,7 +124,7 @@ class Assets(ListScreen):
         return [cut(first, width), cut(act, width), line("  ", *fitted(COLUMNS, self.rows.width - 2).head())]
 
     def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._told, width)]
+        return [cut(self._desk.told, width)]
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         row = self._chosen()
@@ -156,15 +163,21 @@ class Assets(ListScreen):
     def do_asset_status(self) -> None:
         row = self._chosen()
         rows = self._marks.known(self._marks.ids()) or ([row] if row else [])
-        if rows and not self._busy:
-            self._busy = True
-            self.deck.run_worker(self._whole(rows), group="desk")
+        if rows:
+            self._desk.carry("asset_status", self._set(rows))
 
-    async def _whole(self, rows: Sequence[Document]) -> None:
-        try:
-            await self._set(rows)
-        finally:
-            self._busy = False
+    def do_undo(self) -> None:
+        self._desk.carry("undo", self._desk.undo())
+
+    def told(self) -> None:
+        """The desk has something else to say."""
+        self.set_class(bool(self._desk.told), "-told")
+        self.query_one("#strip", Lines).repaint()
+
+    def renew(self, gone: Sequence[str], _good: Sequence[str]) -> None:
+        """The list is asked for again; assets that were dealt with lose their marks."""
+        self._marks.forget(gone)
+        self._ask()
 
     async def _set(self, rows: Sequence[Document]) -> None:
         ways = [line(MEANING[status]) for status in STATUSES]
@@ -175,16 +188,11 @@ class Assets(ListScreen):
         wanted = await self.deck.push_screen_wait(StatusForm(rows, status))
         if wanted is None:
             return
-        arguments = {"assets": [row["id"] for row in rows], "status": status, **wanted}
-        command = actions.command(actions.BY_ID["asset_status"], actor(), arguments, arguments.pop("reason"))
-        try:
-            await self.deck.session.do(command)
-        except (EngineError, OSError) as error:
-            self.deck.tell_error("status", error)
-            return
-        self._marks = Marks()
-        self._told = line(
-            ("✓ ", "ok"), f"{plural(len(rows), 'asset')} {status}", ("  z on 3 undoes it", "muted")
+        ids = [row["id"] for row in rows]
+        reason = wanted.pop("reason")
+        words = f"{plural(len(rows), 'asset')} {status}"
+        done = await self._desk.carry_out(
+            "asset_status", words, {"assets": ids, "status": status, **wanted}, reason
         )
-        self.add_class("-told")
-        self._ask()
+        if done is not None:
+            await self._desk.after(line(("✓ ", "ok"), words, ("  z undoes it", "muted")), ids)

@@ -4,7 +4,7 @@ Whether a pair is held is the engine's to say; this screen shows its evidence an
 """
 
 import json
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
+from console.acting import Acting
 from console.actions import Need
 from console.client import NOTHING, Topics
 from console.modals.ask import Answer, Option, Question
@@ -31,11 +32,12 @@ from console.screens.fx_lines import (
 from console.text import count, plural
 from console.widgets.bars import KeyBar
 from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import BLANK, Line, cut, fitted, line
+from console.widgets.pieces import Line, cut, fitted, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
 
+UNDOABLE = ("fx_use_eod_once",)
 MOVES_IT = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
 
 
@@ -52,8 +54,7 @@ class Fx(ListScreen):
         self._providers: list[Document] = []
         self._about: Document | None = None  # the pair under the cursor, with its fixings
         self._trouble = ""
-        self._told: Line = BLANK
-        self._busy = False
+        self._desk = Acting(self, UNDOABLE)
 
     def body(self) -> Sequence[Widget]:
         side = Lines(self._side, NOTHING, id="side")
@@ -148,6 +149,8 @@ class Fx(ListScreen):
     def _head(self, width: int, _height: int) -> list[Line]:
         held = sum(row["held"] for row in self._found["pairs"])
         sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
+        if not self._found["pairs"] and self._found["drift_bps_max"] == "0":
+            sign = ("  looking …", "muted")
         told = plural(len(self._found["pairs"]), "pair")
         first = (*panels.head("FX", told), sign, *self.filter_told())
         if self._trouble:
@@ -167,7 +170,7 @@ class Fx(ListScreen):
         return provider_lines(self._providers, width, self.now)
 
     def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._told, width)]
+        return [cut(self._desk.told, width)]
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         about = self._about
@@ -184,9 +187,8 @@ class Fx(ListScreen):
         callers = [row for row in self._providers if row["level"] is not None]
         if not callers:
             self.deck.tell("providers: none is configured that makes calls", "warning")
-        elif not self._busy:
-            self._busy = True
-            self.deck.run_worker(self._whole(self._turn(callers)), group="desk")
+        else:
+            self._desk.carry("provider", self._turn(callers))
 
     async def _turn(self, callers: Sequence[Document]) -> None:
         """Opens a provider that is stopped, closes one that goes; asked first, with a reason."""
@@ -208,32 +210,33 @@ class Fx(ListScreen):
         except (EngineError, OSError) as error:
             self.deck.tell_error("providers", error)
             return
-        self._ask()
+        await self._desk.after(line(("✓ ", "ok"), f"{row['name']}: {act}"))
 
     # -- the override --
 
     def do_hold(self) -> None:
         row = self._chosen()
-        if row and not self._busy:
-            self._busy = True
-            self.deck.run_worker(self._whole(self._override(row["pair"])), group="desk")
+        if row:
+            self._desk.carry("hold", self._override(row["pair"]))
 
-    async def _whole(self, step: Coroutine[Any, Any, None]) -> None:
-        try:
-            await step
-        finally:
-            self._busy = False
+    def do_undo(self) -> None:
+        self._desk.carry("undo", self._desk.undo())
+
+    def told(self) -> None:
+        """The desk has something else to say."""
+        self.set_class(bool(self._desk.told), "-told")
+        self.query_one("#strip", Lines).repaint()
+
+    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
+        """Everything is asked for again."""
+        self._ask()
 
     async def _override(self, pair: str) -> None:
         """A dry run, the question, the decision."""
         wanted = {"pair": pair}
-        plan = await self._do(wanted, "looked at", dry_run=True)
-        if plan is None:
-            return
-        try:
-            found = await self.deck.session.ask(Query("fx_status", wanted))
-        except (EngineError, OSError) as error:
-            self.deck.tell_error("hold", error)
+        plan = await self._desk.do("hold", wanted, "looked at", dry_run=True)
+        found = await self._desk.ask("hold", Query("fx_status", wanted)) if plan else None
+        if plan is None or found is None:
             return
         question = Question(
             f"{pair} is held", partial(override_lines, plan, found),
@@ -241,19 +244,9 @@ class Fx(ListScreen):
             word=typed_word(found["pairs"][0], self._band()), because="The drift is far beyond the band",
         )  # fmt: skip
         answer: Answer | None = await self.deck.push_screen_wait(question)
-        done = await self._do(wanted, answer.reason) if answer else None
+        if answer is None:
+            return
+        done = await self._desk.carry_out("hold", f"overriding the hold of {pair}", wanted, answer.reason)
         if done is not None:
             told = f"{pair}: {plural(done['held_closes'], 'held close')} of 5m will be valued by the fixing"
-            self._told = line(("✓ ", "ok"), told)
-            self.add_class("-told")
-            self._ask()
-
-    async def _do(self, wanted: Document, reason: str, *, dry_run: bool = False) -> Document | None:
-        """The command's result; None where it failed, which was told then."""
-        command = actions.command(actions.BY_ID["hold"], actor(), wanted, reason, dry_run)
-        try:
-            found: Document = await self.deck.session.do(command)
-        except (EngineError, OSError) as error:
-            self.deck.tell_error("hold", error)
-            return None
-        return found
+            await self._desk.after(line(("✓ ", "ok"), told, ("  z undoes it", "muted")))

@@ -91,26 +91,26 @@ class KeyBar(Lines):
 def key_entries(screen: str, width: int, blocked: Callable[[Action], bool]) -> list[tuple[str, Line]]:
     """The bottom line: screens by name where there is room, else by digit; then keys as they fit."""
     acts = [action for action in actions.for_screen(screen) if action.foot]
-    needed = [action for action in acts if action.foot == 1]
-    named = True
-    if _width(_tabs(screen, True), needed, blocked) > width:
-        named = False
-    shown = list(needed)
+    shown = [action for action in acts if action.foot == 1]
+    ways = [_tabs(screen, named) for named in (tuple(actions.SCREENS), (screen,), ())]
+    tabs = next((way for way in ways if _width(way, shown, blocked) <= width), ways[-1])
     for action in acts:
-        if action.foot > 1 and _width(_tabs(screen, named), [*shown, action], blocked) <= width:
+        if action.foot > 1 and _width(tabs, [*shown, action], blocked) <= width:
             shown.append(action)
-    while shown and _width(_tabs(screen, named), shown, blocked) > width:
+    while shown and _width(tabs, shown, blocked) > width:
         shown.remove(next((action for action in shown if not action.screens), shown[-1]))
     ordered = [action for action in acts if action in shown]
-    return [*_tabs(screen, named), *((action.id, _key(action, blocked(action))) for action in ordered)]
+    return [*tabs, *((action.id, _key(action, blocked(action))) for action in ordered)]
 
 
-def _tabs(screen: str, named: bool) -> list[tuple[str, Line]]:
+def _tabs(screen: str, named: Sequence[str]) -> list[tuple[str, Line]]:
     made = []
     for screen_id, digit in actions.SCREENS.items():
         here = screen_id == screen
-        label = f" {actions.BY_ID[screen_id].label}" if named or here else ""
-        made.append((screen_id, line((digit, "mark"), (label, "strong" if here else "muted"))))
+        label = f" {actions.BY_ID[screen_id].label}" if screen_id in named else ""
+        made.append(
+            (screen_id, line((digit, "strong" if here else "mark"), (label, "strong" if here else "muted")))
+        )
     return made
 
 

@@ -12,6 +12,8 @@ The law: over all accounts of an asset, holding + transit changes only with rows
 the unmatched rest of an OUT and with the unmatched excess of an IN; a matched piece changes nothing.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
@@ -28,6 +30,12 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "series": pl.String,
 }
 _ORDER = ("account", "asset", "ts", "series", "delta")
+
+
+def one_of_each(assets: Iterable[str], since: int) -> pl.DataFrame:
+    """Movements by which nobody holds one of each of these, so that each is priced from an instant on."""
+    held = {"account": "", "asset": sorted(set(assets)), "ts": since, "delta": 1, "series": "holding"}
+    return pl.DataFrame(held, schema=SCHEMA)
 
 
 def movements(

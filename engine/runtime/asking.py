@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import UsageError
 from engine.snapshots.nav_reader import NavPoint
-from engine.store.reader import Reader
+from engine.store.reader import LAST, Reader
 from engine.valuation import buckets
 
 # The last commit that may change a figure: of a file, or of a decision.
@@ -32,10 +32,12 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
     return us
 
 
-def materialised(reader: Reader, resolution: str, zone: str) -> NDArray[np.int64]:
-    """All closes of the days that were valued."""
+def materialised(reader: Reader, resolution: str, zone: str, dropped: bool = False) -> NDArray[np.int64]:
+    """All closes of the days that were valued and are there; with `dropped`, of those dropped since too."""
     spans = reader.rows(
-        "SELECT close_first, close_last FROM valued WHERE resolution = ? ORDER BY close_first", (resolution,)
+        "SELECT close_first, close_last FROM valued WHERE resolution = ? AND (dropped_at IS NULL OR ?)"
+        " ORDER BY close_first",
+        (resolution, dropped),
     )
     if not spans:
         return np.zeros(0, dtype=np.int64)
@@ -44,6 +46,18 @@ def materialised(reader: Reader, resolution: str, zone: str) -> NDArray[np.int64
     last = np.array([span[1] for span in spans])
     day = np.searchsorted(first, closes, side="right") - 1
     return np.asarray(closes[closes <= last[day]])
+
+
+def dropped_told(
+    reader: Reader, resolution: str, after: int | None, until: int | None
+) -> dict[str, Any] | None:
+    """How many days of a range retention dropped, and their first and last close; None if it dropped none."""
+    days, first, last = reader.rows(
+        "SELECT count(*), min(close_first), max(close_last) FROM valued WHERE resolution = ?"
+        " AND dropped_at IS NOT NULL AND close_last > ? AND close_first <= ?",
+        (resolution, -1 if after is None else after, LAST if until is None else until),
+    )[0]
+    return {"days": days, "from": format_instant(first), "to": format_instant(last)} if days else None
 
 
 def is_stale(reader: Reader, resolution: str) -> bool:

@@ -22,6 +22,9 @@ fallback = ["demo_ecb_eod"]
 
 [fx.pegs]
 USDT = "USD"
+
+[backup]
+nightly = false
 """
 
 
@@ -38,7 +41,7 @@ class DemoHost:
     def __init__(self, host: Host, feeding: asyncio.Task[None]) -> None:
         self._host = host
         self._feeding = feeding
-        self.do, self.ask, self.subscribe = host.do, host.ask, host.subscribe
+        self.do, self.ask, self.subscribe, self.log = host.do, host.ask, host.subscribe, host.log
 
     @classmethod
     async def open(cls, path: Path, seed: int) -> "DemoHost":

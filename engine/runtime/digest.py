@@ -22,12 +22,13 @@ SEPARATOR = "\x1f"
 
 def digest(reader: Reader, books: Books) -> dict[str, Any]:
     """`digest --json`."""
+    lots = books.lots()
     parts = {
         "ledger": _over(_ledger(reader, books)),
         "observations": _over(_observations(reader)),
         "decisions": _over(_decisions(reader)),
-        "open_lots": _over(_lots(books)),
-        "realized": _over(_realized(books)),
+        "open_lots": _over(_lots(lots)),
+        "realized": _over(_realized(lots)),
     }
     whole = hashlib.sha256("\n".join(f"{name} {parts[name]}" for name in WHOLE).encode()).hexdigest()
     parts["snapshots"] = _over(_snapshots(reader))
@@ -87,16 +88,15 @@ def _transfers(reader: Reader, subjects: list[dict[str, str]]) -> dict[str, str]
     }
 
 
-def _lots(books: Books) -> Iterable[str]:
-    answer = books.lots()
-    for lot in answer["open_lots"]:
+def _lots(lots: dict[str, Any]) -> Iterable[str]:
+    for lot in lots["open_lots"]:
         yield _line("open", *lot.values())
-    for lot in answer["in_transit"]:
+    for lot in lots["in_transit"]:
         yield _line("in_transit", *lot.values())
 
 
-def _realized(books: Books) -> Iterable[str]:
-    for piece in books.lots()["realized"]:
+def _realized(lots: dict[str, Any]) -> Iterable[str]:
+    for piece in lots["realized"]:
         yield _line(*piece.values())
 
 

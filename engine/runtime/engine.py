@@ -16,17 +16,20 @@ from itertools import batched
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.compaction.memory_manager import NARROW
 from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
-from engine.errors import DiskLow, UsageError, WorkerLost
+from engine.errors import DiskLow, MemoryLow, UsageError, WorkerLost, WorkerOverLimit
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import asking, queries
+from engine.runtime import asking, backups, queries
 from engine.runtime.desk.acts import ACTS
-from engine.runtime.executors import AloneExecutor, Executor
+from engine.runtime.executors import AloneExecutor, Executor, WorkerExecutor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
+from engine.runtime.memory import NARROWEST, Batches, Watch, give_back
 from engine.runtime.take import Source, take_files, totals
-from engine.runtime.value import commit_values, value_resolution
+from engine.runtime.upkeep import Upkeep
+from engine.runtime.value import Valued, commit_values, value_resolution
 from engine.store.commit import recover, writable
 from engine.store.files import HomeLock, sweep
 from engine.store.writer import Writer
@@ -63,11 +66,13 @@ class Engine:
         self, home: Home, config: Config, executor: Executor, clock: Callable[[], int],
         lock: HomeLock | None = None, writer: Writer | None = None,
         free_bytes: Callable[[Path], int] = free_bytes, acting: Executor | None = None,
+        asking: Executor | None = None,
     ) -> None:  # fmt: skip
         self.home = home
         self.config = config
         self._executor = executor
         self._acting = acting or executor
+        self._asking = asking or executor
         self._clock = clock
         self._lock = lock
         self._writer = writer
@@ -78,21 +83,25 @@ class Engine:
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._free_bytes = free_bytes
         self._given_up: set[str] = set()  # claims that end their worker
-        self._batch_rows = config["ingest.batch_rows"]
+        self.memory = Watch(config)
+        self._batches, self._narrow = Batches.of(config), 1
         self._commands = {
             "ingest": self._ingest, "value": self._value, "backfill": self._backfill,
             "provider_open": self._provider, "provider_close": self._provider,
-        } | dict.fromkeys(ACTS, self._act)  # fmt: skip
+        } | dict.fromkeys(ACTS, self._act) | dict.fromkeys(backups.COMMANDS, self._backup)  # fmt: skip
+        if writer is not None:
+            self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
+            self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
         executor.listen(self.tell)
 
     @classmethod
     async def open(
         cls, home: Home, executor: Executor, clock: Callable[[], int] = system_clock, writing: bool = False,
-        acting: Executor | None = None,
+        acting: Executor | None = None, asking: Executor | None = None,
     ) -> "Engine":  # fmt: skip
         """Opens an existing home. HomeMissing, HomeInUse, ConfigInvalid or StoreTooNew if it cannot.
 
-        `acting`: where an operator's acts run, if not with the heavy work.
+        `acting`, `asking`: where an operator's acts run, and answers are made, if not with the heavy work.
         """
         config = home.config()
         if not writing:
@@ -109,7 +118,7 @@ class Engine:
                 await writer.close()
             lock.release()
             raise
-        return cls(home, config, executor, clock, lock, writer, acting=acting)
+        return cls(home, config, executor, clock, lock, writer, acting=acting, asking=asking)
 
     async def close(self) -> None:
         """Ends connections, the executor, the writer and the lock, in that order."""
@@ -120,6 +129,16 @@ class Engine:
             await self._writer.close()
         if self._lock is not None:
             self._lock.release()
+
+    async def heartbeat(self) -> None:
+        """Returns once the one who writes has answered."""
+        assert self._writer is not None
+        await self._writer.beat()
+
+    def reconfigure(self, config: Config) -> None:
+        """Takes new settings; providers keep those with which they were first used."""
+        self.config = config
+        self._batch_rows = config["ingest.batch_rows"]
 
     @property
     def told(self) -> int:
@@ -160,7 +179,8 @@ class Engine:
         act = self._commands.get(command.name)
         if act is None:
             raise UsageError(f"There is no command {command.name!r}.")
-        if self._writer is None and (not command.dry_run or command.name in ACTS):
+        reads = command.name in backups.COMMANDS or (command.dry_run and command.name not in ACTS)
+        if self._writer is None and not reads:
             raise UsageError("This engine only reads.", "Open the home for writing.")
         return Result(await act(command))
 
@@ -169,7 +189,7 @@ class Engine:
         answer = queries.QUERIES.get(query.name)
         if answer is None:
             raise UsageError(f"There is no query {query.name!r}.")
-        executor = AloneExecutor() if query.name in queries.ALONE else self._executor
+        executor = AloneExecutor() if query.name in queries.ALONE else self._asking
         return Result(await executor.run(answer, str(self.home.path), self._clock(), query.arguments))
 
     # -- ingest --
@@ -180,6 +200,8 @@ class Engine:
         for some in batched(sources, FILES_AT_ONCE):
             if keep and (short := self.disk_short()):
                 raise DiskLow(short, "Free some space; nothing more was taken.")
+            if keep and not self.memory.advice.intake:
+                raise MemoryLow("Memory is nearly used up.", "Nothing more was taken. End what needs it.")
             try:
                 entries += await self._take(list(some), keep)
             except WorkerLost as error:
@@ -188,11 +210,17 @@ class Engine:
         return entries
 
     async def _take(self, sources: list[Source], keep: bool) -> list[dict[str, Any]]:
-        async with self._turn, self._lent(keep):
-            taken = await self._executor.run(
-                take_files, str(self.home.path), sources, self._clock(), self._batch_rows, keep
-            )
-        return [one.answer() for one in taken]
+        while True:
+            rows = self.batches.insert_rows, self.batches.window_rows
+            job = str(self.home.path), sources, self._clock(), rows[0], keep, rows[1]
+            try:
+                async with self._turn, self._lent(keep):
+                    taken = await self._executor.run(take_files, *job)
+            except WorkerOverLimit as error:
+                self._narrower(error)
+                sources = [one for one in sources if await asyncio.to_thread(os.path.lexists, one.path)]
+            else:
+                return [one.answer() for one in taken]
 
     async def _take_alone(self, sources: Iterable[Source]) -> list[dict[str, Any]]:
         """After a lost worker: claimed files one by one; one that ends it again waits for the next start.
@@ -267,6 +295,26 @@ class Engine:
         free, least = self._free_bytes(self.home.path), self.config["disk.free_bytes_min"]
         return "" if free >= least else f"{free:,} bytes are free; intake needs {least:,}."
 
+    # -- memory --
+
+    @property
+    def batches(self) -> Batches:
+        """How much a stage has in memory at a time, as memory is now."""
+        return self._batches.narrowed(self._narrow * self.memory.advice.narrow)
+
+    def _narrower(self, error: WorkerOverLimit) -> None:
+        """Smaller batches from now on, for what was too large; raises what cannot be made smaller."""
+        if self._narrow >= NARROWEST:
+            raise error
+        self._narrow *= NARROW
+        self.log("warn", "worker_over_limit", f"{error} It is tried again with smaller batches.")
+
+    async def give_back(self) -> None:
+        """Memory that nothing uses, of this process and of workers that do nothing, goes to the system."""
+        await asyncio.to_thread(give_back)
+        if not self._turn.locked():
+            await self._executor.run(give_back)
+
     # -- the operator's acts --
 
     async def _act(self, command: Command) -> dict[str, Any]:
@@ -283,6 +331,24 @@ class Engine:
             touched["touched_assets"] = done.get("touched_assets")  # None: all of them
             self.tell("acted", {"name": command.name, **touched})
         return done
+
+    # -- backups --
+
+    async def _backup(self, command: Command) -> dict[str, Any]:
+        """A job with backups: never with the turn to write; where an engine works, in a worker of its own."""
+        if command.name == backups.CANCEL_JOB:
+            await asyncio.to_thread(backups.cancel, str(self.home.path))
+            return {}
+        job = backups.run, command.name, str(self.home.path), self._clock(), command.arguments
+        if self._acting is self._executor:
+            return await self._executor.run(*job)
+        worker = WorkerExecutor()  # it ends with the job, and gives its memory back
+        worker.listen(self.tell)
+        try:
+            return await worker.run(*job)
+        finally:
+            worker.close()
+            self.tell("backup_done", {"name": command.name})
 
     # -- providers --
 
@@ -348,16 +414,26 @@ class Engine:
         for resolution in RESOLUTIONS if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
-                valued = await self._executor.run(
-                    value_resolution, str(self.home.path), resolution, after, until, reach, some
-                )
+                valued = await self._values(resolution, after, until, reach, some)
                 await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
             each[resolution]["restated"] = valued.restated.told()
             self.tell("value_done", {"resolution": resolution, **each[resolution]})
+            if valued.restated.count:
+                told = f"{valued.restated.count:,} NAVs at {resolution} say otherwise now"
+                self.log("warn", "restated", told)
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each}
+
+
+    async def _values(self, *wanted: Any) -> Valued:
+        while True:
+            try:
+                job = str(self.home.path), *wanted, self.batches.closes
+                return await self._executor.run(value_resolution, *job)
+            except WorkerOverLimit as error:
+                self._narrower(error)
 
 
 def _require_files(paths: list[Path]) -> None:

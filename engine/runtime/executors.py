@@ -5,6 +5,7 @@ task may `report` how far it is; whoever listens to its executor hears of it on 
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
 import resource
@@ -18,7 +19,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
-from engine.errors import WorkerLost
+import psutil
+
+from engine.errors import WorkerLost, WorkerOverLimit
 
 T = TypeVar("T")
 Listener = Callable[[str, dict[str, Any]], None]
@@ -26,6 +29,8 @@ ORPHAN_CHECK_S = 1.0  # how long a worker may outlive an engine that was killed
 # Read when a process starts. Each transaction has threads of its own; without these their memory is kept.
 ALLOCATORS = {"MALLOC_ARENA_MAX": "1", "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
 WORKER_NICENESS = 5  # whoever looks at the console goes first
+LIMIT_CHECK_S = 0.05  # how long a worker may be over its limit; a look costs some 20 us
+OVER_LIMIT = "worker_over_limit"
 
 _say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
 
@@ -70,11 +75,19 @@ class ThreadExecutor:
 
 
 class WorkerExecutor:
-    """One warm, spawned worker process; polars keeps one core free for whoever is looking."""
+    """One warm, spawned worker process; polars keeps one core free for whoever is looking.
 
-    def __init__(self) -> None:
+    `limit_bytes`: what it may have resident; one that has more ends itself, and its task is WorkerOverLimit.
+    0: no limit. Address space is no measure here: allocators and DuckDB reserve far more than they touch, and
+    a failed allocation would end polars in the middle of a word.
+    """
+
+    def __init__(self, limit_bytes: int = 0) -> None:
+        self._limit_bytes = limit_bytes
+        self._over: tuple[ProcessPoolExecutor, dict[str, Any]] | None = None
         self._hearing, self._saying = multiprocessing.get_context("spawn").Pipe(duplex=False)
         self._pool = self._started()
+        self._broken: ProcessPoolExecutor | None = None
         self._listener: Listener | None = None
         self._heard_on: asyncio.AbstractEventLoop | None = None
 
@@ -86,7 +99,7 @@ class WorkerExecutor:
             max_workers=1,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=_warm,
-            initargs=(threads, os.getpid(), self._saying),
+            initargs=(threads, os.getpid(), self._saying, self._limit_bytes),
         )
 
     def listen(self, listener: Listener) -> None:
@@ -99,20 +112,34 @@ class WorkerExecutor:
         try:
             return await asyncio.get_running_loop().run_in_executor(pool, task, *arguments)
         except BrokenProcessPool as error:
+            self._hear()
             if pool is self._pool:
+                self._broken = pool  # freed while it still ends, it would wait for itself for ever
                 self._pool = self._started()
-            raise WorkerLost("The worker process ended in the middle of its work.") from error
+            raise self._lost(pool) from error
         finally:
             self._hear()  # all that the task reported is heard before its result
 
+    def _lost(self, pool: ProcessPoolExecutor) -> WorkerLost:
+        if self._over is None or self._over[0] is not pool:
+            return WorkerLost("The worker process ended in the middle of its work.")
+        had, may = (self._over[1][name] for name in ("rss_bytes", "limit_bytes"))
+        return WorkerOverLimit(f"The worker process had {had:,} bytes in memory; it may have {may:,}.")
+
     def _hear(self) -> None:
-        while self._listener is not None and self._hearing.poll():
-            self._listener(*self._hearing.recv())
+        while not self._hearing.closed and self._hearing.poll():
+            kind, told = self._hearing.recv()
+            if kind == OVER_LIMIT:
+                self._over = self._pool, told
+            elif self._listener is not None:
+                self._listener(kind, told)
 
     def close(self) -> None:
         if self._heard_on is not None and not self._heard_on.is_closed():
             self._heard_on.remove_reader(self._hearing.fileno())
         self._pool.shutdown(cancel_futures=True)
+        if self._broken is not None:
+            self._broken.shutdown()
         self._hearing.close()
         self._saying.close()
 
@@ -195,7 +222,16 @@ def forbid_writes() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
-def _warm(threads: int, parent: int, saying: Connection) -> None:
+def idle() -> None:
+    """From here on this process takes only what nobody else wants of cores and disks. Only for one alone."""
+    if not _is_alone:
+        raise RuntimeError("Others work in this process.")
+    os.nice(19)
+    with contextlib.suppress(OSError):  # not every system and container has it
+        psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def _warm(threads: int, parent: int, saying: Connection, limit_bytes: int) -> None:
     global _say
     # A terminal sends its signals to the whole group; the engine decides when its worker ends.
     for number in (signal.SIGINT, signal.SIGHUP):
@@ -209,8 +245,21 @@ def _warm(threads: int, parent: int, saying: Connection) -> None:
             saying.send((kind, told))
 
     _say = say
+    if limit_bytes:
+        threading.Thread(target=_end_over, args=(limit_bytes,), daemon=True).start()
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))  # read once, when polars is imported
     import polars  # noqa: F401
+
+
+def _end_over(limit_bytes: int) -> None:
+    """Ends this worker when it has more in memory than it may; before the system chooses whom to end."""
+    page = os.sysconf("SC_PAGE_SIZE")
+    with open("/proc/self/statm", "rb", buffering=0) as told:
+        while (rss := int(told.read().split()[1]) * page) <= limit_bytes:
+            time.sleep(LIMIT_CHECK_S)
+            told.seek(0)
+    report(OVER_LIMIT, {"rss_bytes": rss, "limit_bytes": limit_bytes})
+    os._exit(1)
 
 
 def _end_with(parent: int) -> None:

@@ -21,7 +21,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.domain.money import in_range, mul
-from engine.domain.transactions import DECIMAL, Action
+from engine.domain.transactions import Action
+from engine.portfolio.holdings import one_of_each
 from engine.runtime.books import LOTS_CURRENCY, Books
 from engine.runtime.value import inputs_of
 from engine.valuation import buckets, price_engine
@@ -226,26 +227,12 @@ class _Flows:
         return not books.prices.filter((pl.col("asset") == asset) & (pl.col("asof") <= close)).is_empty()
 
 
-class _OneOfEach(Books):
-    """The same books, in which one of each of some assets is held from an instant on."""
-
-    def __init__(self, books: Books, assets: Collection[str], since: int) -> None:
-        super().__init__(books._reader, books.config)
-        self._held = pl.DataFrame(
-            {"account": "", "asset": sorted(assets), "ts": since, "delta": 1, "series": "holding"},
-            schema_overrides={"delta": DECIMAL},
-        )
-
-    def movements(self) -> pl.DataFrame:
-        return self._held
-
-
 class _Market:
     """What assets are worth at closes: the price engine's own answer for one of each."""
 
     def __init__(self, books: Books, resolution: str, closes: Instants, assets: Collection[str]) -> None:
         self._place = {close: place for place, close in enumerate(closes.tolist())}
-        inputs = inputs_of(_OneOfEach(books, assets, int(closes[0])), resolution, closes)
+        inputs = inputs_of(books, resolution, closes, one_of_each(assets, int(closes[0])))
         self._quotations = {values.asset: values.quotation for values in price_engine.run(inputs)}
 
     def value(self, asset: str, close: int, quantity: int) -> int | None:

@@ -54,6 +54,10 @@ class Home:
         return self.path / "lake"
 
     @property
+    def backups(self) -> Path:
+        return self.path / "backups"
+
+    @property
     def lock(self) -> Path:
         return self.path / "run" / "navdeck.lock"
 

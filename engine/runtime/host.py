@@ -10,16 +10,20 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.domain.instants import DAY_US, format_instant
+from engine.errors import EngineError
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking, queries
 from engine.runtime.engine import Engine, Listener, system_clock
 from engine.runtime.executors import WorkerExecutor
 from engine.runtime.home import Home
+from engine.runtime.inbox_wait import InboxWait
+from engine.runtime.memory import worker_limit
 from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
 
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
+AT_NEXT_START = ("providers.", "backup.nightly", "memory.")  # settings that a running engine keeps
 LIGHT = frozenset(  # have a worker of their own
     {
         "status",
@@ -37,8 +41,12 @@ LIGHT = frozenset(  # have a worker of their own
 class Host:
     """Engine, service and overview of one home."""
 
-    def __init__(self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, label: str) -> None:
+    def __init__(
+        self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, asking: WorkerExecutor,
+        label: str,
+    ) -> None:  # fmt: skip
         self._engine = engine
+        self._asking = asking
         self._executor = executor
         self._reading = reading
         self._label = label
@@ -46,20 +54,25 @@ class Host:
         self._service = Service(engine, self._overview)
         self._started_at = engine.now()
         self._refreshing: set[asyncio.Task[None]] = set()
+        self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command
+        self._inbox_waits: set[InboxWait] = set()
         self._running: asyncio.Task[None] | None = None
         engine.subscribe(self._note)
 
     @classmethod
     async def open(cls, home: Home, label: str = "", clock: Callable[[], int] = system_clock) -> "Host":
         """Opens the home for writing and starts to work. HomeInUse if another engine has it."""
-        executor, reading = WorkerExecutor(), WorkerExecutor()
+        # The third one's process is started when it is first asked: what an operator looks into waits for
+        # no valuation, and what the screens show waits for neither.
+        limit = worker_limit(home.config())
+        executor, reading, asking = workers = [WorkerExecutor(limit) for _ in range(3)]
         try:
-            engine = await Engine.open(home, executor, clock, writing=True, acting=reading)
+            engine = await Engine.open(home, executor, clock, writing=True, acting=reading, asking=asking)
         except BaseException:
-            executor.close()
-            reading.close()
+            for worker in workers:
+                worker.close()
             raise
-        host = cls(engine, executor, reading, label)
+        host = cls(engine, executor, reading, asking, label)
         await host._refresh_status()
         await host._refresh_nav()
         host._running = asyncio.create_task(host._service.run(), name="service")
@@ -71,10 +84,29 @@ class Host:
         self._engine.subscribe(listener)
 
     async def do(self, command: Command) -> Result:
-        """Carries a command out; `ingest` without paths only wakes the inbox."""
+        """Carries a command out. `ingest` without paths wakes the inbox, and `wait`s for it if asked to."""
         if command.name == "ingest" and not command.arguments.get("paths") and not command.dry_run:
             self._service.wake()
+            if command.arguments.get("wait"):
+                return await self._inbox_done()
             return Result({"files": [], "totals": {}, "waiting": []})
+        task = asyncio.current_task()
+        assert task is not None
+        self._acting.add(task)
+        try:
+            return await self._do(command)
+        finally:
+            self._acting.discard(task)
+
+    async def _inbox_done(self) -> Result:
+        wait = InboxWait(self._engine)
+        self._inbox_waits.add(wait)
+        try:
+            return Result(await wait.run())
+        finally:
+            self._inbox_waits.discard(wait)
+
+    async def _do(self, command: Command) -> Result:
         if not command.dry_run:
             told = f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
             self._engine.log("info", "command", told)
@@ -92,14 +124,42 @@ class Host:
         """Stops the loops; what is under way is finished, or after DRAIN_S ended before it commits."""
         self._service.stop()
         if self._running is not None:
-            done, _ = await asyncio.wait({self._running}, timeout=DRAIN_S)
-            if not done:
+            at_work = {self._running, *self._acting}
+            _, left = await asyncio.wait(at_work, timeout=DRAIN_S)
+            if left:
                 self._executor.kill()
-                await asyncio.wait({self._running}, timeout=1.0)
+                await asyncio.wait(at_work, timeout=1.0)
         for task in list(self._refreshing):
             task.cancel()
         self._reading.close()
+        self._asking.close()
         await self._engine.close()
+
+    def log(self, level: str, kind: str, text: str) -> None:
+        """Tells a line for people: level info, warn or bad."""
+        self._engine.log(level, kind, text)
+
+    async def heartbeat(self) -> None:
+        """Returns once the one who writes has answered: the sign that this engine is alive."""
+        await self._engine.heartbeat()
+
+    async def reload(self) -> None:
+        """Reads the settings again and values by them; those that make no sense leave all as it is."""
+        try:
+            config = await asyncio.to_thread(self._engine.home.config)
+        except (EngineError, OSError) as error:
+            told = " ".join(str(error).split())
+            self.log("bad", "config_refused", f"the settings stay as they were: {told}")
+            return
+        before = self._engine.config
+        changed = sorted(key for key in config.values if config[key] != before[key])
+        later = [key for key in changed if key.startswith(AT_NEXT_START)]
+        self._engine.reconfigure(config)
+        if len(later) < len(changed):
+            self._service.revalue()
+        told = ", ".join(key for key in changed if key not in later) or "no change"
+        waits = f"; at the next start: {', '.join(later)}" if later else ""
+        self.log("info", "config_read", f"settings read again: {told}{waits}")
 
     def document(self) -> dict[str, Any]:
         """The overview as it is now."""
@@ -129,8 +189,10 @@ class Host:
         self._overview.note(event.seq, self._engine.now(), event.kind, event.data)
         if event.kind == "file_done":
             self._engine.log(*_file_line(event.data))
+            for wait in self._inbox_waits:
+                wait.hear(event.data)
             self._later(self._refresh_status())
-        elif event.kind == "acted":
+        elif event.kind in ("acted", "backup_done"):
             self._later(self._refresh_status())
         elif event.kind == "value_done":
             self._later(self._refresh_status())

@@ -129,7 +129,8 @@ def observations(
     if frame.is_empty():
         return frame, 0, []
     first, last = frame["asof"].min(), frame["asof"].max()
-    stored = reader.stored_observations(parsed.kind, first, last)  # type: ignore[arg-type]
+    series = frame.select(keys).unique()
+    stored = reader.stored_observations(parsed.kind, first, last, series)  # type: ignore[arg-type]
     known = [*keys, "asof", *values, "version"]
     new = judge_observations(frame, pl.concat([stored.select(known), *(earlier or [])])).new
     if earlier is not None:

@@ -15,9 +15,10 @@ import numpy as np
 from engine.config import LOT_METHODS, Config
 from engine.domain.instants import format_instant
 from engine.errors import EngineError, UsageError
-from engine.runtime import asset_board, fx_board, price_board, returns
-from engine.runtime.asking import LAST_INPUT, instant, is_stale, materialised, point_told
+from engine.runtime import asset_board, backups, compacting, fx_board, price_board, retaining, returns
+from engine.runtime.asking import LAST_INPUT, dropped_told, instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
+from engine.runtime.checking import set_aside
 from engine.runtime.desk import queries as desk_queries
 from engine.runtime.desk import transfer_alert, transfer_list
 from engine.runtime.desk.explain import explain
@@ -68,6 +69,9 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
     alerts = _alerts(counts, waiting, last_input, last_value) + transfer_alert.alerts(unsettled, now)
     alerts += price_board.alerts(suspicious)
     alerts += _disk_alerts(home, config)
+    alerts += _lake_alerts(home)
+    backup = backups.summary(home, now)
+    alerts += backups.alerts(backup)
     return {
         "home": str(home.path),
         "base_currency": config["base_currency"],
@@ -79,6 +83,7 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         "last_runs": {"ingest": _told(last_ingest), "value": _told(last_value)},
         "quarantine_reasons": reasons,
         "inbox": waiting,
+        "backup": backup,
         "alerts": alerts,
     }
 
@@ -138,6 +143,13 @@ def _disk_alerts(home: Home, config: Config) -> list[dict[str, str]]:
     return [{"code": "DISK_LOW", "text": text, "hint": "free some space"}]
 
 
+def _lake_alerts(home: Home) -> list[dict[str, str]]:
+    bad = set_aside(home)
+    text = f"{'1 lake file was' if bad == 1 else f'{bad:,} lake files were'} damaged and made anew"
+    hint = "check the disk; what was damaged is in lake/.bad until you remove it"
+    return [{"code": "LAKE_FILE_BAD", "text": text, "hint": hint}] if bad else []
+
+
 # -- lots, digest, config -----------------------------------------------------------------------------
 
 
@@ -179,6 +191,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
         closes = materialised(reader, resolution, config["timezone"])
+        dropped = dropped_told(reader, resolution, after, until)
         kept = (closes > (after if after is not None else -1)) & (
             closes <= (until if until is not None else np.iinfo(np.int64).max)
         )
@@ -195,6 +208,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         "resolution": resolution,
         "cash": config["cash"],
         "stale": stale,
+        "dropped": dropped,
         "points": [point_told(points.get(close) or empty_point(close)) for close in closes.tolist()],
     }
 
@@ -286,12 +300,13 @@ def _intact(home: Home, reader: Reader, resolution: str) -> tuple[list[str], int
 
 def _follow(reader: Reader, books: Books, resolution: str) -> tuple[list[str], int]:
     zone = books.config["timezone"]
-    closes = materialised(reader, resolution, zone)
+    closes = materialised(reader, resolution, zone, dropped=True)
     series = Series(closes, buckets.local_dates(buckets.opens(closes, resolution, zone), zone))
     made: dict[tuple[str, str], str] = {}
     for values, files in asset_files(series, inputs_of(books, resolution, series.closes)):
         made |= {(dt, values.asset): content for dt, content in files.contents()}
-    live = {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
+    live = reader.dropped_contents(resolution)
+    live |= {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
     differing = sorted(key for key in made.keys() | live.keys() if made.get(key) != live.get(key))
     hint = "; values are older than the inputs: run `navdeck value`" if differing else ""
     return [f"{asset} on {dt} differs{hint}" for dt, asset in differing], len(live)
@@ -350,6 +365,7 @@ QUERIES: dict[str, Answer] = {
 }
 for more in (
     asset_board.QUERIES, fx_board.QUERIES, price_board.QUERIES, desk_queries.QUERIES,
-    transfer_list.QUERIES, LOTS, returns.QUERIES, SQL,
+    transfer_list.QUERIES, LOTS, returns.QUERIES, SQL, backups.QUERIES,
+    compacting.QUERIES, retaining.QUERIES,
 ):  # fmt: skip
     QUERIES |= more

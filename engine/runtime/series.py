@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from engine.config import CLOSES
 from engine.domain.instants import DAY_US
 from engine.runtime.books import Books
 from engine.store.reader import Reader
@@ -20,7 +21,6 @@ from engine.valuation.price_choice import pricing
 Instants = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
-CLOSES_AT_ONCE = 8_640  # 30 days of 5m: what is in memory at a time, of one asset
 # Before the first price of all nothing can be valued. A running engine makes buckets of that time only as
 # far back as their granularity is looked at by default; `navdeck value` makes them all.
 UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US}
@@ -72,10 +72,14 @@ class Calendar:
         begins = np.maximum(self.opens + step, self.first)
         return np.asarray((first <= begins) & (last >= np.minimum(self.ends, self.last)))
 
-    def slices(self, wanted: Marks, partial: Marks) -> Iterator[Slice]:
-        """The wanted days in slices of at most CLOSES_AT_ONCE closes, or one day."""
+    def of_dates(self, dates: set[str]) -> Marks:
+        """The days of these dates."""
+        return np.array([date in dates for date in self.dates], dtype=bool)
+
+    def slices(self, wanted: Marks, partial: Marks, closes_max: int = CLOSES) -> Iterator[Slice]:
+        """The wanted days in slices of at most so many closes, or one day."""
         a_day = DAY_US // buckets.STEP_US[self.resolution]
-        days_max = max(1, CLOSES_AT_ONCE // a_day)
+        days_max = max(1, closes_max // a_day)
         places = np.flatnonzero(wanted)
         cuts = np.flatnonzero((np.diff(places) > 1) | (np.diff(partial[places]) != 0)) + 1
         for run in np.split(places, cuts):
@@ -183,9 +187,17 @@ def reached(books: Books, assets: frozenset[str]) -> frozenset[str]:
 
 
 def valued_days(reader: Reader, resolution: str) -> dict[str, tuple[int, int]]:
-    """dt -> the first and the last close of each day that was valued."""
+    """dt -> the first and the last close of each day that was valued, dropped or not."""
     rows = reader.rows("SELECT dt, close_first, close_last FROM valued WHERE resolution = ?", (resolution,))
     return {dt: (first, last) for dt, first, last in rows}
+
+
+def dropped_days(reader: Reader, resolution: str) -> set[str]:
+    """The days that were valued and dropped by retention."""
+    rows = reader.rows(
+        "SELECT dt FROM valued WHERE resolution = ? AND dropped_at IS NOT NULL", (resolution,)
+    )
+    return {dt for (dt,) in rows}
 
 
 def movements_by(movements: pl.DataFrame, last: int, assets: frozenset[str] | None) -> pl.DataFrame:

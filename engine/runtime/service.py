@@ -14,12 +14,15 @@ import anyio._backends._asyncio  # noqa: F401  else watchfiles imports it on the
 from watchfiles import awatch
 from watchfiles._rust_notify import WatchfilesRustInternalError
 
+from engine.compaction.memory_manager import Level
 from engine.domain.instants import format_instant
 from engine.errors import EngineError
 from engine.messages import Command, Event
 from engine.runtime.engine import FILES_AT_ONCE, NOTHING, Engine, system_clock
+from engine.runtime.executors import AloneExecutor
 from engine.runtime.inbox import Look, first_look, ready, scan
 from engine.runtime.memory import memory_now, moved
+from engine.runtime.nightly import Nightly
 from engine.runtime.overview import Overview, waiting_files
 from engine.valuation.buckets import first_close
 
@@ -28,11 +31,20 @@ LOOK_AGAIN_S = 2.1  # while a file settles
 WAKE_DEBOUNCE_MS = 200
 DUE_EVERY_S = 0.5  # how often the valuation loop asks whether something is due
 MEMORY_EVERY_S = 2.0
+UPKEEP_EVERY_S = 15.0
+CHECK_FIRST_S, CHECK_EVERY_S = 600.0, 3_600.0  # of the lake's integrity
+TIDY_FIRST_S, TIDY_EVERY_S = 1_800.0, 86_400.0  # retention and compaction
+NIGHTLY_EVERY_S = 20.0  # wall clocks jump and machines sleep: looked at often, never slept towards
 FETCH_FIRST_S, FETCH_AGAIN_S, FETCH_EVERY_S = 5.0, 1.0, 300.0  # a round of the providers
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
 RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
 ACTOR = "engine"
+LEVELS = {
+    Level.NORMAL: ("info", "batches are as large as the settings say"),
+    Level.ALERT: ("warn", "smaller batches, compaction is asked for, optional work waits"),
+    Level.CRITICAL: ("bad", "intake stops, files wait in the inbox"),
+}
 
 
 @dataclass
@@ -107,7 +119,9 @@ class Service:
             "watch": self._watch,
             "valuation": self._valuation,
             "memory": self._memory,
+            "upkeep": self._upkeep,
             "providers": self._providers,
+            "backups": self._backups,
         }
 
     def stop(self) -> None:
@@ -115,6 +129,7 @@ class Service:
         if not self._stop.is_set():
             self._stop.set()
             self._wake.set()
+            self.engine.upkeep.end()
             self._tell_state()
 
     async def run(self) -> None:
@@ -123,6 +138,10 @@ class Service:
         async with asyncio.TaskGroup() as group:
             for name, loop in self._loops.items():
                 group.create_task(self._supervise(name, loop), name=name)
+
+    def revalue(self) -> None:
+        """Has everything valued again: what figures depend on has changed."""
+        self._due.touch(None)
 
     def wake(self) -> None:
         """Makes the inbox loop look at once."""
@@ -193,7 +212,7 @@ class Service:
             for names in batched(settled, FILES_AT_ONCE):
                 if self._stop.is_set():
                     return
-                if not self._has_room():
+                if not self._has_room() or not self._has_memory():
                     break
                 self._taking = True
                 for name in names:
@@ -220,6 +239,10 @@ class Service:
         elif not short:
             self._well("disk")
         return not short
+
+    def _has_memory(self) -> bool:
+        """Whether there is memory for more; the change itself was told when it came."""
+        return self.engine.memory.advice.intake
 
     async def _until_woken(self, seconds: float) -> None:
         if self._stop.is_set():
@@ -272,11 +295,51 @@ class Service:
     async def _memory(self) -> None:
         told: dict[str, Any] | None = None
         while not await self._pause(MEMORY_EVERY_S):
-            now = memory_now()
-            if moved(told, now):
-                self.engine.tell("memory", now)
+            now = await asyncio.to_thread(memory_now, self.engine.config["memory.limit"])
+            changed = self.engine.memory.look(now, self.engine.now())
+            if changed or moved(told, now):
+                self.engine.tell("memory", now | {"level": self.engine.memory.advice.level.name.lower()})
                 told = now
+            if changed:
+                self._tell_memory(now)
+            if self.engine.memory.advice.give_back:
+                await self.engine.give_back()
             self._well("memory")
+
+    def _tell_memory(self, now: dict[str, Any]) -> None:
+        """What a new level means; while it is critical the engine is degraded, and says why."""
+        advice = self.engine.memory.advice
+        text = f"{now['ratio']:.0%} of the {now['whose']}'s {now['limit_bytes']:,} bytes are used: "
+        if advice.intake:
+            self._well("intake")
+            self.wake()
+        else:
+            self._causes["intake"] = text + "files wait in the inbox."
+            self._tell_state()
+        kind, told = LEVELS[advice.level]
+        self.engine.log(kind, f"memory_{advice.level.name.lower()}", text + told)
+
+    # -- the lake --
+
+    async def _upkeep(self) -> None:
+        """Orphans at the start, integrity every hour, retention and compaction every day or when memory asks.
+
+        By a clock that never jumps: none of it is for a date. It waits while memory is tight.
+        """
+        upkeep, steady = self.engine.upkeep, asyncio.get_running_loop().time
+        await upkeep.sweep_orphans()
+        check_at, tidy_at, asked_at = (steady() + wait for wait in (CHECK_FIRST_S, TIDY_FIRST_S, 0.0))
+        while not await self._pause(UPKEEP_EVERY_S):
+            advice = self.engine.memory.advice
+            if advice.optional_work and steady() >= check_at:
+                await upkeep.check(AloneExecutor())
+                check_at = steady() + CHECK_EVERY_S
+            if advice.optional_work and steady() >= tidy_at:
+                await self.engine.do(Command("retention", actor=ACTOR))
+            if (advice.optional_work and steady() >= tidy_at) or (advice.compaction and steady() >= asked_at):
+                await self.engine.do(Command("compact", actor=ACTOR))
+                tidy_at, asked_at = steady() + TIDY_EVERY_S, steady() + CHECK_EVERY_S
+            self._well("upkeep")
 
     # -- providers --
 
@@ -294,3 +357,17 @@ class Service:
                 self.engine.log("warn", "provider_trouble", trouble)
             self._well("providers")
             wait_s = FETCH_AGAIN_S if done.left and not done.troubles else FETCH_EVERY_S
+
+    # -- backups --
+
+    async def _backups(self) -> None:
+        """The nightly backup and the weekly drill, once for each local date they are of."""
+        if not self.engine.config["backup.nightly"]:
+            await self._stop.wait()
+            return
+        nightly = Nightly(self.engine)
+        while True:
+            await nightly.run_due()
+            self._well("backups")
+            if await self._pause(NIGHTLY_EVERY_S):
+                return

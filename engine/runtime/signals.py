@@ -9,8 +9,11 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EXIT_AT_ONCE = 1
 
 
-def on_signals(stop: Callable[[int], None]) -> None:
-    """Calls `stop` with the number of the first TERM, INT or HUP; a second TERM ends the process at once."""
+def on_signals(stop: Callable[[int], None], reload: Callable[[], None] | None = None) -> None:
+    """Calls `stop` with the number of the first TERM, INT or HUP; a second TERM ends the process at once.
+
+    With `reload`, every HUP calls that instead: a process without a terminal has none to lose.
+    """
     loop = asyncio.get_running_loop()
     asked: list[int] = []
 
@@ -23,3 +26,5 @@ def on_signals(stop: Callable[[int], None]) -> None:
 
     for number in SIGNALS:
         loop.add_signal_handler(number, take, number)
+    if reload is not None:
+        loop.add_signal_handler(signal.SIGHUP, reload)

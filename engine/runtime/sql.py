@@ -6,7 +6,7 @@ process gives up writing; only then is the query given to it.
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import duckdb
 import polars as pl
 import psutil
 import pyarrow as pa
+from duckdb.func import ARROW
 
 from engine.domain.money import SCALED_MAX
 from engine.errors import LakeError, UsageError
@@ -32,8 +33,8 @@ from engine.runtime.sql_rows import (
 )
 from engine.runtime.sql_tables import table
 from engine.snapshots import views
-from engine.snapshots.parquet_writer import FileRecord
-from engine.snapshots.schemas import LakeFile
+from engine.snapshots.parquet_writer import DATASET
+from engine.snapshots.schemas import DECIMAL, LakeFile
 from engine.snapshots.selects import Select, Wanted, plainly, read_select
 from engine.store.reader import Reader
 from engine.valuation.exact import decimals, scaled_ints, wide_value
@@ -41,7 +42,6 @@ from engine.valuation.exact import decimals, scaled_ints, wide_value
 MEMORY_BYTES_MAX = 2_000_000_000  # of DuckDB's own; a quarter of the machine if that is less
 TIMEOUT_S = 600.0
 THREADS = 2
-_DECIMAL = views.DECIMAL
 _ONE = 10**18
 _EXACT = "Multiply with mul(a, b) or value_of(quantity, price, rate): they are exact."
 
@@ -116,19 +116,27 @@ def lay_out(
 
 
 def live_files(reader: Reader, home: Home, resolution: str, wanted: Sequence[Wanted]) -> list[LakeFile]:
-    """The live files of a resolution that can hold a row that is wanted."""
-    found = (FileRecord(**row) for row in reader.live_files(resolution))
-    return [
-        LakeFile(str(home.lake / file.path), file.schema_id)
-        for file in found
-        if views.touches(wanted, file.asset, file.dt, file.close_min, file.close_max)
-    ]
+    """The live files of a resolution that can hold a wanted row; the catalogue is asked for no others."""
+    found: dict[str, int] = {}
+    for want in wanted:
+        assets = sorted(want.names.get("asset_id", ()))
+        among = f" AND asset IN ({', '.join('?' * len(assets))})" if "asset_id" in want.names else ""
+        found |= reader.rows(
+            "SELECT path, schema_id FROM lake_files WHERE dead_at IS NULL AND dataset = ? AND resolution = ?"
+            f" AND dt BETWEEN ? AND ? AND close_max >= ? AND close_min <= ?{among}",
+            (DATASET, resolution, *want.days, *want.closes, *assets),
+        )
+    return [LakeFile(str(home.lake / path), schema_id) for path, schema_id in sorted(found.items())]
 
 
 def add_exact(connection: duckdb.DuckDBPyConnection) -> None:
     """`mul` and `value_of`: products of DECIMAL(38,18), rounded half-even once; beyond the range an error."""
-    for name, function, count in (("mul", _mul, 2), ("value_of", _value_of, 3)):
-        connection.create_function(name, function, [_DECIMAL] * count, _DECIMAL, type="arrow")  # type: ignore[arg-type]
+    functions: tuple[tuple[str, Callable[..., Any], int], ...] = (
+        ("mul", _mul, 2),
+        ("value_of", _value_of, 3),
+    )
+    for name, function, count in functions:
+        connection.create_function(name, function, [DECIMAL] * count, DECIMAL, type=ARROW)
 
 
 def _mul(left: pa.ChunkedArray, right: pa.ChunkedArray) -> pa.ChunkedArray:

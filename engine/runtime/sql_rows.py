@@ -87,7 +87,7 @@ def value_told(value: Any) -> Any:
         return value.hex()
     if isinstance(value, dict):
         return {str(name): value_told(one) for name, one in value.items()}
-    if isinstance(value, tuple) and hasattr(value, "months"):  # an interval
+    if isinstance(value, pa.MonthDayNano):
         return f"{value.months} months {value.days} days {value.nanoseconds // 1000} microseconds"
     if isinstance(value, list | tuple):
         return [value_told(one) for one in value]

@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.config import WINDOW_ROWS
 from engine.domain.instants import format_instant
 from engine.domain.transactions import Action
 from engine.errors import StoreIntegrity
@@ -36,7 +37,6 @@ from engine.store.reader import Reader
 
 CSV_BYTES_MAX = 10_000_000  # bytes; a CSV larger than this is to be split
 PARQUET_BYTES_MAX = 1_000_000_000  # bytes
-WINDOW_ROWS = 250_000  # rows of a Parquet file that are in memory at a time
 CHUNK_BYTES = 1 << 20  # bytes copied at a time
 REPORT_EVERY_S = 0.1
 COUNTS = ("rows", "accepted", "duplicates", "quarantined", "fees_created")
@@ -78,6 +78,7 @@ class _Task:
     now_us: int
     batch_rows: int
     keep: bool
+    window_rows: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +105,15 @@ class _Read:
 
 
 def take_files(
-    home_path: str, sources: list[Source], now_us: int, batch_rows: int, keep: bool
+    home_path: str, sources: list[Source], now_us: int, batch_rows: int, keep: bool, window_rows: int = 0
 ) -> list[Taken]:
     """Takes one file after another; the next is read and parsed while one is being stored.
 
     Unless it is a dry run, reports file_started, file_progress and file_done. A claimed file that is still
     being written goes back to the inbox and has no verdict. OSError or StoreError if the disk will not:
-    files reported done are done, the others are untouched.
+    files reported done are done, the others untouched. `window_rows`: of a large file, if not WINDOW_ROWS.
     """
-    task = _Task(Home(Path(home_path)), now_us, batch_rows, keep)
+    task = _Task(Home(Path(home_path)), now_us, batch_rows, keep, window_rows or WINDOW_ROWS)
     done: list[Taken] = []
     with writable(), ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
         coming = deque(reading.submit(_read, source, task) for source in sources[:1])
@@ -214,7 +215,7 @@ def _parquet(read: _Read, task: _Task) -> Taken:
         if (seen := _seen(about, task)) is not None:
             return seen
         content = Path(f"/dev/fd/{file.fileno()}")  # what was hashed, whatever its name
-        if (bad := _damage(content, task.now_us)) is not None:
+        if (bad := _damage(content, task)) is not None:
             return _refuse(about, read.source, bad, task)
         if task.keep:
             _archive(file, task.home.archived(sha256, ".parquet"), sha256)
@@ -225,24 +226,25 @@ def _windows(content: Path, about: Taken, task: _Task) -> Taken:
     """Takes what is left of a file, a window of rows at a time."""
     earlier: list[pl.DataFrame] = []  # of a dry run, which stores nothing that could be asked
     while True:
-        parsed = parse_parquet(content, task.now_us, offset=about.rows, rows_max=WINDOW_ROWS)
+        parsed = parse_parquet(content, task.now_us, offset=about.rows, rows_max=task.window_rows)
         assert isinstance(parsed, Parsed), "its every window was read before"
-        last = parsed.rows < WINDOW_ROWS
+        last = parsed.rows < task.window_rows
         about = _taken(parsed, replace(about, status="ingested" if last else "partial"), task, earlier)
         if last:
             return about
 
 
-def _damage(content: Path, now_us: int) -> BadFile | None:
+def _damage(content: Path, task: _Task) -> BadFile | None:
     """Why the file cannot be taken: all of it is read before anything of it is stored."""
-    first = parse_parquet(content, now_us, rows_max=WINDOW_ROWS)
+    window = task.window_rows
+    first = parse_parquet(content, task.now_us, rows_max=window)
     if isinstance(first, BadFile):
         return first
-    offset = WINDOW_ROWS
+    offset = window
     rows = pl.scan_parquet(content, glob=False, hive_partitioning=False)
     try:
-        while first.rows == WINDOW_ROWS and rows.slice(offset, WINDOW_ROWS).collect().height:
-            offset += WINDOW_ROWS
+        while first.rows == window and rows.slice(offset, window).collect().height:
+            offset += window
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         return BadFile("FILE_HEADER", f"not a readable Parquet file: {type(error).__name__}")
     return None

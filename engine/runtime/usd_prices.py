@@ -7,14 +7,12 @@ without a price or a rate there is a reason instead.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 import numpy as np
-import polars as pl
 
 from engine.config import Config
 from engine.domain.money import SCALE
-from engine.portfolio.holdings import SCHEMA
+from engine.portfolio.holdings import one_of_each
 from engine.runtime.books import LOTS_CURRENCY, Books
 from engine.runtime.value import inputs_of
 from engine.store.reader import Reader
@@ -39,26 +37,14 @@ class UnitPrice:
         return wide_value(quantity, self.price, self.rate)
 
 
-class _OneOfEach(Books):
-    """Books in which one unit of each asset is held, so that each is priced at every close."""
-
-    def __init__(self, reader: Reader, config: Config, assets: Sequence[str], since: int) -> None:
-        super().__init__(reader, config)
-        one = {"account": "", "ts": since, "delta": Decimal(1), "series": "holding"}
-        self._movements = pl.DataFrame([one | {"asset": asset} for asset in assets], schema=SCHEMA)
-
-    def movements(self) -> pl.DataFrame:
-        return self._movements
-
-
 def unit_prices(
     reader: Reader, config: Config, resolution: str, closes: np.ndarray, assets: Sequence[str]
 ) -> dict[tuple[str, int], UnitPrice]:
     """By (asset, close). `closes`: ascending closes of the resolution, in microseconds."""
     if not len(closes) or not assets:
         return {}
-    books = _OneOfEach(reader, config, sorted(set(assets)), int(closes[0]))
-    inputs = inputs_of(books, resolution, closes)
+    books = Books(reader, config)
+    inputs = inputs_of(books, resolution, closes, one_of_each(assets, int(closes[0])))
     rates: dict[str, RateVector] = {}
     found: dict[tuple[str, int], UnitPrice] = {}
     for values in price_engine.run(inputs):

@@ -4,8 +4,9 @@ The heavy half runs in the executor and writes files that nobody lists yet; the 
 records, and the days they cover, in one transaction. Days are valued whole, so partitions are whole.
 """
 
+import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,23 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from engine.config import CLOSES
 from engine.domain.instants import format_instant
 from engine.domain.money import in_range, to_text
-from engine.errors import StoreIntegrity
+from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
-from engine.runtime.series import Series, Slice, calendar_of, movements_by, reached, valued_days
+from engine.runtime.series import (
+    Calendar,
+    Marks,
+    Series,
+    Slice,
+    calendar_of,
+    dropped_days,
+    movements_by,
+    reached,
+    valued_days,
+)
 from engine.runtime.series import series_of as series_of
 from engine.snapshots.nav_reader import read_points, read_sums
 from engine.snapshots.parquet_writer import DATASET, AssetFiles, FileRecord, paths
@@ -89,12 +101,13 @@ class Valued:
     days: list[tuple[str, int, int]] = field(default_factory=list)
     partial: set[str] = field(default_factory=set)
     files: list[FileRecord] = field(default_factory=list)
+    still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     restated: Restated = field(default_factory=Restated)
 
 
 def value_resolution(
     home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None,
-    assets: frozenset[str] | None = None,
+    assets: frozenset[str] | None = None, closes_max: int = CLOSES,
 ) -> Valued:  # fmt: skip
     """Values all days that have a close in (after, until] and writes their snapshot files.
 
@@ -119,10 +132,39 @@ def value_resolution(
         known = covered if assets is not None else np.zeros_like(covered)
         live = Live(FileRecord(**row) for row in reader.live_files(resolution))
         moves = books.movements()
-        for part in calendar.slices(wanted, known):
+        dropped = dropped_days(reader, resolution)
+        gone = calendar.of_dates(dropped)
+        before = {day: span for day, span in before.items() if day not in dropped}
+        if gone.any():
+            done.still_dropped = calendar_dates(calendar, gone & ~wanted)
+            digests = reader.dropped_contents(resolution)
+            for part in calendar.slices(wanted & gone, np.zeros_like(gone), closes_max):
+                done.still_dropped |= unchanged_days(books, resolution, part.series, moves, digests)
+            wanted &= ~calendar.of_dates(done.still_dropped)
+        for part in calendar.slices(wanted, known & ~gone, closes_max):
             _value_slice(home, books, moves, done, part, live, before)
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
+
+
+def calendar_dates(calendar: Calendar, marks: Marks) -> set[str]:
+    """The dates of the marked days."""
+    return {date for date, marked in zip(calendar.dates, marks, strict=True) if marked}
+
+
+def unchanged_days(
+    books: Books, resolution: str, series: Series, movements: pl.DataFrame,
+    digests: Mapping[tuple[str, str], str],
+) -> set[str]:  # fmt: skip
+    """The days of a series whose partitions, made anew, have just these content digests. Writes nothing."""
+    moves = movements_by(movements, int(series.closes[-1]), None)
+    inputs = inputs_of(books, resolution, series.closes, moves)
+    made: dict[tuple[str, str], str] = {}
+    for values, files in asset_files(series, inputs):
+        made |= {(dt, values.asset): content for dt, content in files.contents()}
+    days = set(series.days)
+    known = {key: content for key, content in digests.items() if key[0] in days}
+    return days - {key[0] for key in made.keys() | known.keys() if made.get(key) != known.get(key)}
 
 
 class Live:
@@ -174,9 +216,11 @@ def _restate(
     if not days:
         return
     standing = live.of(sorted(days))
-    was = read_sums(paths(home.lake, standing))
     others = [file for file in standing if assets is not None and file.asset not in assets]
-    rest = read_sums(paths(home.lake, others))
+    try:
+        was, rest = (read_sums(paths(home.lake, some)) for some in (standing, others))
+    except LakeError:  # what stood there is damaged, and is being replaced: nobody can tell what it said
+        return
     for close, day, mine in zip(series.closes.tolist(), series.days, totals.in_all(), strict=True):
         if day not in days or not before[day][0] <= close <= before[day][1]:
             continue
@@ -305,7 +349,8 @@ async def commit_values(writer: Writer, valued: Valued) -> None:
             rows = [(DATASET, now, *asdict(file).values()) for file in fresh]
             await connection.exec_driver_sql(
                 f"INSERT INTO lake_files({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-                " ON CONFLICT(path) DO UPDATE SET dead_at = NULL, live_at = excluded.live_at",
+                " ON CONFLICT(path) DO UPDATE SET dead_at = NULL, live_at = excluded.live_at,"
+                " generation = 0, checked_at = NULL, dropped_at = NULL",
                 rows,
             )
         await _commit_days(connection, valued, now)
@@ -326,12 +371,25 @@ def _replaced(valued: Valued) -> Callable[[str, str, int], bool]:
 async def _commit_days(connection: Any, valued: Valued, now: int) -> None:
     gone = LAST if valued.whole or valued.series_first is None else valued.series_first - 1
     await connection.exec_driver_sql(
-        "DELETE FROM valued WHERE resolution = ? AND close_last <= ?", (valued.resolution, gone)
+        "DELETE FROM valued WHERE resolution = ? AND close_last <= ?"
+        " AND dt NOT IN (SELECT value FROM json_each(?))",
+        (valued.resolution, gone, still := json.dumps(sorted(valued.still_dropped))),
+    )
+    await connection.exec_driver_sql(
+        "UPDATE valued SET committed_at = ? WHERE resolution = ? AND dt IN (SELECT value FROM json_each(?))",
+        (now, valued.resolution, still),
     )
     if valued.days:
         await connection.exec_driver_sql(
             "INSERT INTO valued(resolution, dt, close_first, close_last, committed_at) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT(resolution, dt) DO UPDATE SET close_first = excluded.close_first,"
-            " close_last = excluded.close_last, committed_at = excluded.committed_at",
+            " close_last = excluded.close_last, committed_at = excluded.committed_at, dropped_at = NULL",
             [(valued.resolution, *span, now) for span in valued.days],
         )
+    # The digests of dropped partitions stay as long as their day is one that was dropped.
+    await connection.exec_driver_sql(
+        "UPDATE lake_files SET dropped_at = NULL, generation = 0 WHERE dead_at IS NOT NULL"
+        " AND dropped_at IS NOT NULL AND resolution = ? AND dt NOT IN"
+        " (SELECT dt FROM valued WHERE resolution = ? AND dropped_at IS NOT NULL)",
+        (valued.resolution, valued.resolution),
+    )

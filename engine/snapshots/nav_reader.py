@@ -5,6 +5,7 @@ It values nothing: a bucket's NAV is the sum of its holdings' values, and null i
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import duckdb
 
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
+from engine.errors import LakeError
 from engine.snapshots.parquet_writer import SCHEMA_ID
 from engine.snapshots.schemas import by_schema, source
 
@@ -75,8 +77,7 @@ def read_points(
     """The points of closes in [first, last] that have any snapshot row, by close."""
     if not files:
         return {}
-    with duckdb.connect(config=_ALONE) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with _opened() as connection:
         _load(connection, files, first, last, account)
         try:
             rows = connection.execute(_SUMS).fetchall()
@@ -90,8 +91,7 @@ def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
     found: dict[int, tuple[int, int, int]] = {}
     if not files:
         return found
-    with duckdb.connect(config=_ALONE) as connection:
-        connection.execute("SET TimeZone = 'UTC'")
+    with _opened() as connection:
         for rows, batch in _batches(files):
             counted = connection.execute(_COUNTED.format(rows), {"files": batch})
             for close, held, valued, whole, part in counted.fetchall():
@@ -99,6 +99,20 @@ def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
                 amount = int(whole or 0) * SCALE + int(part or 0)
                 found[close] = (before[0] + held, before[1] + valued, before[2] + amount)
     return found
+
+
+@contextmanager
+def _opened() -> Iterator[duckdb.DuckDBPyConnection]:
+    """DuckDB over files of the lake. LakeError for one that is missing or cannot be read."""
+    try:
+        with duckdb.connect(config=_ALONE) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            yield connection
+    except (duckdb.IOException, duckdb.InvalidInputException) as error:
+        raise LakeError(
+            f"A lake file cannot be read: {str(error).splitlines()[0]}",
+            "`navdeck verify` names it; `navdeck value` makes a lost one anew, an engine at work any other.",
+        ) from error
 
 
 def _load(

@@ -16,13 +16,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import LakeError
-from engine.snapshots.schemas import LakeFile
+from engine.snapshots.schemas import COLUMNS, INSTANT, TEXT, LakeFile
 
 DATASET = "snapshots"
 SCHEMA_ID = 1
 ZSTD_LEVEL = 3  # measured: smaller than snappy by a fifth at half again its time
+COLD_ZSTD_LEVEL = 9  # slower by a tenth, smaller by 2 %
 SMALL_ROWS = 32  # below this a file is mostly its footer
 STATISTICS = ["bucket_close", "account", "value"]
+# Instants follow in steps, and few amounts come twice: 15 % smaller and no slower than dictionaries for all.
+INSTANTS = {name: "DELTA_BINARY_PACKED" for name, kind in COLUMNS.items() if kind == INSTANT}
+REPEATED = [name for name, kind in COLUMNS.items() if kind == TEXT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class AssetFiles:
 
     def __init__(self, asset: str, frame: pl.DataFrame, days: pl.Series) -> None:
         self.asset = asset
-        self._frame = frame
+        self.frame = frame
         self._spans: list[tuple[str, int, int]] = []
         start = 0
         for length, dt in zip(*days.rle().struct.unnest(), strict=True):
@@ -57,7 +61,7 @@ class AssetFiles:
 
     def contents(self) -> list[tuple[str, str]]:
         """(dt, content digest) of each partition."""
-        lines = _lines(self._frame)
+        lines = _lines(self.frame)
         return [(dt, _digest(lines[start:stop])) for dt, start, stop in self._spans]
 
     def write(
@@ -66,8 +70,8 @@ class AssetFiles:
         """Writes what is not live with the same rows already. Files are not yet durable: the caller syncs
         the lake once before it commits the records, and until then nobody lists them.
         """
-        table = _arrow(self._frame)
-        closes = self._frame["bucket_close"].to_physical().to_list()
+        table = _arrow(self.frame)
+        closes = self.frame["bucket_close"].to_physical().to_list()
         for (dt, content), (_, start, stop) in zip(self.contents(), self._spans, strict=True):
             known = live.get((dt, self.asset))
             if known is not None and known.content == content and (lake / known.path).is_file():
@@ -75,42 +79,63 @@ class AssetFiles:
                 continue
             data = _encode(table.slice(start, stop - start))
             sha256 = hashlib.sha256(data).hexdigest()
-            folder = f"{DATASET}/resolution={resolution}/dt={dt}/asset_id={self.asset}"
-            path = f"{folder}/{sha256[:32]}.parquet"
-            _put(lake / folder, lake / path, data)
+            path = path_of(resolution, dt, self.asset, sha256)
+            put(lake / path, data)
             yield FileRecord(
                 path=path, resolution=resolution, dt=dt, asset=self.asset, rows=stop - start, bytes=len(data),
                 close_min=closes[start], close_max=closes[stop - 1], sha256=sha256, content=content,
             )  # fmt: skip
 
 
-def _put(folder: Path, target: Path, data: bytes) -> None:
-    """Named by content and listed by nobody yet, so it needs no temporary name; a torn one is overwritten."""
+def path_of(resolution: str, dt: str, asset: str, sha256: str) -> str:
+    """Where below lake/ a partition's file of these bytes lies."""
+    return f"{DATASET}/resolution={resolution}/dt={dt}/asset_id={asset}/{sha256[:32]}.parquet"
+
+
+def put(target: Path, data: bytes) -> None:
+    """Writes a file that is named by its content and listed by nobody yet; not durable before a sync.
+
+    One that is there may be torn, or still be read after it was replaced: it is changed at one stroke.
+    """
     try:
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        _create(target, data)
     except FileNotFoundError:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        handle = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with open(handle, "wb") as file:
+        target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _create(target, data)
+    except FileExistsError:
+        aside = target.with_suffix(".new")
+        aside.unlink(missing_ok=True)
+        _create(aside, data)
+        aside.rename(target)
+
+
+def _create(path: Path, data: bytes) -> None:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(data)
 
 
-def encode(frame: pl.DataFrame) -> bytes:
+def encode(frame: pl.DataFrame, level: int = ZSTD_LEVEL) -> bytes:
     """The Parquet bytes of one partition."""
-    return _encode(_arrow(frame))
+    return _encode(_arrow(frame), level)
+
+
+def join(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """The rows of one partition's files in the order of their closes."""
+    return pl.concat(frames).sort("bucket_close", maintain_order=True)
 
 
 def _arrow(frame: pl.DataFrame) -> pa.Table:
     return frame.to_arrow(compat_level=pl.CompatLevel.oldest())
 
 
-def _encode(table: pa.Table) -> bytes:
+def _encode(table: pa.Table, level: int = ZSTD_LEVEL) -> bytes:
     """One row group. Dictionaries and compression cost more than they save in a file of a few rows."""
     small = table.num_rows < SMALL_ROWS
     buffer = io.BytesIO()
     pq.write_table(
-        table, buffer, use_dictionary=not small, write_statistics=STATISTICS, store_schema=False,
-        compression="none" if small else "zstd", compression_level=None if small else ZSTD_LEVEL,
+        table, buffer, use_dictionary=False if small else REPEATED,
+        column_encoding=None if small else INSTANTS, write_statistics=STATISTICS, store_schema=False,
+        compression="none" if small else "zstd", compression_level=None if small else level,
     )  # fmt: skip
     return buffer.getvalue()
 

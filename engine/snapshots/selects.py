@@ -73,14 +73,14 @@ def read_select(query: str, views: Collection[str]) -> Select:
     wanted: dict[str, list[Wanted]] = {}
     narrowed = {id(table): want for node in _nodes(tree) for table, want in _mentions(node)}
     for node in _nodes(tree):
-        _refuse(node)
+        _refuse(node, views)
         if node.get("type") != "BASE_TABLE":
             continue
         name = _folded(".".join(node["qualified_name"]["path"]))
         if name in views:
             wanted.setdefault(name, []).append(narrowed.get(id(node), EVERYTHING))
         elif name not in defined:
-            raise UsageError(f"There is no view {name!r}.", f"There are {', '.join(sorted(views))}.")
+            raise UsageError(f"There is no view {name!r}.", f"{_listed(views)}.")
     return Select(query, wanted)
 
 
@@ -108,6 +108,10 @@ def plainly(error: Exception) -> str:
     return str(error).split("\n", 1)[0].strip()
 
 
+def _listed(views: Collection[str]) -> str:
+    return f"There are {', '.join(sorted(views))}"
+
+
 def _folded(name: str) -> str:
     return name.lower()
 
@@ -129,7 +133,7 @@ def _ctes(node: Node) -> list[Node]:
     return ctes["map"] if isinstance(ctes, dict) else []
 
 
-def _refuse(node: Node) -> None:
+def _refuse(node: Node, views: Collection[str]) -> None:
     """UsageError for what a query has no business with, wherever in the statement it stands."""
     kind = node.get("type")
     if not isinstance(kind, str):
@@ -137,7 +141,7 @@ def _refuse(node: Node) -> None:
     if kind.endswith("_NODE") and kind not in QUERY_NODES:
         raise UsageError("A query only reads: no part of it may change anything.", ONE_SELECT)
     if kind == "SHOW_REF" and node.get("query") is None:
-        raise UsageError("SHOW is refused.", "`DESCRIBE nav` tells a view's columns.")
+        raise UsageError("SHOW is refused.", f"{_listed(views)}; `DESCRIBE nav` tells a view's columns.")
     if kind == "TABLE_FUNCTION" and _called(node["function"]) not in TABLE_FUNCTIONS:
         told = _called(node["function"])
         raise UsageError(f"{told}() is refused: it looks outside of the views.", "Name views in FROM.")

@@ -13,7 +13,6 @@ from engine.errors import LakeError
 from engine.snapshots.nav_reader import literal
 from engine.snapshots.parquet_writer import SCHEMA_ID
 from engine.snapshots.schemas import COLUMNS, DECIMAL, INSTANT, SCHEMAS, TEXT, LakeFile, by_schema, source
-from engine.snapshots.selects import Wanted
 
 RESOLUTIONS = ("5m", "1h", "1d")
 DAY, COUNT, RATIO, LIST = "DATE", "BIGINT", "DOUBLE", "VARCHAR[]"
@@ -65,17 +64,6 @@ _DT = ", CAST(substr(split_part(filename, '/', -3), 4) AS DATE) AS dt"
 def resolution_of(view: str) -> str:
     """Of prices_… and snapshots_…."""
     return view.partition("_")[2]
-
-
-def touches(wanted: Sequence[Wanted], asset: str, dt: str, close_min: int, close_max: int) -> bool:
-    """Whether any mention of the view can need a row of this file."""
-    return any(
-        want.allows("asset_id", asset)
-        and want.days[0] <= dt <= want.days[1]
-        and want.closes[0] <= close_max
-        and close_min <= want.closes[1]
-        for want in wanted
-    )
 
 
 def connect(memory_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
@@ -136,7 +124,8 @@ def add_table(connection: duckdb.DuckDBPyConnection, view: str, table: Any) -> N
 def shut(connection: duckdb.DuckDBPyConnection, files: Sequence[str]) -> None:
     """From here on no file but these can be opened, no extension loaded, no setting changed."""
     if files:
-        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in files)
+        allowed = {path for file in files for path in (file, literal(file))}  # it asks by either form
+        listed = ", ".join("'" + path.replace("'", "''") + "'" for path in sorted(allowed))
         connection.execute(f"SET allowed_paths = [{listed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

@@ -6,7 +6,6 @@ acknowledged can be made again from it: `transaction` first redoes what the jour
 Inserting runs beside the caller, who goes on making frames. Never called while another writer has its turn.
 """
 
-import errno
 import io
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -20,7 +19,7 @@ import polars as pl
 from engine.store.journal import START, Entry, Journal, Mark
 from engine.store.models import metadata
 from engine.store.reader import Reader
-from engine.store.troubles import full, store_error
+from engine.store.troubles import FULL, full, store_error
 
 PRAGMAS = (
     "PRAGMA synchronous=FULL",
@@ -33,7 +32,6 @@ PRAGMAS = (
     "PRAGMA cache_size=-65536",  # KiB; one file's pages fit, so that none is written to the WAL twice
 )
 BATCH_ROWS = 4000  # rows a statement
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 Told = Callable[[str, int], None]
 
 
@@ -214,6 +212,6 @@ def writable() -> Iterator[None]:
     except sqlite3.Error as error:
         raise store_error(error, "written") from error
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise full(error) from error
         raise

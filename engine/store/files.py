@@ -7,6 +7,7 @@ import secrets
 from pathlib import Path
 
 from engine.errors import HomeInUse
+from engine.store.troubles import FULL, full
 
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
@@ -56,8 +57,13 @@ class HomeLock:
     """The right to write in a home: flock on run/navdeck.lock, held for life. HomeInUse if another has it."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+            self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            if error.errno in FULL:
+                raise full(error) from error
+            raise
         try:
             fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -67,8 +73,9 @@ class HomeLock:
                 f"Another navdeck (process {holder}) is writing in this home.",
                 "Wait until it has finished, or end that process; reading verbs work meanwhile.",
             ) from None
-        os.truncate(self._handle, 0)
-        os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
+        with contextlib.suppress(OSError):  # who holds it is told to people, and decides nothing
+            os.truncate(self._handle, 0)
+            os.pwrite(self._handle, f"{os.getpid()}\n".encode(), 0)
 
     def release(self) -> None:
         os.close(self._handle)

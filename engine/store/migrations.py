@@ -23,8 +23,15 @@ def _quarantine_desk(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX quarantine_by_codes ON quarantine(status, codes)")
 
 
+def _lake_upkeep(connection: Connection) -> None:
+    for column in ("generation INTEGER NOT NULL DEFAULT 0", "checked_at INTEGER", "dropped_at INTEGER"):
+        connection.exec_driver_sql(f"ALTER TABLE lake_files ADD COLUMN {column}")
+    connection.exec_driver_sql("ALTER TABLE valued ADD COLUMN dropped_at INTEGER")
+    connection.exec_driver_sql("CREATE INDEX lake_dead ON lake_files(dead_at) WHERE dead_at IS NOT NULL")
+
+
 # After step n a file is as metadata says at schema n; a new file is made at the last one at once.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _quarantine_desk)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _quarantine_desk, _lake_upkeep)
 
 
 def applied(connection: Connection) -> int:

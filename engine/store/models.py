@@ -180,10 +180,15 @@ lake_files = Table(
     Column("schema_id", Integer, nullable=False),
     Column("live_at", Integer, nullable=False),
     Column("dead_at", Integer),
+    # How often it was rewritten; -1: retention dropped it, and the file is swept.
+    Column("generation", Integer, nullable=False, server_default=text("0")),
+    Column("checked_at", Integer),  # when its bytes were last found to be what was written
+    Column("dropped_at", Integer),  # by retention: its digest stays when its file is gone
     sqlite_strict=True,
 )  # fmt: skip
 Index("lake_live", lake_files.c.dataset, lake_files.c.resolution, lake_files.c.dt, lake_files.c.asset,
       sqlite_where=text("dead_at IS NULL"))  # fmt: skip
+Index("lake_dead", lake_files.c.dead_at, sqlite_where=text("dead_at IS NOT NULL"))
 
 valued = Table(
     "valued", metadata,
@@ -192,5 +197,6 @@ valued = Table(
     Column("close_first", Integer, nullable=False),
     Column("close_last", Integer, nullable=False),
     Column("committed_at", Integer, nullable=False),
+    Column("dropped_at", Integer),  # by retention: valued once, and not there to be read
     sqlite_strict=True, sqlite_with_rowid=False,
 )  # fmt: skip

@@ -195,11 +195,18 @@ class Reader:
             .with_columns(pl.col("text").cast(DECIMAL).alias(name))
         )
 
-    def stored_observations(self, kind: str, asof_first: int, asof_last: int) -> pl.DataFrame:
-        """All versions with an `asof` in [first, last]: key columns, value columns as text, version."""
+    def stored_observations(
+        self, kind: str, asof_first: int, asof_last: int, only: pl.DataFrame | None = None
+    ) -> pl.DataFrame:
+        """All versions with an `asof` in [first, last]: key columns, value columns as text, version.
+
+        `only`: of the series with these key columns.
+        """
         left, table, values = OBSERVATIONS[kind]
         columns = ["series", "asof", "version", *values]
         series = self._series(f"{left[0]}_series", ", ".join(left[1:]))
+        if only is not None:
+            series = series.join(only, on=list(left[1:]), how="semi")
         rows: list[tuple[Any, ...]] = []
         for (number,) in series.select("series").iter_rows():
             rows += self.rows(
@@ -222,6 +229,15 @@ class Reader:
             " ORDER BY resolution, dt, asset",
             (resolution, resolution),
         )
+
+    def dropped_contents(self, resolution: str) -> dict[tuple[str, str], str]:
+        """By day and asset, the content digest of each partition that retention dropped."""
+        rows = self.rows(
+            "SELECT dt, asset, content FROM lake_files WHERE dead_at IS NOT NULL"
+            " AND dropped_at IS NOT NULL AND resolution = ?",
+            (resolution,),
+        )
+        return {(dt, asset): content for dt, asset, content in rows}
 
 
 # kind -> ((series table prefix, key columns…), value table, value columns)

@@ -1,8 +1,11 @@
 """What SQLite and the disk say when they cannot go on, as errors with a hint."""
 
+import errno
 import sqlite3
 
 from engine.errors import StoreError, StoreFull
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 def store_error(error: sqlite3.Error, done: str) -> StoreError:

@@ -55,6 +55,12 @@ class Writer:
         async with self._turn:
             yield
 
+    async def beat(self) -> None:
+        """Returns once the connection has answered; at once while somebody else has the turn."""
+        if not self._turn.locked():
+            async with self._turn, self._engine.connect() as connection:
+                await connection.exec_driver_sql("SELECT 1")
+
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[tuple[AsyncConnection, int]]:
         """One transaction at a time; gives the connection and its commit instant, which only ever grows."""

@@ -24,7 +24,7 @@ def _in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Heavy verbs without a worker process: the same work, without its start."""
     from engine.runtime.executors import ThreadExecutor
 
-    monkeypatch.setattr("engine.runtime.executors.WorkerExecutor", ThreadExecutor)
+    monkeypatch.setattr("engine.runtime.executors.WorkerExecutor", lambda *_limits: ThreadExecutor())
 
 
 class Desk:

@@ -59,7 +59,7 @@ def unprintable(text: str) -> set[str]:
 def attacked(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> Deck:
     from engine.runtime.executors import ThreadExecutor
 
-    monkeypatch.setattr("engine.runtime.executors.WorkerExecutor", ThreadExecutor)
+    monkeypatch.setattr("engine.runtime.executors.WorkerExecutor", lambda *_limits: ThreadExecutor())
     for number, attack in enumerate(ATTACKS):
         deck.drop(f"{attack.replace('/', '|')}{number}.csv", hostile_rows()[number : number + 1])
         deck.drop(f"bad {attack.replace('/', '|')}{number}.csv", attack.encode())

@@ -25,6 +25,9 @@ Act = Callable[[Path], object]
 class Threads(ThreadExecutor):
     """The engine's workers as threads: no process to start, and the same races over files."""
 
+    def __init__(self, _limit_bytes: int = 0) -> None:
+        """This process has no limit of its own."""
+
     def kill(self) -> None:
         """Nothing to end."""
 

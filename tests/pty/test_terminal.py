@@ -42,14 +42,16 @@ def ended_well(seat: Seat, helpers: list[psutil.Process], home: Path) -> bool:
     return seat.all_end(helpers) and not list((home / "run" / "claimed").iterdir())
 
 
-def test_console__second_on_a_home__is_refused_with_4__first_goes_on_until_q(home: Path) -> None:
+def test_console__second_on_a_home__attaches_to_the_first__which_goes_on_until_q(home: Path) -> None:
     with sit(home=home) as seat:
         helpers = helpers_at_work(seat)
-        with sit(home=home) as second:
-            assert second.ended() == 4
-            assert f"{seat.process.pid}".encode() in second.drawn
-            assert b"hint:" in second.drawn
-            assert ALT_SCREEN_ON not in second.drawn
+        with sit("--read-only", home=home) as second:
+            for words in (b"READ-ONLY", b"trades.csv"):
+                second.until(words)
+            assert not second.helpers()
+            second.press(b"q")
+            assert second.ended(END_WITHIN_S) == 0
+            assert second.restored()
         assert seat.process.poll() is None
         seat.press(b"q")
         assert ended_well(seat, helpers, home)

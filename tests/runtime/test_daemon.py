@@ -44,7 +44,7 @@ def said(process: subprocess.Popen[bytes], words: bytes) -> bytes:
     return text
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_daemon__a_signal__drains_and_ends_with_0(deck: Deck, number: signal.Signals) -> None:
     deck.drop("trades.csv", to_csv([buy()]))
     with daemon(deck) as process:

@@ -8,7 +8,6 @@ import pytest
 
 from engine.domain.instants import format_instant, parse_instant
 from engine.messages import Command
-from engine.runtime import series
 from engine.runtime.service import Due
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
 
@@ -92,7 +91,7 @@ def stands(deck: Deck) -> dict[str, Any]:
 def test_files_one_by_one__valued_in_parts__what_one_valuation_of_all_gives(
     new_deck: NewDeck, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(series, "CLOSES_AT_ONCE", 288)
+    monkeypatch.setenv("NAVDECK_VALUE_CLOSES", "288")
     files = FILES.copy()
     random.Random(seed).shuffle(files)
     bit_by_bit, at_once = opened(new_deck, "bits"), opened(new_deck, "once")

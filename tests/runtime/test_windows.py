@@ -24,7 +24,7 @@ def rows() -> list[Row]:
 
 @pytest.fixture(autouse=True)
 def _small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(take, "WINDOW_ROWS", WINDOW)
+    monkeypatch.setenv("NAVDECK_INGEST_WINDOW_ROWS", str(WINDOW))
 
 
 def parquet(deck: Deck) -> Path:
@@ -38,7 +38,7 @@ def whole(new_deck: NewDeck) -> Deck:
     """The same rows in one piece."""
     deck = new_deck("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(take, "WINDOW_ROWS", 10_000)
+        patch.setenv("NAVDECK_INGEST_WINDOW_ROWS", "10000")
         deck.ingest(parquet(deck))
     return deck
 

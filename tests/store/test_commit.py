@@ -170,7 +170,7 @@ def test_state_db_full__aborted_and_goes_on_when_there_is_room(place: Place) -> 
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Quarantine rows of a store made before the desk get their codes."""
+    """Quarantine rows of a store made before the desk get their codes, lake files their upkeep."""
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
@@ -178,6 +178,10 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
             "CREATE TABLE quarantine (file INTEGER NOT NULL, record INTEGER NOT NULL, line INTEGER NOT NULL,"
             " status TEXT NOT NULL, fields TEXT NOT NULL, reasons TEXT NOT NULL, PRIMARY KEY (file, record))"
             " STRICT, WITHOUT ROWID;"
+            "CREATE TABLE lake_files (path TEXT PRIMARY KEY, dead_at INTEGER) STRICT;"
+            "CREATE TABLE valued (resolution TEXT NOT NULL, dt TEXT NOT NULL, PRIMARY KEY (resolution, dt))"
+            " STRICT, WITHOUT ROWID;"
+            "INSERT INTO lake_files VALUES ('a.parquet', NULL);"
             """INSERT INTO quarantine VALUES (1, 2, 3, 'open', '[]', '[{"code":"PRICE_MISSING"},"""
             """{"code":"ACCOUNT_MISSING"},{"code":"PRICE_MISSING"}]');"""
             "PRAGMA user_version = 1;"
@@ -191,3 +195,4 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
         assert reader.rows("SELECT codes, edited, row FROM quarantine") == [
             ("ACCOUNT_MISSING,PRICE_MISSING", None, None)
         ]
+        assert reader.rows("SELECT generation, checked_at, dropped_at FROM lake_files") == [(0, None, None)]

@@ -1,0 +1,157 @@
+"""What is told of backups and drills, as lines: the list, all about one, the job at work. Pure."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from console.screens import panels
+from console.text import UNKNOWN, bytes_text, count, instant, plural
+from console.widgets.figures import MINUTE_US, age, day_clock, span
+from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
+
+Document = dict[str, Any]
+
+COLUMNS = (
+    Column("what", 8), Column("state", 15), Column("at", 12), Column("age", 6, right=True),
+    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True),
+    Column("files", 7, right=True, rank=1), Column("id", 20, rank=2, grows=1),
+)  # fmt: skip
+VERDICTS: dict[str, Piece] = {
+    "passed": ("✓ passed", "ok"), "failed": ("✗ failed", "bad"), "cancelled": ("= cancelled", "muted"),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of the list: a backup or a drill."""
+
+    kind: str
+    doc: Document
+
+    @property
+    def at(self) -> str:
+        return str(self.doc.get("made_at") or self.doc.get("at") or "")
+
+
+def items(found: Document) -> list[Item]:
+    """Backups and drills, the newest first."""
+    both = [Item("backup", each) for each in found["backups"]]
+    both += [Item("drill", each) for each in found["drills"]]
+    return sorted(both, key=lambda item: item.at, reverse=True)
+
+
+def state_of(item: Item) -> Piece:
+    """How it stands, in a word and a sign."""
+    doc = item.doc
+    if item.kind == "drill":
+        return VERDICTS.get(doc["verdict"], (doc["verdict"], "text"))
+    if doc.get("problem") or doc["verified"] is False:
+        return "✗ damaged", "bad"
+    return ("✓ verified", "ok") if doc["verified"] else ("· not verified", "warn")
+
+
+def cells(item: Item, now: int) -> list[Piece]:
+    """One row's cells."""
+    doc = item.doc
+    told = [(item.kind, "text"), state_of(item)]
+    told += [(day_clock(item.at) + "Z" if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
+    if item.kind == "drill":
+        rto, rpo = doc.get("rto_s"), doc.get("rpo_s")
+        steps = sum(step["ok"] for step in doc["steps"])
+        of = f"{steps}/{len(doc['steps'])}"
+        return [
+            *told,
+            (_seconds(rto), "text"),
+            (_seconds(rpo), "text"),
+            (of, "muted"),
+            (doc.get("backup") or "", "muted"),
+        ]
+    size = bytes_text(doc["bytes"]) if "bytes" in doc else UNKNOWN
+    reaches = day_clock(doc["reached"]) + "Z" if "reached" in doc else UNKNOWN
+    return [
+        *told,
+        (size, "text"),
+        (reaches, "text"),
+        (count(doc.get("files", 0)), "muted"),
+        (doc["id"], "muted"),
+    ]
+
+
+def _seconds(told: float | None) -> str:
+    if told is None:
+        return UNKNOWN
+    return f"{told:.1f} s" if told < 60 else span(round(told * MINUTE_US / 60))
+
+
+def item_lines(item: Item, width: int) -> list[Line]:
+    """All about one."""
+    return (_drill_lines if item.kind == "drill" else _backup_lines)(item.doc, width)
+
+
+def _backup_lines(doc: Document, width: int) -> list[Line]:
+    sign, mark = state_of(Item("backup", doc))
+    made = [line(("backup ", "muted"), (doc["id"], "strong")), line((sign, mark)), BLANK]
+    if doc.get("problem"):
+        return [*made, *(line((part, "bad")) for part in wrapped(doc["problem"], width))]
+    verified = f"{instant(doc['verified_at'])}" if doc["verified_at"] else "never: v verifies it"
+    pairs = [
+        ("reaches", line(instant(doc["reached"]))),
+        ("commits", line(count(doc["records"]))),
+        ("files", line(f"{count(doc['files'])}, {bytes_text(doc['bytes'])}")),
+        ("verified", line(verified)),
+        ("digest", line(doc["digest"])),
+    ]  # fmt: skip
+    if doc["left_out"]:
+        pairs.append(("left out", line((plural(len(doc["left_out"]), "file"), "warn"))))
+    restore = f"navdeck backup restore {doc['id']} --to FOLDER"
+    return [*made, *panels.details([*pairs, ("restore", line(restore))], width)]
+
+
+def _drill_lines(doc: Document, width: int) -> list[Line]:
+    sign, mark = VERDICTS.get(doc["verdict"], (doc["verdict"], "text"))
+    made = [line((f"drill of {instant(doc['at'])}  ", "strong"), (sign, mark))]
+    pairs = [
+        ("backup", line(doc.get("backup") or UNKNOWN)),
+        ("random instant", line(instant(doc["instant"]) if doc.get("instant") else UNKNOWN)),
+        ("RTO", line(_seconds(doc.get("rto_s")), ("  from nothing to a home that opens", "muted"))),
+        ("RPO", line(_seconds(doc.get("rpo_s")), ("  the oldest commit that no backup has", "muted"))),
+    ]
+    made += [BLANK, *panels.details(pairs, width), BLANK]
+    for step in doc["steps"]:
+        made.append(line(("✓ ", "ok") if step["ok"] else ("✗ ", "bad"), f"{step['step']}  ",
+                         (_seconds(step["seconds"]), "muted")))  # fmt: skip
+        made += [
+            line("  ", (part, "muted" if step["ok"] else "bad"))
+            for part in wrapped(step["told"], width - 2)
+            if part
+        ]
+    problem = doc.get("problem")
+    return [*made, BLANK, *(line((part, "bad")) for part in wrapped(problem, width))] if problem else made
+
+
+def job_line(job: Document | None, now: int) -> Line:
+    """The job at work with its step; nothing if there is none."""
+    if job is None:
+        return BLANK
+    steps = job["steps"]
+    done = f"{count(len(steps) - 1)} done, " if len(steps) > 1 else ""
+    step = steps[-1] if steps else "begins"
+    return line(
+        ("▸ ", "accent"), (step, "strong"), (f"  {done}{age(job['started_at'], now)}  x cancels it", "muted")
+    )
+
+
+JOB_TOLD = {
+    "drill": (
+        "The newest backup, and an instant chosen at random, are restored into a scratch folder, opened,"
+        " recomputed and compared by digest. The home is only read; the scratch is removed at the end."
+    ),
+    "backup": "Everything committed by now, into a folder of backups/. The engine goes on meanwhile.",
+    "verify": "Every byte against its sum, the database, every lake file, the journal and the digest.",
+}
+
+
+def job_lines(job: str, found: Document, width: int) -> list[Line]:
+    """What a job would do."""
+    total = sum(each.get("bytes", 0) for each in found["backups"][:1])
+    made = [line(part) for part in wrapped(JOB_TOLD[job], width)]
+    return [*made, BLANK, line(("the newest backup has ", "muted"), bytes_text(total))] if total else made

@@ -1,0 +1,194 @@
+"""Backups: what is kept and how old it is, what was verified, drills with their steps and times.
+
+Jobs run in the engine; this screen asks for them and shows their steps. Restoring stays in the command line.
+"""
+
+import json
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any
+
+from textual import on, work
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from console import actions
+from console.acting import Acting
+from console.actions import Need
+from console.client import NOTHING, Topics
+from console.modals.ask import Option, Question
+from console.screens import panels
+from console.screens.backup_lines import (
+    COLUMNS,
+    Item,
+    cells,
+    item_lines,
+    items,
+    job_line,
+    job_lines,
+    state_of,
+)
+from console.screens.base import ListScreen, bindings
+from console.text import count
+from console.widgets.bars import KeyBar
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import Line, cut, fitted, line
+from engine.api import Command, EngineError, Query, actor
+
+Document = dict[str, Any]
+
+
+class Backups(ListScreen):
+    """Screen 7."""
+
+    ID = actions.BACKUPS
+    BINDINGS = bindings(actions.BACKUPS)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Document = {"backups": [], "drills": []}
+        self._items: list[Item] = []
+        self._asked = False
+        self._trouble = ""
+        self._desk = Acting(self, ())
+
+    def body(self) -> Sequence[Widget]:
+        side = Lines(self._side, NOTHING, id="side")
+        side.border_title = "Backup"
+        return (
+            Lines(self._head, frozenset({"backups", "time"}), id="head"),
+            Horizontal(Rows(self._row, frozenset({"time"}), id="list"), side, id="split"),
+        )
+
+    def above_keys(self) -> Sequence[Widget]:
+        return (Lines(self._strip, NOTHING, id="strip"),)
+
+    def there(self) -> Collection[Need]:
+        item = self._chosen()
+        found: set[Need] = {"row"} if item and item.kind == "backup" else set()
+        return found | {"job"} if self.doc["job"] else found
+
+    # -- the list --
+
+    def redraw(self, topics: Topics) -> None:
+        """Asks again when a job ended."""
+        super().redraw(topics)
+        if "backups" in topics:
+            self._ask()
+
+    @work(exclusive=True, group="page")
+    async def _ask(self) -> None:
+        self._trouble = ""
+        try:
+            self._found = await self.deck.session.ask(Query("backups", {}))
+            self._asked = True
+        except (EngineError, OSError) as error:
+            self._trouble = str(error)
+        self.refilter()
+
+    def refilter(self) -> None:
+        self._items = [item for item in items(self._found) if self.filter.passes(self._text(item))]
+        self.rows.fill(len(self._items), min(self.rows.cursor, max(0, len(self._items) - 1)))
+        for part in self.query(Lines):
+            part.repaint()
+        self.query_one(KeyBar).repaint()
+
+    def _text(self, item: Item) -> str:
+        return " ".join(text for text, _ in cells(item, self.now))
+
+    def _chosen(self) -> Item | None:
+        return self._items[self.rows.cursor] if self.rows.cursor < len(self._items) else None
+
+    @on(Rows.Moved)
+    def _moved(self) -> None:
+        self.query_one("#side", Lines).repaint()
+        self.query_one(KeyBar).repaint()
+
+    # -- what is shown --
+
+    def _row(self, index: int, width: int) -> Line:
+        return fitted(COLUMNS, width).row(cells(self._items[index], self.now))
+
+    def _head(self, width: int, _height: int) -> list[Line]:
+        drills = [item for item in items(self._found) if item.kind == "drill"]
+        last = ("  no drill yet", "warn") if self._asked else ("  looking …", "muted")
+        if drills:
+            sign, mark = state_of(drills[0])
+            last = (f"  last drill {sign}", mark)
+        about = f"{count(len(self._found['backups']))} kept"
+        first = (*panels.head("Backups", about), last, *self.filter_told())
+        if self._trouble:
+            first = line((self._trouble, "bad"))
+        heads = fitted(COLUMNS, self.rows.width).head()
+        return [cut(first, width), cut(job_line(self.doc["job"], self.now), width), heads]
+
+    def _side(self, width: int, height: int) -> list[Line]:
+        item = self._chosen()
+        return item_lines(item, width)[:height] if item else [line(("no backup yet: b makes one", "muted"))]
+
+    def _strip(self, width: int, _height: int) -> list[Line]:
+        return [cut(self._desk.told, width)]
+
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        item = self._chosen()
+        return (item.kind.capitalize(), partial(item_lines, item)) if item else None
+
+    def copied(self) -> str:
+        item = self._chosen()
+        return json.dumps(item.doc, ensure_ascii=False) if item else ""
+
+    # -- jobs --
+
+    def do_drill(self) -> None:
+        self._desk.carry("drill", self._job("drill", "Run a drill", {}))
+
+    def do_backup(self) -> None:
+        self._desk.carry("backup", self._job("backup", "Make a backup", {}))
+
+    def do_verify_backup(self) -> None:
+        item = self._chosen()
+        if item and item.kind == "backup":
+            self._desk.carry("verify_backup", self._job("verify", "Verify it", {"id": item.doc["id"]}))
+
+    def do_cancel_job(self) -> None:
+        self.deck.run_worker(self._cancel(), group="command")
+
+    async def _cancel(self) -> None:
+        try:
+            await self.deck.session.do(Command("backup_cancel", {}, actor=actor()))
+        except (EngineError, OSError) as error:
+            self.deck.tell_error("cancel", error)
+
+    async def _job(self, job: str, label: str, arguments: Document) -> None:
+        """Asked first; then the engine works, and its steps are shown as it tells them."""
+        question = Question(label, partial(job_lines, job, self._found), [Option(job, label)])
+        if await self.deck.push_screen_wait(question) is None:
+            return
+        done = await self._desk.carry_out(ACTS[job], f"{label.lower()}", arguments)
+        if done is not None:
+            await self._desk.after(_outcome(job, done))
+
+    def told(self) -> None:
+        """The desk has something else to say."""
+        self.set_class(bool(self._desk.told), "-told")
+        self.query_one("#strip", Lines).repaint()
+
+    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
+        """Everything is asked for again."""
+        self._ask()
+
+
+ACTS = {"drill": "drill", "backup": "backup", "verify": "verify_backup"}
+
+
+def _outcome(job: str, done: Document) -> Line:
+    if job == "drill":
+        passed = done["verdict"] == "passed"
+        return line(("✓ ", "ok") if passed else ("✗ ", "bad"), f"drill {done['verdict']}")
+    if job == "verify":
+        return (
+            line(("✓ ", "ok"), "verified")
+            if done["ok"]
+            else line(("✗ ", "bad"), "it is not what was written")
+        )
+    return line(("✓ ", "ok"), f"{done['id']} made")

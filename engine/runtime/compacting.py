@@ -1,0 +1,164 @@
+"""The lake as it lies on the disk: what to compact in it, and the work on its files. It commits nothing.
+
+Module-level functions of plain values, for an executor. Files are named by their content; what is written is
+listed by nobody until the engine commits it, and what goes is listed by nobody any more.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from engine.compaction.file_compactor import Codec, Listed, Plan, Rules, plan, remake
+from engine.compaction.memory_manager import PROFILES, ROW_GROUP_BYTES
+from engine.config import Config
+from engine.domain.instants import DAY_US, MINUTE_US, format_instant
+from engine.errors import UsageError
+from engine.runtime.home import Home
+from engine.snapshots import parquet_writer
+from engine.snapshots.parquet_writer import COLD_ZSTD_LEVEL, FileRecord, content_digest, path_of, put
+from engine.store.reader import Reader
+
+_CODEC = Codec(
+    read=parquet_writer.read,
+    join=parquet_writer.join,
+    content=content_digest,
+    encode=lambda frame: parquet_writer.encode(frame, COLD_ZSTD_LEVEL),
+)
+
+
+def planned(home_path: str, now: int, profile: str | None) -> tuple[Plan, dict[str, int]]:
+    """The plan, and files and bytes below lake/, live ones also apart. UsageError for an unknown profile."""
+    home = Home(Path(home_path))
+    config = home.config()
+    with Reader(home.state) as reader:
+        listed = [Listed(**row) for row in reader.records(_LISTED)]
+        found = dict(files_below(home.lake))  # after the snapshot: what it lists and dies later is found
+    known = {file.path for file in listed}
+    orphans = [(path, size) for path, size in found.items() if path not in known]
+    made = plan((file for file in listed if file.generation >= 0), orphans, rules(config, now, profile))
+    live = [file.bytes for file in listed if file.dead_at is None]
+    sizes = {"files": len(found), "bytes": sum(found.values())}
+    return made, sizes | {"live_files": len(live), "live_bytes": sum(live)}
+
+
+_LISTED = "SELECT path, resolution, dt, asset, rows, bytes, generation, dead_at FROM lake_files"
+
+
+def rules(config: Config, now: int, profile: str | None = None) -> Rules:
+    """What the settings say of now."""
+    chosen = profile or config["memory.profile"]
+    if chosen not in PROFILES:
+        raise UsageError(f"There is no profile {chosen!r}.", f"Choose one of {', '.join(PROFILES)}.")
+    cold = max(0, now - config["compaction.cold_days"] * DAY_US)
+    dead = now - config["compaction.grace_minutes"] * MINUTE_US
+    return Rules(dead, format_instant(cold)[:10], chosen)
+
+
+def files_below(lake: Path) -> Iterator[tuple[str, int]]:
+    """(path below lake/, bytes) of every file there; what was set aside is not looked at."""
+    for folder, names, files in os.walk(lake):
+        names[:] = [name for name in names if not name.startswith(".")]
+        for name in files:
+            with suppress(FileNotFoundError):
+                path = Path(folder, name)
+                yield str(path.relative_to(lake)), path.stat().st_size
+
+
+def compact_told(made: Plan, before: dict[str, int], after: dict[str, int], dry_run: bool) -> dict[str, Any]:
+    """`compact --json`."""
+    return {
+        "dry_run": dry_run, "profile": made.profile, "row_group_bytes": ROW_GROUP_BYTES[made.profile],
+        "peak_bytes": made.peak_bytes, "steps": [step.told() for step in made.steps],
+        "before": before, "after": after,
+    }  # fmt: skip
+
+
+def compact_plan(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`compact --dry-run --json`; what rewriting saves is known only once it is done."""
+    made, before = planned(home_path, now, arguments.get("profile"))
+    going = [step for step in made.steps if step.what.startswith("sweep")]
+    merged = sum(len(group) - 1 for step in made.steps for group in step.groups)
+    after = {
+        "files": before["files"] - sum(step.files for step in going),
+        "bytes": before["bytes"] - sum(step.bytes for step in going),
+        "live_files": before["live_files"] - merged,
+        "live_bytes": before["live_bytes"],
+    }
+    return compact_told(made, before, after, dry_run=True)
+
+
+QUERIES = {"compact_plan": compact_plan}
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What became of one group. `record` None: it stays; `problem`: what is wrong with it, if anything."""
+
+    sources: list[str]
+    record: FileRecord | None = None
+    problem: str = ""
+
+
+def rewrite(home_path: str, groups: list[list[str]]) -> list[Rewritten]:
+    """Writes each group's rows as one file, durably. What is not smaller, or not sound, stays as it is."""
+    home = Home(Path(home_path))
+    done: list[Rewritten] = []
+    with Reader(home.state) as reader:
+        for group in groups:
+            marks = ", ".join("?" * len(group))
+            rows = reader.records(
+                "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content,"
+                f" schema_id FROM lake_files WHERE dead_at IS NULL AND path IN ({marks}) ORDER BY path",
+                group,
+            )
+            if len(rows) == len(group):  # else it was replaced since it was planned
+                done.append(_rewritten(home.lake, [FileRecord(**row) for row in rows]))
+    if any(one.record for one in done):
+        os.sync()  # one flush for all of them, before anyone lists them
+    return done
+
+
+def _rewritten(lake: Path, files: list[FileRecord]) -> Rewritten:
+    paths = [file.path for file in files]
+    if len({file.schema_id for file in files}) > 1 or files[0].schema_id != parquet_writer.SCHEMA_ID:
+        return Rewritten(paths)  # of an older schema: valuing makes it anew, nothing else may cast it
+    try:
+        made = remake([((lake / file.path).read_bytes(), file.content) for file in files], _CODEC)
+    except (OSError, ValueError) as error:  # pyarrow's errors are among these
+        return Rewritten(paths, problem=f"{paths[0]} cannot be read: {type(error).__name__}")
+    if made is None:
+        return Rewritten(paths, problem=f"{paths[0]} is not what was written")
+    if len(files) == 1 and len(made.data) >= files[0].bytes:
+        return Rewritten(paths)
+    about = asdict(files[0]) | {
+        "rows": made.rows, "bytes": len(made.data), "sha256": sha256(made.data).hexdigest(),
+        "content": made.content, "close_min": min(file.close_min for file in files),
+        "close_max": max(file.close_max for file in files),
+    }  # fmt: skip
+    record = FileRecord(**about | {
+        "path": path_of(about["resolution"], about["dt"], about["asset"], about["sha256"])
+    })  # fmt: skip
+    put(lake / record.path, made.data)
+    return Rewritten(paths, record)
+
+
+def remove(home_path: str, paths: list[str], orphans: bool) -> int:
+    """Removes files, and folders that are empty then; how many went. Orphans only if nobody lists them."""
+    home = Home(Path(home_path))
+    if orphans:
+        with Reader(home.state) as reader:
+            known = {path for (path,) in reader.rows("SELECT path FROM lake_files")}
+        paths = [path for path in paths if path not in known]
+    gone = 0
+    for path in paths:
+        with suppress(FileNotFoundError):
+            (home.lake / path).unlink()
+            gone += 1
+        for folder in list(Path(path).parents)[:-2]:  # never the dataset's own folder, nor lake/
+            with suppress(OSError):
+                (home.lake / folder).rmdir()
+    return gone

@@ -1,0 +1,199 @@
+"""Looks after the lake: compaction, retention, integrity. It has the turn for a piece of work at a time.
+
+The heavy half runs in the executor; what it made becomes live, and what it replaced dead, in one transaction.
+A kill between two pieces costs nothing but what the next round sweeps.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from itertools import batched, takewhile
+from typing import Any
+
+from engine.compaction.file_compactor import DEAD, ORPHANS, SWEPT_AT_ONCE, chunks
+from engine.config import Config
+from engine.messages import Command
+from engine.runtime.checking import Checked, check, check_idle
+from engine.runtime.compacting import Rewritten, compact_plan, compact_told, planned, remove, rewrite, rules
+from engine.runtime.executors import Executor
+from engine.runtime.home import Home
+from engine.runtime.memory import Watch
+from engine.runtime.retaining import (
+    Old,
+    can_be_made_again,
+    live_now,
+    old_days,
+    remove_logs,
+    retention_plan,
+    retention_told,
+)
+from engine.runtime.value import RECORD_COLUMNS
+from engine.snapshots.parquet_writer import DATASET
+from engine.store.writer import Writer
+
+DAYS_AT_ONCE = 10  # of the finest resolution 2,880 closes, in memory of one asset at a time
+Log = Callable[[str, str, str], None]
+
+
+class Upkeep:
+    """The upkeep of one home that is open for writing."""
+
+    def __init__(
+        self, home: Home, config: Config, executor: Executor, writer: Writer, turn: asyncio.Lock,
+        now: Callable[[], int], log: Log, memory: Watch,
+    ) -> None:  # fmt: skip
+        self._home, self._config = home, config
+        self._executor, self._writer, self._turn = executor, writer, turn
+        self._now, self._log, self._memory = now, log, memory
+        self._path = str(home.path)
+        self._ended = False
+
+    def end(self) -> None:
+        """Lets the piece of work that is under way be the last: a later run goes on from there."""
+        self._ended = True
+
+    # -- compaction --
+
+    async def compact(self, command: Command) -> dict[str, Any]:
+        """Plans, then does what was planned: `compact --json`."""
+        profile = command.arguments.get("profile") or self._memory.advice.profile
+        if command.dry_run:
+            asked = compact_plan, self._path, self._now(), {"profile": profile}
+            return await self._executor.run(*asked)
+        made, before = await self._executor.run(planned, self._path, self._now(), profile)
+        for groups in takewhile(self._goes_on, chunks(made)):
+            async with self._turn:
+                done = await self._executor.run(rewrite, self._path, groups)
+                await self._commit(done)
+        await self.sweep([path for (path,) in made.step(DEAD)], orphans=False)
+        await self.sweep([path for (path,) in made.step(ORPHANS)], orphans=True)
+        _, after = await self._executor.run(planned, self._path, self._now(), profile)
+        told = compact_told(made, before, after, dry_run=False)
+        if made.steps:
+            words = ", ".join(f"{step.what} {step.files:,} files" for step in made.steps)
+            self._log("info", "compacted", f"{words}: {before['bytes']:,} bytes are {after['bytes']:,}")
+        return told
+
+    def _goes_on(self, _piece: object) -> bool:
+        return not self._ended
+
+    async def _commit(self, done: list[Rewritten]) -> None:
+        for one in done:
+            if one.problem:
+                self._log("bad", "lake_file_bad", one.problem)
+        async with self._writer.transaction() as (connection, now):
+            for one in done:
+                if one.record is None or one.record.path in one.sources:
+                    await connection.exec_driver_sql(_REWRITTEN, [(path,) for path in one.sources])
+                    continue
+                await connection.exec_driver_sql(_DEAD, [(now, path) for path in one.sources])
+                await connection.exec_driver_sql(_LIVE, (DATASET, now, *asdict(one.record).values()))
+
+    # -- retention --
+
+    async def retain(self, command: Command) -> dict[str, Any]:
+        """Drops what is past its time, day by day, after proving it can be made again: `retention --json`."""
+        if command.dry_run:
+            return await self._executor.run(retention_plan, self._path, self._now(), {})
+        found = await self._executor.run(old_days, self._path, self._now())
+        before = await self._executor.run(live_now, self._path)
+        problems: list[str] = []
+        for one in found:
+            if one.kept_because is None:
+                problems += await self._drop(one)
+        logs = await self._executor.run(remove_logs, self._path, self._now())
+        after = await self._executor.run(live_now, self._path)
+        gone = before["files"] - after["files"]
+        if gone or logs["files"]:
+            self._log("info", "retention", f"{gone:,} snapshot files and {logs['files']:,} logs were dropped")
+        return retention_told(found, logs, before, after, problems, dry_run=False)
+
+    async def _drop(self, old: Old) -> list[str]:
+        """What could not be dropped, and why."""
+        problems = []
+        for days in takewhile(self._goes_on, batched(old.days, DAYS_AT_ONCE)):
+            async with self._turn:
+                proven = await self._executor.run(can_be_made_again, self._path, old.resolution, list(days))
+                async with self._writer.transaction() as (connection, now):
+                    for day in sorted(proven):
+                        for statement in _DROP:
+                            await connection.exec_driver_sql(statement, (now, old.resolution, day))
+            for day in sorted(set(days) - proven):
+                problems.append(f"{old.resolution} of {day} comes out otherwise when made anew; it stays")
+                self._log("bad", "retention_kept", problems[-1])
+        return problems
+
+    # -- integrity --
+
+    async def check(self, executor: Executor | None = None, files_max: int = 0) -> dict[str, Any]:
+        """Checks so many files, oldest first (0: an hour's part of a month's), and mends what can be."""
+        worker = executor or self._executor
+        job = (check, self._path, files_max) if files_max else (check_idle, self._path)
+        async with self._turn:
+            found: Checked = await worker.run(*job)
+            await self._note_checked(found)
+        for path, record in found.remade:
+            told = f"{path} was damaged; it was made anew with the same content {record.content[:16]}"
+            self._log("bad", "lake_file_bad", told)
+        for problem in found.problems:
+            self._log("bad", "lake_file_bad", problem)
+        paths = [path for path, _ in found.remade]
+        return {"checked": len(found.sound) + len(paths), "remade": paths, "problems": found.problems}
+
+    async def _note_checked(self, found: Checked) -> None:
+        if not found.sound and not found.remade:
+            return
+        async with self._writer.transaction() as (connection, now):
+            for old, record in found.remade:
+                if record.path != old:
+                    await connection.exec_driver_sql(_DEAD, (now, old))
+                    await connection.exec_driver_sql(_LIVE, (DATASET, now, *asdict(record).values()))
+            paths = [*found.sound, *(record.path for _, record in found.remade)]
+            await connection.exec_driver_sql(_CHECKED, [(now, path) for path in paths])
+
+    # -- sweeping --
+
+    async def sweep_orphans(self) -> None:
+        """Removes what a crash left in the lake."""
+        made, _ = await self._executor.run(planned, self._path, self._now(), None)
+        lost = [path for (path,) in made.step(ORPHANS)]
+        await self.sweep(lost, orphans=True)
+        if lost:
+            self._log("info", "orphans_swept", f"{len(lost):,} lake files that nobody listed were removed")
+
+    async def sweep(self, paths: Iterable[str], orphans: bool) -> None:
+        """Removes dead files whose grace is over, or what nobody lists; of the paths, what is still so."""
+        for some in takewhile(self._goes_on, batched(paths, SWEPT_AT_ONCE)):
+            async with self._turn:
+                going = list(some) if orphans else await self._still_dead(some)
+                await self._executor.run(remove, self._path, going, orphans)
+                if not orphans and going:
+                    async with self._writer.transaction() as (connection, _):
+                        await connection.exec_driver_sql(_FORGET, [(path,) for path in going])
+                        await connection.exec_driver_sql(_SWEPT, [(path,) for path in going])
+
+    async def _still_dead(self, paths: Iterable[str]) -> list[str]:
+        before = rules(self._config, self._now()).dead_before
+        async with self._writer.transaction() as (connection, _):
+            found = await connection.exec_driver_sql(
+                "SELECT path FROM lake_files WHERE dead_at <= ?", (before,)
+            )
+            dead = {path for (path,) in found.all()}
+        return [path for path in paths if path in dead]
+
+
+_DROP = (
+    "UPDATE lake_files SET dropped_at = ? WHERE dead_at IS NULL AND resolution = ? AND dt = ?",
+    "UPDATE lake_files SET dead_at = ? WHERE dead_at IS NULL AND resolution = ? AND dt = ?",
+    "UPDATE valued SET dropped_at = ? WHERE resolution = ? AND dt = ?",
+)
+_REWRITTEN = "UPDATE lake_files SET generation = generation + 1 WHERE path = ? AND dead_at IS NULL"
+_DEAD = "UPDATE lake_files SET dead_at = ? WHERE path = ? AND dead_at IS NULL"
+_CHECKED = "UPDATE lake_files SET checked_at = ? WHERE path = ?"
+_FORGET = "DELETE FROM lake_files WHERE path = ? AND dead_at IS NOT NULL AND dropped_at IS NULL"
+_SWEPT = "UPDATE lake_files SET generation = -1 WHERE path = ? AND dropped_at IS NOT NULL"
+_LIVE = (
+    f"INSERT INTO lake_files(dataset, live_at, {', '.join(RECORD_COLUMNS)}, generation)"
+    f" VALUES ({', '.join('?' * (len(RECORD_COLUMNS) + 2))}, 1) ON CONFLICT(path) DO UPDATE SET"
+    " dead_at = NULL, live_at = excluded.live_at, generation = 1, checked_at = NULL, dropped_at = NULL"
+)

@@ -1,0 +1,60 @@
+"""Backups in the console: jobs are asked for first, their steps are shown, and can be cancelled."""
+
+import asyncio
+
+from console.screens.backup_lines import items, state_of
+from tests.console.deck_driver import console
+
+
+def test_drill__asked_first__then_told() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("7", "D", "tab", "enter")
+            (command,) = opened.client.commands
+            assert command.name == "backup_drill"
+            assert "drill passed" in opened.text()
+
+    asyncio.run(flow())
+
+
+def test_drill__cancel_is_the_first_choice() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("7", "D", "enter")
+            assert opened.client.commands == []
+
+    asyncio.run(flow())
+
+
+def test_job__its_steps_are_shown__and_x_cancels_it() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("7")
+            await opened.tell("backup_step", {"step": "copy the database"})
+            await opened.tell("backup_step", {"step": "lake files"})
+            await opened.settle()
+            assert "lake files" in opened.text()
+            await opened.press("x")
+            assert [one.name for one in opened.client.commands] == ["backup_cancel"]
+            await opened.tell("backup_done", {"name": "backup_create"})
+            assert "lake files" not in opened.text()
+
+    asyncio.run(flow())
+
+
+def test_verify__the_one_under_the_cursor() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("7", "j", "v", "tab", "enter")
+            (command,) = opened.client.commands
+            assert (command.name, command.arguments) == ("backup_verify", {"id": "20260303T013004Z-0062"})
+
+    asyncio.run(flow())
+
+
+def test_list__newest_first__damage_says_so() -> None:
+    backup = {"id": "a", "made_at": "2026-01-01T00:00:00Z", "verified": False, "verified_at": None}
+    drill = {"at": "2026-01-02T00:00:00Z", "verdict": "failed", "steps": []}
+    found = items({"backups": [backup], "drills": [drill]})
+    told = [(item.kind, state_of(item)[0]) for item in found]
+    assert told == [("drill", "✗ failed"), ("backup", "✗ damaged")]
