@@ -15,12 +15,14 @@ Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
 FX = "fx"
-BACKUPS = "backups"
+STORAGE, BACKUPS = "storage", "backups"
 ASSETS = "assets"  # opened over another screen
 TRANSFERS = "transfers"  # opened over another screen
 LOTS = "lots"  # opened over another screen
 # Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
-SCREENS = {OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", BACKUPS: "7", EVENTS: "8"}
+SCREENS = {
+    OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", STORAGE: "6", BACKUPS: "7", EVENTS: "8",
+}  # fmt: skip
 LISTS = (INBOX, QUARANTINE, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS, LOTS)
 MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
@@ -67,6 +69,7 @@ ACTIONS = (
     Action("quarantine", ("3",), "3", "Quarantine", "Rows that were set aside, and why"),
     Action("fx", ("4",), "4", "FX", "Exchange rates: drift against the band, what is held, and why"),
     Action("nav", ("5",), "5", "NAV", "Net asset value, its return and drawdown, with gaps where not known"),
+    Action("storage", ("6",), "6", "Storage", "Memory against its marks, what the lake holds, compaction"),
     Action("backups", ("7",), "7", "Backups", "Backups and drills: how old, verified when, how fast"),
     Action("events", ("8",), "8", "Events", "What happened, newest last"),
     Action("transfers", ("t",), "t", "Transfers",
@@ -111,6 +114,10 @@ ACTIONS = (
            foot=1, danger="asks", needs=(*WRITING, "row", "held"), command="fx_use_eod_once"),
     Action("provider", ("o",), "o", "providers", "Open or close a provider of prices and rates", (FX,),
            foot=2, danger="asks", needs=WRITING, command="provider_open"),
+    Action("compact", ("C",), "C", "compact", "Rewrite what is cold or in pieces; the plan comes first",
+           (STORAGE,), foot=1, danger="asks", needs=WRITING, command="compact"),
+    Action("retention", ("o",), "o", "drop old", "Drop old snapshots that can be made again; plan first",
+           (STORAGE,), foot=2, danger="asks", needs=WRITING, command="retention"),
     Action("drill", ("D",), "D", "drill", "Restore the newest backup to a scratch folder, recompute, compare",
            (BACKUPS,), foot=1, danger="asks", needs=WRITING, command="backup_drill"),
     Action("backup", ("b",), "b", "back up", "Make a backup now", (BACKUPS,), foot=2, danger="asks",

@@ -33,6 +33,7 @@ from console.screens.lots import Lots
 from console.screens.nav import Nav
 from console.screens.overview import Overview
 from console.screens.quarantine import Quarantine
+from console.screens.storage import Storage
 from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
@@ -52,7 +53,7 @@ class NavdeckApp(App[None]):
     COMMANDS: ClassVar[set[Any]] = {Acts}
     MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
         actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.FX: Fx,
-        actions.NAV: Nav, actions.BACKUPS: Backups, actions.EVENTS: Events,
+        actions.NAV: Nav, actions.STORAGE: Storage, actions.BACKUPS: Backups, actions.EVENTS: Events,
     }  # fmt: skip
     DEFAULT_MODE = actions.OVERVIEW
     ENABLE_COMMAND_PALETTE = True

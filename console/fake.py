@@ -13,6 +13,7 @@ from console.fake_fx import ASSETS, PROVIDERS, use_eod_once
 from console.fake_fx import status as fx_status
 from console.fake_lots import LOTS
 from console.fake_metrics import metrics
+from console.fake_storage import STORAGE, storage_job
 from console.fake_transfers import FakeTransfers
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, from_us, to_us
 from engine.api import Command, EngineClient, EngineError, Event, Query, Result
@@ -220,6 +221,8 @@ class FakeClient:
             return Result(self.transfers.acts[command.name](command))
         if command.name == "fx_use_eod_once":
             return Result(use_eod_once(command))
+        if command.name in ("compact", "retention"):
+            return Result(storage_job(command.name))
         if command.name.startswith("backup_"):
             return Result(backup_job(command.name))
         if command.name == "asset_set":
@@ -239,6 +242,8 @@ class FakeClient:
             return Result(fx_status(query.arguments))
         if query.name == "providers":
             return Result({"providers": PROVIDERS})
+        if query.name == "storage":
+            return Result(STORAGE)
         if query.name == "backups":
             return Result(BACKUPS)
         if query.name == "assets":

@@ -7,6 +7,7 @@ EngineError                 code, what was tried, hint, retryable
 ├── HomeInUse               another engine holds the home (exit 4)
 ├── StoreError              state.db
 │   ├── StoreTooNew         written by a newer navdeck
+│   ├── StoreOutdated       written by an older navdeck, and only to be read now
 │   ├── StoreIntegrity      counts or digests that must agree do not
 │   ├── StoreFull           no room on the disk; nothing of the act was kept
 │   └── JournalBroken       the journal is not what the store says, or is damaged
@@ -90,6 +91,10 @@ class StoreError(EngineError):
 
 class StoreTooNew(StoreError):
     code = "STORE_TOO_NEW"
+
+
+class StoreOutdated(StoreError):
+    code = "STORE_OUTDATED"
 
 
 class StoreIntegrity(StoreError):

@@ -47,9 +47,11 @@ MARKET = {
     "assets": ("a", "space", "j"),
     "status": ("a", "s", "j", "j", "enter"),
     "drill": ("7", "D"),
+    "compact": ("6", "C"),
 }  # fmt: skip
 SCREENS = {
-    "overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "backups": "7", "events": "8",
+    "overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "storage": "6", "backups": "7",
+    "events": "8",
 }  # fmt: skip
 
 

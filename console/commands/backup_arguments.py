@@ -16,13 +16,13 @@ def add(verbs: Any) -> None:
     listed = add_verb(acts, "backup list", "all backups and drills, newest first")
     _elsewhere(listed)
 
-    about = "read every byte again, check database, journal, lake files, digest; exit code 1 if any differs"
+    about = "read every byte again, check all; exit code 1 if any differs"
     verify = add_verb(acts, "backup verify", about, "ID | --all [options]")
     verify.add_argument("id", nargs="?", metavar="ID", type=text, help=NAMED)
     verify.add_argument("--all", action="store_true", help="every backup")
     _elsewhere(verify)
 
-    about = "bring a home back into a new folder: a backup, or what was committed by an instant"
+    about = "bring back a backup, or what was committed by an instant"
     restore = add_verb(acts, "backup restore", about, "ID | --at T --to FOLDER [options]")
     restore.add_argument("id", nargs="?", metavar="ID", type=text, help=NAMED)
     restore.add_argument("--at", metavar="T", help="exactly what was committed by this instant")
@@ -30,7 +30,7 @@ def add(verbs: Any) -> None:
     restore.add_argument("--dry-run", action="store_true", help="show the plan, write nothing")
     _elsewhere(restore)
 
-    about = "put a restored home in the place of the home; no engine may run, the old home is kept beside"
+    about = "put a restored home in the place of the home; the old one is kept beside"
     promote = add_verb(acts, "backup promote", about)
     promote.add_argument("folder", metavar="FOLDER", type=text, help="what `navdeck backup restore` made")
 

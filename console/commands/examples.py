@@ -83,13 +83,13 @@ EXAMPLES = {
     "journal": ("navdeck journal verify",),
     "journal verify": ("navdeck journal verify --json",),
     "status": ("navdeck status",),
-    "service": ("navdeck service --home ~/books > navdeck.service",),
+    "service": ("navdeck service --home ~/books",),
     "digest": ("navdeck digest --json",),
     "verify": ("navdeck verify",),
     "config": ("navdeck config",),
     "split": ("navdeck split huge.csv --to parts/",),
     "sql": (
-        "navdeck sql \"SELECT * FROM nav WHERE resolution = '1d' ORDER BY bucket_close DESC\"",
+        "navdeck sql \"SELECT * FROM nav WHERE resolution = '1d'\"",
         'navdeck sql "SELECT * FROM lots" --parquet lots.parquet',
     ),
 }  # fmt: skip

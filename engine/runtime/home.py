@@ -76,9 +76,12 @@ class Home:
     def config(self) -> Config:
         """The configuration in force; what was fixed at init must still be what the file says."""
         self.require()
-        config = load(self.config_path)
-        with Reader(self.state) as reader:
-            meta = reader.meta()
+        with Reader(self.state, older=True) as reader:
+            return self.config_by(reader)
+
+    def config_by(self, reader: Reader) -> Config:
+        """The same, for who reads already."""
+        config, meta = load(self.config_path), reader.meta()
         problems = [
             f"{config.origins[key]}: {key} is {config[key]}, but this home was made with {meta[key]}"
             for key in FIXED

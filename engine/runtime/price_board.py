@@ -38,10 +38,10 @@ def _found(reader: Reader, first: int, last: int) -> pl.DataFrame:
 
 
 def _told(row: dict[str, Any]) -> dict[str, Any]:
-    names = ("price", "other_price", "bps")
+    names = ("price", "other_price")
     amounts = {name: None if row[name] is None else to_text(row[name]) for name in names}
     named = {"asset_id": row["asset"], "asof": format_instant(row["asof"]), "other": row["other"] or None}
-    return {name: row[name] for name in ("code", "quote", "resolution", "source")} | named | amounts
+    return {name: row[name] for name in ("code", "quote", "resolution", "source", "bps")} | named | amounts
 
 
 def suspicious(reader: Reader, state: Path) -> dict[str, int]:

@@ -15,7 +15,16 @@ import numpy as np
 from engine.config import LOT_METHODS, Config
 from engine.domain.instants import format_instant
 from engine.errors import EngineError, UsageError
-from engine.runtime import asset_board, backups, compacting, fx_board, price_board, retaining, returns
+from engine.runtime import (
+    asset_board,
+    backups,
+    compacting,
+    fx_board,
+    price_board,
+    retaining,
+    returns,
+    storage_board,
+)
 from engine.runtime.asking import LAST_INPUT, dropped_told, instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.checking import set_aside
@@ -366,6 +375,6 @@ QUERIES: dict[str, Answer] = {
 for more in (
     asset_board.QUERIES, fx_board.QUERIES, price_board.QUERIES, desk_queries.QUERIES,
     transfer_list.QUERIES, LOTS, returns.QUERIES, SQL, backups.QUERIES,
-    compacting.QUERIES, retaining.QUERIES,
+    compacting.QUERIES, retaining.QUERIES, storage_board.QUERIES,
 ):  # fmt: skip
     QUERIES |= more

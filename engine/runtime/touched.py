@@ -15,9 +15,9 @@ _QUOTES = "SELECT DISTINCT quote FROM price_series"
 def touched_assets(accepted: pl.DataFrame, reader: Reader, home: Home) -> frozenset[str]:
     """The assets that accepted rows of one kind have a say in, as far as the store knows by now."""
     if "base" in accepted.columns:
-        return _by_rates(accepted, reader, home.config())
+        return _by_rates(accepted, reader, home.config_by(reader))
     if "asof" in accepted.columns:
-        return _by_prices(accepted, reader, dict(home.config()["fx.pegs"]))
+        return _by_prices(accepted, reader, dict(home.config_by(reader)["fx.pegs"]))
     return frozenset(accepted["asset"]) | frozenset(accepted["fee_asset"].drop_nulls())
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from engine.errors import StoreTooNew
+from engine.errors import StoreOutdated, StoreTooNew
 from engine.store.models import metadata
 
 
@@ -46,6 +46,15 @@ def migrate(connection: Connection) -> None:
     for step in MIGRATIONS[done:] if done else MIGRATIONS[:1]:
         step(connection)
     connection.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")
+
+
+def refuse_older(done: int) -> None:
+    """StoreOutdated if a file lacks steps that this navdeck counts on; who only reads takes none."""
+    if done < len(MIGRATIONS):
+        raise StoreOutdated(
+            f"state.db is at schema {done}; this navdeck reads {len(MIGRATIONS)}.",
+            "`navdeck ingest` brings it up to date, with an empty inbox too; nothing else changes.",
+        )
 
 
 def refuse_newer(done: int) -> None:

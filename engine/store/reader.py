@@ -15,7 +15,7 @@ import polars as pl
 from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA, Action
 from engine.errors import HomeMissing
 from engine.store.known import known
-from engine.store.migrations import refuse_newer
+from engine.store.migrations import refuse_newer, refuse_older
 from engine.store.troubles import store_error
 
 LAST = 2**63 - 1  # no instant is later
@@ -23,9 +23,12 @@ _NAMED = ("asset", "fee_asset", "account")
 
 
 class Reader:
-    """One read-only connection in one read transaction. Use as a context manager."""
+    """One read-only connection in one read transaction. Use as a context manager.
 
-    def __init__(self, state: Path) -> None:
+    `older`: a file of an older schema will do, for its meta. StoreOutdated otherwise, StoreTooNew always.
+    """
+
+    def __init__(self, state: Path, older: bool = False) -> None:
         if not state.is_file():
             raise HomeMissing(
                 f"There is no navdeck home at {state.parent}.",
@@ -35,7 +38,7 @@ class Reader:
             f"{state.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
         )
         try:
-            self._begin()
+            self._begin(older)
         except BaseException:
             self._connection.close()
             raise
@@ -47,10 +50,13 @@ class Reader:
         reader._connection = connection
         return reader
 
-    def _begin(self) -> None:
+    def _begin(self, older: bool) -> None:
         for pragma in ("PRAGMA query_only=ON", "PRAGMA busy_timeout=5000", "BEGIN"):
             self.rows(pragma)
-        refuse_newer(self.value("PRAGMA user_version"))
+        done = self.value("PRAGMA user_version")
+        refuse_newer(done)
+        if not older:
+            refuse_older(done)
 
     def __enter__(self) -> Self:
         return self

@@ -9,7 +9,7 @@ Judged over the whole set by instant: the order in which prices arrived changes 
 
 import polars as pl
 
-from engine.domain.money import SCALE, div_half_even
+from engine.domain.money import SCALE, div_half_even, to_text
 
 JUMP_FACTOR = 10
 APART_BPS_MAX = 100
@@ -18,7 +18,7 @@ KEY = ("asset", "quote", "resolution")
 SCHEMA = {
     "code": pl.String, "asset": pl.String, "quote": pl.String, "resolution": pl.String, "asof": pl.Int64,
     "source": pl.String, "price": pl.Int128, "other": pl.String, "other_price": pl.Int128,
-    "bps": pl.Int128,
+    "bps": pl.String,
 }  # fmt: skip
 
 
@@ -26,6 +26,7 @@ def suspicions(prices: pl.DataFrame) -> pl.DataFrame:
     """Of prices (asset, quote, source, resolution, asof, price, volume; one version a key): SCHEMA, sorted.
 
     `other` and `other_price` are what a price is held against: the bar before it, or another source.
+    `bps` is how far they are apart, in plain decimals: it can be longer than 128 bits.
     """
     exact = prices.with_columns(pl.col("price").to_physical().cast(pl.Int128))
     found = [_jumps(exact), _apart(exact), _without_trades(exact)]
@@ -68,11 +69,11 @@ def _without_trades(prices: pl.DataFrame) -> pl.DataFrame:
 def _told(frame: pl.DataFrame, code: str) -> pl.DataFrame:
     pairs = zip(frame["price"].to_list(), frame["other_price"].to_list(), strict=True)
     bps = [None if other is None else _bps(price, other) for price, other in pairs]
-    return frame.with_columns(code=pl.lit(code), bps=pl.Series(bps, dtype=pl.Int128)).select(
+    return frame.with_columns(code=pl.lit(code), bps=pl.Series(bps, dtype=pl.String)).select(
         pl.col(name).cast(kind) for name, kind in SCHEMA.items()
     )
 
 
-def _bps(price: int, other: int) -> int:
-    """|price / other - 1| in basis points, scaled."""
-    return div_half_even(abs(price - other) * BPS * SCALE, other)
+def _bps(price: int, other: int) -> str:
+    """|price / other - 1| in basis points."""
+    return to_text(div_half_even(abs(price - other) * BPS * SCALE, other))

@@ -7,7 +7,6 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.money import to_text
 from engine.valuation.suspicions import suspicions
 
 HOUR = 3_600_000_000
@@ -33,7 +32,7 @@ def prices(*rows: tuple[int, str, str, str | None]) -> pl.DataFrame:
 def found(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
     told = suspicions(frame)
     return [
-        (row["code"], row["asof"] // HOUR, row["source"], row["other"], row["bps"] and to_text(row["bps"]))
+        (row["code"], row["asof"] // HOUR, row["source"], row["other"], row["bps"])
         for row in told.iter_rows(named=True)
     ]
 

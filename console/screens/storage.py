@@ -1,0 +1,129 @@
+"""Storage: memory against its marks, what the lake holds, and what can be compacted or dropped."""
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from textual import work
+from textual.widget import Widget
+
+from console import actions
+from console.acting import Acting
+from console.client import NOTHING, Topics
+from console.modals.ask import Option, Question
+from console.screens import panels
+from console.screens.base import DeckScreen, bindings
+from console.screens.storage_lines import (
+    COLUMNS,
+    cells,
+    disk_line,
+    memory_lines,
+    outcome,
+    plan_lines,
+    retention_lines,
+    rows_of,
+)
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import Line, cut, fitted, line
+from engine.api import EngineError, Query
+
+Document = dict[str, Any]
+
+
+class Storage(DeckScreen):
+    """Screen 6."""
+
+    ID = actions.STORAGE
+    BINDINGS = bindings(actions.STORAGE)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._found: Document | None = None
+        self._trouble = ""
+        self._desk = Acting(self, ())
+
+    def body(self) -> Sequence[Widget]:
+        return (
+            Lines(self._memory, frozenset({"memory"}), id="gauge"),
+            Lines(self._head, NOTHING, id="head"),
+            Rows(self._row, NOTHING, id="list"),
+        )
+
+    def above_keys(self) -> Sequence[Widget]:
+        return (Lines(self._strip, NOTHING, id="strip"),)
+
+    def redraw(self, topics: Topics) -> None:
+        """Asks again when values, and so files, moved."""
+        super().redraw(topics)
+        if topics & {"value", "counts"} and self.is_current:
+            self._ask()
+
+    @work(exclusive=True, group="page")
+    async def _ask(self) -> None:
+        self._trouble = ""
+        try:
+            self._found = await self.deck.session.ask(Query("storage", {}))
+        except (EngineError, OSError) as error:
+            self._trouble = str(error)
+        rows = self.query_one(Rows)
+        rows.fill(len(self._lake()), rows.cursor)
+        for part in self.query(Lines):
+            part.repaint()
+
+    def _lake(self) -> Sequence[Document]:
+        return rows_of(self._found) if self._found else ()
+
+    # -- what is shown --
+
+    def _memory(self, width: int, height: int) -> list[Line]:
+        return memory_lines(self.doc, width, self.deck.terminal.ascii)[:height]
+
+    def _head(self, width: int, _height: int) -> list[Line]:
+        about = "looking …" if self._found is None else ""
+        first = line(*panels.head("Lake", about))
+        if self._found is not None:
+            first = (*first, *disk_line(self._found["disk"], self._found["profile"]))
+        if self._trouble:
+            first = line((self._trouble, "bad"))
+        heads = fitted(COLUMNS, self.query_one(Rows).width).head()
+        return [cut(first, width), line(""), heads]
+
+    def _row(self, index: int, width: int) -> Line:
+        keep = self._found["keep_days"] if self._found else {}
+        return fitted(COLUMNS, width).row(cells(self._lake()[index], keep))
+
+    def _strip(self, width: int, _height: int) -> list[Line]:
+        return [cut(self._desk.told, width)]
+
+    def copied(self) -> str:
+        return json.dumps(self._found, ensure_ascii=False) if self._found else ""
+
+    # -- jobs --
+
+    def do_compact(self) -> None:
+        self._desk.carry("compact", self._job("compact", "Compact the lake"))
+
+    def do_retention(self) -> None:
+        self._desk.carry("retention", self._job("retention", "Drop old snapshots"))
+
+    async def _job(self, job: str, label: str) -> None:
+        """The plan first; then just that."""
+        plan = await self._desk.do(job, {}, dry_run=True)
+        if plan is None:
+            return
+        build = partial(plan_lines if job == "compact" else retention_lines, plan)
+        if await self.deck.push_screen_wait(Question(label, build, [Option(job, label)])) is None:
+            return
+        done = await self._desk.carry_out(job, label.lower(), {})
+        if done is not None:
+            await self._desk.after(line(("✓ ", "ok"), outcome(job, done)))
+
+    def told(self) -> None:
+        """The desk has something else to say."""
+        self.set_class(bool(self._desk.told), "-told")
+        self.query_one("#strip", Lines).repaint()
+
+    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
+        """Everything is asked for again."""
+        self._ask()

@@ -1,0 +1,90 @@
+"""What is told of memory and of the lake, as lines. Pure."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from console.screens import panels
+from console.text import UNKNOWN, bytes_text, count, plural
+from console.widgets.chart import chart
+from console.widgets.figures import share
+from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
+from console.widgets.series import Sample
+
+Document = dict[str, Any]
+
+COLUMNS = (
+    Column("dataset", 10), Column("of", 4), Column("files", 8, right=True), Column("size", 10, right=True),
+    Column("rows", 11, right=True), Column("a file", 8, right=True), Column("replaced", 9, right=True),
+    Column("from", 10, rank=1), Column("to", 10, rank=1), Column("kept", 8, right=True, rank=2),
+)  # fmt: skip
+CHART_ROWS = 10
+
+
+def cells(row: Document, keep_days: Document) -> list[Piece]:
+    """One dataset at one resolution."""
+    a_file = bytes_text(row["bytes"] // row["files"]) if row["files"] else UNKNOWN
+    days = keep_days.get(row["resolution"], 0)
+    return [
+        (row["dataset"], "text"), (row["resolution"], "text"), (count(row["files"]), "text"),
+        (bytes_text(row["bytes"]), "text"), (count(row["rows"]), "text"), (a_file, "muted"),
+        (count(row["dead_files"]), "muted"), (row["first"] or UNKNOWN, "muted"),
+        (row["last"] or UNKNOWN, "muted"), (f"{days} d" if days else "for ever", "muted"),
+    ]  # fmt: skip
+
+
+def memory_lines(doc: Document, width: int, ascii_only: bool) -> list[Line]:
+    """The gauge with its marks, whose limit it is, and the course of the last minutes."""
+    memory = doc["memory"]
+    level, whose = memory.get("level"), memory.get("whose")
+    told = f"level {level}, limit of the {whose}" if level and whose else ""
+    samples = [Sample(at, ratio * 100) for at, ratio in memory["history"]]
+    drawn = chart(samples, width, CHART_ROWS, lambda value: f"{value:.0f} %", "accent", ascii_only)
+    marks = f"at {share(0.65)} smaller batches and compaction; at {share(0.90)} intake stops"
+    return [panels.memory_line(doc, width), line((told or marks, "muted")), *drawn]
+
+
+def disk_line(disk: Document, profile: str) -> Line:
+    """Free disk against what intake needs."""
+    short = disk["free_bytes"] < disk["least_bytes"]
+    sign = ("✗ intake stopped", "bad") if short else ("✓", "ok")
+    told = f"{bytes_text(disk['free_bytes'])} free of disk, intake needs {bytes_text(disk['least_bytes'])}  "
+    return line(told, sign, (f"  profile {profile}", "muted"))
+
+
+def plan_lines(plan: Document, width: int) -> list[Line]:
+    """What compaction would do."""
+    made = []
+    for step in plan["steps"]:
+        size = f"{plural(step['files'], 'file')}, {bytes_text(step['bytes'])}"
+        made.append(line((f"{step['what']:<14}", "strong"), size, (f"  {step['why']}", "muted")))
+    if not made:
+        made = [line(("✓ ", "ok"), "there is nothing to compact")]
+    before, after = plan["before"], plan["after"]
+    sizes = f"{bytes_text(before['bytes'])} on disk now, {bytes_text(after['bytes'])} or less after"
+    peak = f"up to {bytes_text(plan['peak_bytes'])} of memory, one partition at a time"
+    return [*made, BLANK, line((sizes, "text")), *(line((part, "muted")) for part in wrapped(peak, width))]
+
+
+def retention_lines(plan: Document, width: int) -> list[Line]:
+    """What retention would drop."""
+    made: list[Line] = []
+    for row in plan["resolutions"]:
+        kept = row.get("kept_because")
+        days = row["days"] if isinstance(row["days"], int) else len(row["days"])
+        told = f"{plural(days, 'day')}, {plural(row['files'], 'file')}, {bytes_text(row['bytes'])}"
+        made.append(line((f"{row['resolution']:<4}", "strong"), kept or told))
+    text = "Only what can be made again goes; ledger, prices, rates, decisions and archive never do."
+    return [*made, BLANK, *(line((part, "muted")) for part in wrapped(text, width))]
+
+
+def outcome(job: str, done: Document) -> str:
+    """What a job came to."""
+    saved = done["before"]["bytes"] - done["after"]["bytes"]
+    words = {"compact": "compacted", "retention": "dropped what is past its time"}[job]
+    return f"{words}: {bytes_text(max(0, saved))} less on disk"
+
+
+def rows_of(found: Document) -> Sequence[Document]:
+    """Datasets in order."""
+    lake: Sequence[Document] = found["lake"]
+    return lake

@@ -1,0 +1,39 @@
+"""What the lake holds and what the disk has left: figures of the catalogue, no file is touched."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from engine.runtime.home import Home
+from engine.store.reader import Reader
+
+_LAKE = (
+    "SELECT dataset, resolution, count(*) FILTER (dead_at IS NULL) AS files,"
+    " coalesce(sum(bytes) FILTER (dead_at IS NULL), 0) AS bytes,"
+    " coalesce(sum(rows) FILTER (dead_at IS NULL), 0) AS rows,"
+    " count(DISTINCT dt || asset) FILTER (dead_at IS NULL) AS partitions,"
+    " min(dt) FILTER (dead_at IS NULL) AS first, max(dt) FILTER (dead_at IS NULL) AS last,"
+    " count(*) FILTER (dead_at IS NOT NULL) AS dead_files,"
+    " coalesce(sum(bytes) FILTER (dead_at IS NOT NULL), 0) AS dead_bytes"
+    " FROM lake_files GROUP BY dataset, resolution ORDER BY dataset, resolution"
+)
+
+
+def storage(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
+    """Live and dead files by dataset and resolution, and free disk against what intake needs."""
+    home = Home(Path(home_path))
+    config = home.config()
+    with Reader(home.state) as reader:
+        lake = reader.records(_LAKE)
+    return {
+        "lake": lake,
+        "disk": {
+            "free_bytes": shutil.disk_usage(home.path).free,
+            "least_bytes": config["disk.free_bytes_min"],
+        },
+        "profile": config["memory.profile"],
+        "keep_days": {name: config[f"retention.days_{name}"] for name in ("5m", "1h", "1d")},
+    }
+
+
+QUERIES = {"storage": storage}

@@ -1,0 +1,38 @@
+"""Storage in the console: the plan of a job comes first, and only then is it carried out."""
+
+import asyncio
+
+import pytest
+
+from console.screens.storage_lines import disk_line, outcome
+from tests.console.deck_driver import console
+
+
+@pytest.mark.parametrize(("key", "name"), [("C", "compact"), ("o", "retention")])
+def test_job__its_plan_first__then_just_that(key: str, name: str) -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("6", key, "tab", "enter")
+            told = [(one.name, one.dry_run) for one in opened.client.commands]
+            assert told == [(name, True), (name, False)]
+
+    asyncio.run(flow())
+
+
+def test_job__left_at_its_plan__nothing_is_done() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("6", "C", "escape")
+            assert [one.dry_run for one in opened.client.commands] == [True]
+
+    asyncio.run(flow())
+
+
+def test_disk__too_little__says_that_intake_stopped() -> None:
+    told = "".join(text for text, _ in disk_line({"free_bytes": 1, "least_bytes": 2}, "DEFAULT"))
+    assert "intake stopped" in told
+
+
+def test_outcome__what_it_saved() -> None:
+    done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 1_000_000}}
+    assert outcome("compact", done) == "compacted: 2.0 MB less on disk"
