@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy.exc import IntegrityError
 
-from engine.errors import HomeMissing, StoreError, StoreTooNew
+from engine.errors import HomeMissing, StoreError, StoreOutdated, StoreTooNew
 from engine.store import migrations
 from engine.store.migrations import MIGRATIONS
 from engine.store.models import metadata
@@ -243,6 +243,18 @@ def test_migrations__later_navdeck_wrote_it__refused_by_writer_and_reader_unchan
     assert version(state) == 99
     assert threads_left(before) == []
     assert open_files(state.parent) == []
+
+
+def test_migrations__earlier_navdeck_wrote_it__reader_says_what_to_do__meta_is_still_read(
+    state: Path,
+) -> None:
+    with plain(state) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) - 1}")
+    with pytest.raises(StoreOutdated, match=f"schema {len(MIGRATIONS) - 1}") as refused:
+        Reader(state)
+    assert "navdeck ingest" in str(refused.value.hint)
+    with Reader(state, older=True) as reader:
+        assert reader.meta() == {}  # readable; nothing was written here
 
 
 def test_migrations__step_that_fails__leaves_the_file_as_it_was(
