@@ -8,13 +8,13 @@ from engine.runtime.home import Home
 from engine.store.reader import Reader
 
 _LAKE = (
-    "SELECT dataset, resolution, count(*) FILTER (dead_at IS NULL) AS files,"
-    " coalesce(sum(bytes) FILTER (dead_at IS NULL), 0) AS bytes,"
-    " coalesce(sum(rows) FILTER (dead_at IS NULL), 0) AS rows,"
-    " count(DISTINCT dt || asset) FILTER (dead_at IS NULL) AS partitions,"
-    " min(dt) FILTER (dead_at IS NULL) AS first, max(dt) FILTER (dead_at IS NULL) AS last,"
-    " count(*) FILTER (dead_at IS NOT NULL) AS dead_files,"
-    " coalesce(sum(bytes) FILTER (dead_at IS NOT NULL), 0) AS dead_bytes"
+    "SELECT dataset, resolution, count(*) FILTER (WHERE dead_at IS NULL) AS files,"
+    " coalesce(sum(bytes) FILTER (WHERE dead_at IS NULL), 0) AS bytes,"
+    " coalesce(sum(rows) FILTER (WHERE dead_at IS NULL), 0) AS rows,"
+    " count(DISTINCT dt || asset) FILTER (WHERE dead_at IS NULL) AS partitions,"
+    " min(dt) FILTER (WHERE dead_at IS NULL) AS first, max(dt) FILTER (WHERE dead_at IS NULL) AS last,"
+    " count(*) FILTER (WHERE dead_at IS NOT NULL) AS dead_files,"
+    " coalesce(sum(bytes) FILTER (WHERE dead_at IS NOT NULL), 0) AS dead_bytes"
     " FROM lake_files GROUP BY dataset, resolution ORDER BY dataset, resolution"
 )
 
