@@ -52,6 +52,9 @@ class Executor(Protocol):
 
     def close(self) -> None: ...
 
+    def kill(self) -> None:
+        """Ends what it does in the middle, where that can be done."""
+
 
 class ThreadExecutor:
     """In this process: for one-off verbs, where a worker's start would cost more than the work."""
@@ -72,6 +75,9 @@ class ThreadExecutor:
         """Nothing is heard any more."""
         global _say
         _say = None
+
+    def kill(self) -> None:
+        """A thread cannot be ended: its task is waited for."""
 
 
 class WorkerExecutor:
@@ -177,6 +183,9 @@ class AloneExecutor:
 
     def close(self) -> None:
         """Nothing stays between two tasks."""
+
+    def kill(self) -> None:
+        """Whoever waits for a task is cancelled instead."""
 
 
 def _start_deaf(process: SpawnProcess) -> None:

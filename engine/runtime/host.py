@@ -14,7 +14,7 @@ from engine.errors import EngineError
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking, queries
 from engine.runtime.engine import Engine, Listener, system_clock
-from engine.runtime.executors import WorkerExecutor
+from engine.runtime.executors import Executor, WorkerExecutor
 from engine.runtime.home import Home
 from engine.runtime.inbox_wait import InboxWait
 from engine.runtime.memory import worker_limit
@@ -42,8 +42,7 @@ class Host:
     """Engine, service and overview of one home."""
 
     def __init__(
-        self, engine: Engine, executor: WorkerExecutor, reading: WorkerExecutor, asking: WorkerExecutor,
-        label: str,
+        self, engine: Engine, executor: Executor, reading: Executor, asking: Executor, label: str
     ) -> None:  # fmt: skip
         self._engine = engine
         self._asking = asking
@@ -72,6 +71,13 @@ class Host:
             for worker in workers:
                 worker.close()
             raise
+        return await cls.over(engine, executor, reading, asking, label)
+
+    @classmethod
+    async def over(
+        cls, engine: Engine, executor: Executor, reading: Executor, asking: Executor, label: str
+    ) -> "Host":  # fmt: skip
+        """Starts to work with an engine that is open for writing, and with these executors."""
         host = cls(engine, executor, reading, asking, label)
         await host._refresh_status()
         await host._refresh_nav()

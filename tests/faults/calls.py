@@ -42,7 +42,7 @@ def _open(file: Any, mode: str = "r", *rest: Any, **options: Any) -> Any:
     exclusive = os.O_EXCL if mode == "xb" else os.O_TRUNC
     flags = os.O_WRONLY | os.O_CREAT | exclusive | os.O_CLOEXEC
     handle = file if isinstance(file, int) else os.open(file, flags, 0o666)
-    return io.BufferedWriter(_Raw(handle, "wb"))
+    return io.BufferedWriter(_Raw(handle, "wb", closefd=options.get("closefd", True)))
 
 
 def _sendfile(out: int, source: int, offset: int, count: int) -> int:
