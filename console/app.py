@@ -42,6 +42,7 @@ from engine.api import EngineClient, EngineError, actor
 
 PULSE_S = 0.5  # between two repaints of the same panel
 TICK_S = 20.0  # ages are told in minutes and more
+THEMES_STEP_MS = 200  # between two looks at the user's own themes
 ORDINARY = Terminal(refusal="", theme=DARK, mouse=True, ascii=False)
 
 
@@ -72,6 +73,7 @@ class NavdeckApp(App[None]):
         terminal: Terminal = ORDINARY,
         clock: Callable[[], float] = time.monotonic,
         themes_folder: Path | None = None,
+        own_themes: Path | None = None,
     ) -> None:
         super().__init__(ansi_color=True if terminal.ansi else None)
         self.terminal = terminal
@@ -79,7 +81,10 @@ class NavdeckApp(App[None]):
         self.session = Session(connect, self._changed, clock)
         self._clock = clock
         self._on_exit = on_exit
-        self._themes_folder = themes_folder or themes.folder()
+        self._themes_folders = [themes_folder or themes.folder(), *([own_themes] if own_themes else [])]
+        self._own_themes = own_themes
+        self._wanted_theme = terminal.theme
+        self._themes: set[str] = set()
         self._dirty: Topics = frozenset()
         self._pulsing = False
         self._pulsed_at_s = 0.0
@@ -115,16 +120,47 @@ class NavdeckApp(App[None]):
         self.call_after_refresh(self._begin)
 
     def _load_themes(self) -> None:
-        found, problems = themes.load(self._themes_folder)
-        for theme in found:
-            self.register_theme(theme)
-        if self.terminal.theme in self.available_themes:
-            self.theme = self.terminal.theme
+        """Takes the files as they are now; the theme in use is drawn anew if its file changed."""
+        problems = []
+        for folder in self._themes_folders:
+            found, wrong = themes.load(folder)
+            problems += wrong
+            for theme in found:
+                self.register_theme(theme)
+                self._themes.add(theme.name)
         if problems:
             self.tell("\n".join(str(problem) for problem in problems), "warning", "Themes not taken")
+        self._dress()
+
+    def _dress(self) -> None:
+        """Puts on the home's theme; a terminal that is to keep its own colours keeps them."""
+        wanted = self.terminal.theme if self.terminal.ansi else self._wanted_theme
+        if not self.terminal.ansi and wanted not in self._themes:
+            return
+        before, self.theme = self.theme, wanted
+        if before == wanted:
+            self.mutate_reactive(NavdeckApp.theme)
+
+    def _dress_as_home(self) -> None:
+        """The home says which theme is its own."""
+        wanted = self.mirror.doc["theme"] or self._wanted_theme
+        if wanted == self._wanted_theme:
+            return
+        self._wanted_theme = wanted
+        self._dress()
+        if wanted not in self._themes:
+            self.tell(f"There is no theme {wanted}. There are {', '.join(sorted(self._themes))}.", "warning")
+
+    async def _watch_themes(self, folder: Path) -> None:
+        from watchfiles import awatch  # after the first frame: it takes a while to import
+
+        async for _ in awatch(folder, step=THEMES_STEP_MS):
+            self._load_themes()
 
     def _begin(self) -> None:
         self.run_worker(self._start(), group="session")
+        if self._own_themes is not None and self._own_themes.is_dir():
+            self.run_worker(self._watch_themes(self._own_themes), group="themes")
 
     async def _start(self) -> None:
         await asyncio.to_thread(chart.ready)
@@ -163,6 +199,7 @@ class NavdeckApp(App[None]):
         self._redraw(topics)
 
     def _redraw(self, topics: Topics) -> None:
+        self._dress_as_home()
         if self.frozen:
             self._dirty |= topics
             return

@@ -41,7 +41,7 @@ NOTHING: Topics = frozenset()
 _BLANK: Document = {
     "seq": 0, "now": "1970-01-01T00:00:00Z", "home": "", "label": "", "hosting": False, "pid": 0,
     "started_at": None, "read_only": False, "state": "starting", "causes": [], "base_currency": "",
-    "timezone": "UTC", "lot_method": "",
+    "timezone": "UTC", "lot_method": "", "theme": "",
     "counts": {"files": 0, "files_rejected": 0, "transactions": 0, "prices": 0, "fx_rates": 0,
                "quarantine_open": 0, "lake_files": 0},
     "watermarks": {"ledger_last": None, "fx_last": None, "prices_last": {}, "valued_last": {}},

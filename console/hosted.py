@@ -10,6 +10,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from multiprocessing import resource_tracker
 
+from console import themes
 from console.app import NavdeckApp
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.terminal import Terminal
@@ -25,7 +26,7 @@ async def run(
         # The worker needs this helper, and the helper a real stderr, which Textual is about to take.
         resource_tracker.ensure_running()
     hosted = _Hosted(connect, attached)
-    app = NavdeckApp(hosted.connect, hosted.close, terminal=terminal)
+    app = NavdeckApp(hosted.connect, hosted.close, terminal=terminal, own_themes=themes.own_folder())
     ending: list[asyncio.Task[None]] = []
 
     def stop(number: int) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 WIDTH_LEAST, HEIGHT_LEAST = 60, 16  # cells; below this one line says so
 DARK, PLAIN = "navdeck-dark", "ansi-dark"
+TRUE_COLOUR = ("truecolor", "24bit")  # in COLORTERM, which SSH does not pass on
+MANY_COLOURS = ("256color", "direct", "kitty", "ghostty", "alacritty", "foot", "wezterm")  # last part of TERM
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +29,13 @@ class Terminal:
 
 def decide(environ: Mapping[str, str], *, is_tty: bool, encoding: str) -> Terminal:
     """What to do on this terminal. `encoding`: of its output, as Python names it."""
-    no_colour = bool(environ.get("NO_COLOR"))
+    term = environ.get("TERM", "")
+    many = environ.get("COLORTERM") in TRUE_COLOUR or term.rpartition("-")[2] in MANY_COLOURS
     return Terminal(
-        refusal=_refusal(environ.get("TERM", ""), is_tty),
-        theme=PLAIN if no_colour else DARK,
+        refusal=_refusal(term, is_tty),
+        theme=DARK if many and not environ.get("NO_COLOR") else PLAIN,
         mouse="SSH_CONNECTION" not in environ,  # over SSH the terminal's own selection matters more
-        ascii="utf" not in encoding.lower() or environ.get("TERM") == "linux",
+        ascii="utf" not in encoding.lower() or term == "linux",
     )
 
 

@@ -1,6 +1,7 @@
 """Themes: colours by meaning, read from TOML files. A file that fails is told, never half used.
 
-Files lie in `themes/` beside the packages in a checkout, in `console/_themes/` once installed.
+Shipped files lie in `themes/` beside the packages in a checkout, in `console/_themes/` once installed; a
+user's own lie in `themes/` of the user's settings folder, and are taken again whenever they change.
 """
 
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from platformdirs import user_config_path
 from textual.theme import Theme
 
 MEANINGS = (
@@ -38,6 +40,11 @@ def folder() -> Path:
     """Where the shipped themes are."""
     installed = Path(__file__).parent / "_themes"
     return installed if installed.is_dir() else Path(__file__).parents[1] / "themes"
+
+
+def own_folder() -> Path:
+    """Where the user's own themes are, if there are any."""
+    return user_config_path("navdeck") / "themes"
 
 
 def load(where: Path) -> tuple[list[Theme], list[Problem]]:

@@ -71,6 +71,12 @@ def _choice(*choices: str) -> Callable[[Any], str]:
     return read
 
 
+def _theme(raw: Any) -> str:
+    if not isinstance(raw, str) or not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", raw):
+        raise ValueError("must be a theme's name, of a-z, 0-9 and hyphens")
+    return raw
+
+
 def _texts(raw: Any) -> tuple[str, ...]:
     items = [item.strip() for item in raw.split(",") if item.strip()] if isinstance(raw, str) else raw
     if not isinstance(items, list | tuple) or not all(isinstance(item, str) and item for item in items):
@@ -254,6 +260,7 @@ SETTINGS = (
     Setting("memory.limit", 0, _count(0, 10**15), "Bytes that navdeck keeps its processes under; 0: none."),
     Setting("memory.worker_bytes_max", 0, _count(0, 10**15), "Bytes of one worker; 0: 65 % of the limit."),
     Setting("memory.profile", "DEFAULT", _choice("DEFAULT", "LOW_RAM"), "How large batches are."),
+    Setting("console.theme", "navdeck-dark", _theme, "The colours of this home's consoles."),
     Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )
 KEYS = frozenset(setting.key for setting in SETTINGS)

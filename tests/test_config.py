@@ -94,6 +94,9 @@ days_1h = 2
 days_1d = 3
 days_logs = 4
 
+[console]
+theme = "mine"
+
 [disk]
 free_bytes_min = 5
 
@@ -146,7 +149,7 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert config["ingest.batch_rows"] == 7
     assert (config["memory.limit"], config["memory.profile"]) == (900, "LOW_RAM")
     assert (config["compaction.grace_minutes"], config["retention.days_1d"]) == (5, 3)
-    assert config["disk.free_bytes_min"] == 5
+    assert (config["console.theme"], config["disk.free_bytes_min"]) == ("mine", 5)
     assert config["backup.at"] == "23:45"
     assert config["backup.post_backup"] == ("rclone", "sync")
     assert set(config.origins.values()) == {"navdeck.toml"}

@@ -180,6 +180,7 @@ class Host:
             "started_at": format_instant(self._started_at),
             "read_only": False,
             **self._service.state(),
+            "theme": config["console.theme"],
             **{key: config[key] for key in ("base_currency", "timezone", "lot_method")},
             **self._overview.document(),
             "jobs": self._jobs(),

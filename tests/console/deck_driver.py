@@ -95,6 +95,7 @@ async def console(
     size: tuple[int, int] = (80, 24),
     on_exit: Callable[[], Awaitable[None]] | None = None,
     themes_folder: Path | None = None,
+    own_themes: Path | None = None,
     terminal: Terminal = TERMINAL,
     screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> AsyncIterator[Console]:
@@ -102,8 +103,9 @@ async def console(
     fake = client or FakeClient()
     with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
         app = NavdeckApp(
-            connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder
-        )
+            connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder,
+            own_themes=own_themes,
+        )  # fmt: skip
     async with app.run_test(size=size, notifications=True) as pilot:
         opened = Console(app, fake, pilot)
         async with asyncio.timeout(5):

@@ -19,7 +19,8 @@ from console.screens.base import DeckScreen
 from console.screens.events import Events
 from console.screens.inbox import Inbox
 from console.screens.quarantine import Quarantine
-from console.terminal import Terminal
+from console.terminal import PLAIN, Terminal
+from console.themes import MEANINGS
 from engine.api import EngineError, HomeMissing
 from tests.console.deck_driver import Console, console
 
@@ -395,6 +396,47 @@ def test_theme_file_that_fails__is_one_toast(tmp_path: Path) -> None:
         assert "b.toml: " in toast
 
     scenario(run, themes_folder=tmp_path)
+
+
+def test_home_with_a_theme__is_shown_in_it() -> None:
+    async def run(deck: Console) -> None:
+        assert deck.app.theme == "navdeck-production"
+
+    scenario(run, client=FakeClient(overview() | {"theme": "navdeck-production"}))
+
+
+def test_home_with_a_theme__but_a_terminal_of_few_colours__keeps_them() -> None:
+    async def run(deck: Console) -> None:
+        assert deck.app.theme == PLAIN
+
+    plain = Terminal(refusal="", theme=PLAIN, mouse=True, ascii=False)
+    scenario(run, client=FakeClient(overview() | {"theme": "navdeck-production"}), terminal=plain)
+
+
+def test_home_with_a_theme_that_is_not_there__is_told_which_are() -> None:
+    async def run(deck: Console) -> None:
+        (toast,) = deck.toasts()
+        assert toast.startswith("There is no theme mine. There are navdeck-contrast, navdeck-dark")
+
+    scenario(run, client=FakeClient(overview() | {"theme": "mine"}))
+
+
+def test_own_theme__is_drawn_anew_as_its_file_changes(tmp_path: Path) -> None:
+    def write(warn: str) -> None:
+        rest = "".join(f'{one} = "#102030"\n' for one in MEANINGS if one != "warn")
+        head = f'name = "mine"\ndark = true\n[colours]\nwarn = "{warn}"\n'
+        (tmp_path / "mine.toml").write_text(head + rest)
+
+    async def run(deck: Console) -> None:
+        assert deck.app.theme == "mine"
+        write("#ff0001")
+        await deck.until(lambda: deck.app.get_css_variables()["warn"] == "#ff0001")
+        (tmp_path / "mine.toml").write_text("[")
+        await deck.until(lambda: any("mine.toml: " in toast for toast in deck.toasts()))
+        assert deck.app.get_css_variables()["warn"] == "#ff0001"
+
+    write("#ffff00")
+    scenario(run, client=FakeClient(overview() | {"theme": "mine"}), own_themes=tmp_path)
 
 
 def test_small_terminal__one_line_says_what_is_needed() -> None:

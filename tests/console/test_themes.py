@@ -6,6 +6,7 @@ import pytest
 from rich.color import Color, ColorSystem
 
 from console import themes
+from console.terminal import PLAIN, decide
 
 SHIPPED, PROBLEMS = themes.load(themes.folder())
 GROUNDS = ("background", "surface", "panel")
@@ -30,7 +31,8 @@ def luminance(value: str) -> float:
 
 def test_shipped__all_load() -> None:
     assert PROBLEMS == []
-    assert {theme.name for theme in SHIPPED} == {"navdeck-dark", "navdeck-light"}
+    names = ["navdeck-contrast", "navdeck-dark", "navdeck-light", "navdeck-production"]
+    assert [theme.name for theme in SHIPPED] == names
 
 
 @pytest.mark.parametrize("theme", SHIPPED, ids=lambda theme: theme.name)
@@ -54,6 +56,19 @@ def test_shipped__states_stay_apart_in_256_colours(theme: object) -> None:
     names = ("ok", "warn", "bad", "held", "mark")
     found = {Color.parse(colour(theme, name)).downgrade(ColorSystem.EIGHT_BIT).number for name in names}
     assert len(found) == len(names)
+
+
+def test_sixteen_colours__states_are_the_terminal_s_own_and_stay_apart() -> None:
+    names = ("ok", "warn", "bad", "held", "mark")
+    assert decide({"TERM": "xterm"}, is_tty=True, encoding="utf-8").theme == PLAIN
+    assert len({themes.FALLBACK[name] for name in names}) == len(names)
+
+
+def test_production__does_not_look_like_another() -> None:
+    bars = {theme.name: colour(theme, "panel") for theme in SHIPPED}
+    red, green, blue = (int(bars["navdeck-production"][start : start + 2], 16) for start in (1, 3, 5))
+    assert red > 2 * max(green, blue)
+    assert list(bars.values()).count(bars["navdeck-production"]) == 1
 
 
 def test_read__good_file(tmp_path: Path) -> None:
