@@ -98,6 +98,18 @@ def test_screen(snap_compare: Compare, screen: str, size: tuple[int, int]) -> No
     assert snap_compare(console(), terminal_size=size, run_before=opening(SCREENS[screen]))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("screen", SCREENS)
+def test_screen__high_contrast(snap_compare: Compare, screen: str, size: tuple[int, int]) -> None:
+    contrast = console(theme="navdeck-contrast")
+    assert snap_compare(contrast, terminal_size=size, run_before=opening(SCREENS[screen]))
+
+
+def test_overview__production(snap_compare: Compare) -> None:
+    assert snap_compare(console(theme="navdeck-production"), terminal_size=LARGE, run_before=opening("1"))
+
+
 @pytest.mark.parametrize("chart", NAV_CHARTS)
 def test_nav_chart(snap_compare: Compare, chart: str) -> None:
     keys = ["5", *["v"] * NAV_CHARTS[chart]]

@@ -65,7 +65,7 @@ def test_sixteen_colours__states_are_the_terminal_s_own_and_stay_apart() -> None
 
 
 def test_production__does_not_look_like_another() -> None:
-    bars = {theme.name: colour(theme, "panel") for theme in SHIPPED}
+    bars = {theme.name: colour(theme, "surface") for theme in SHIPPED}
     red, green, blue = (int(bars["navdeck-production"][start : start + 2], 16) for start in (1, 3, 5))
     assert red > 2 * max(green, blue)
     assert list(bars.values()).count(bars["navdeck-production"]) == 1
