@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import api, errors
-from tests.runtime.deck import ROOT, Deck
+from tests.runtime.deck import ROOT, Deck, buy
 
 HEAVY = ("polars", "duckdb", "pyarrow", "sqlalchemy", "aiosqlite", "textual", "numpy", "rich")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 70
@@ -52,6 +52,18 @@ def test_parsing__loads_nothing_heavy() -> None:
 def test_status__loads_no_textual(deck: Deck) -> None:
     program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
     assert loaded(program).isdisjoint({"textual", "textual_plotext", "plotext"})
+
+
+def test_status__without_news__loads_nothing_heavy(deck: Deck) -> None:
+    """Transfers and prices are reckoned once a commit; who asks again pays for counting alone."""
+    libraries = {*HEAVY} - {"rich"}  # it draws the table
+    program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
+    assert loaded(program).isdisjoint(libraries)
+    deck.take(buy(), buy(action="TRANSFER_OUT", unit_price_usd="", quantity="1"))
+    before = deck.ask("status")["alerts"]
+    assert loaded(program).isdisjoint(libraries)
+    assert "TRANSFERS_UNMATCHED" in [alert["code"] for alert in before]
+    assert deck.ask("status")["alerts"] == before
 
 
 def test_api__loads_nothing_heavy() -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.backup.journal_view import JournalView
-from engine.backup.layout import DRILLS, JOURNAL, Ports, Shelf, stamp
+from engine.backup.layout import DRILLS, JOURNAL, REPORT, Ports, Shelf, stamp
 from engine.backup.objects import TEMPORARY, clear_leftovers, remove
 from engine.backup.plan import plan_backup, plan_instant
 from engine.backup.restore import restore
@@ -23,7 +23,7 @@ from engine.domain.instants import format_instant
 from engine.errors import BackupError, EngineError, JobCancelled, StoreError
 from engine.store.files import publish
 
-REPORT, READABLE = "drill_report.json", "drill_report.txt"
+READABLE = "drill_report.txt"
 INPUTS = ("ledger", "observations", "decisions", "open_lots", "realized")
 Check = Callable[[Path], dict[str, Any]]  # of a restored home: {"ok", "told"}
 
@@ -157,14 +157,3 @@ def readable(report: dict[str, Any]) -> str:
     unsaved = f"RPO {report['rpo_s']} s, {report['unsaved_commits']} commits unsaved"
     lines.append(f"RTO {report.get('rto_s', '?')} s, {unsaved}")
     return "\n".join(lines) + "\n"
-
-
-def reports(shelf: Shelf) -> list[dict[str, Any]]:
-    """All kept reports, newest first."""
-    found = []
-    for path in sorted((shelf.path / DRILLS).glob(f"*/{REPORT}"), reverse=True):
-        try:
-            found.append(json.loads(path.read_bytes()))
-        except (OSError, ValueError):
-            continue
-    return found

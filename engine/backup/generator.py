@@ -36,9 +36,9 @@ from engine.backup.layout import (
 from engine.backup.objects import TEMPORARY, Keeper, clear_leftovers
 from engine.domain.instants import format_instant
 from engine.errors import BackupDamaged, DiskLow, JobCancelled, JournalBroken
-from engine.store.commit import writable
 from engine.store.files import FOLDER_MODE, fsync_folder, make_folder, publish
 from engine.store.journal import START, Mark
+from engine.store.troubles import writable
 
 STEP_PAGES = 512  # copied between two looks at whether somebody wants the end
 MARGIN_BYTES = 64_000_000  # free disk beside what is to be written, so that the home itself can go on

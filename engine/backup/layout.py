@@ -29,6 +29,7 @@ from engine.store.journal_format import OPEN, SEALED
 MANIFEST, FILES, GUIDE, SUMS = "MANIFEST.json", "FILES.sha256", "RESTORE.txt", "SHA256SUMS"
 PARTS = (FILES, MANIFEST, GUIDE)  # what SHA256SUMS lists besides objects
 OBJECTS, DRILLS, LOCK, CANCEL, VERIFIED = "objects", "drills", ".lock", ".cancel", "verified.json"
+REPORT = "drill_report.json"
 STATE, CONFIG, JOURNAL = "state.db", "navdeck.toml", "journal"
 VERSION = 1
 MANIFEST_BYTES_MAX = 1 << 30  # ten million files; more is no manifest of ours
@@ -165,6 +166,16 @@ class Shelf:
             return []
         names = [entry.name for entry in os.scandir(self.path) if entry.is_dir(follow_symlinks=False)]
         return sorted(filter(ID.fullmatch, names), key=number_of)
+
+    def drills(self) -> list[dict[str, Any]]:
+        """All kept reports of drills, newest first."""
+        found = []
+        for path in sorted((self.path / DRILLS).glob(f"*/{REPORT}"), reverse=True):
+            try:
+                found.append(json.loads(path.read_bytes()))
+            except (OSError, ValueError):
+                continue
+        return found
 
     def manifest(self, name: str) -> Manifest:
         """BackupError if there is no such backup; BackupDamaged if it cannot be followed."""

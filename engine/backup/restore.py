@@ -12,18 +12,17 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine
-
 from engine.backup.journal_view import sums_text
 from engine.backup.layout import CONFIG, JOURNAL, STATE, SUMS, Ports, is_plain, sha256_of
 from engine.backup.objects import copy_to, remove
 from engine.backup.plan import MARKER, TEMPORARY, Plan
 from engine.errors import BackupDamaged, RestoreRefused
 from engine.store import journal
-from engine.store.commit import recover, writable
+from engine.store.commit import recover
 from engine.store.files import FILE_MODE, FOLDER_MODE, HomeLock, fsync_folder, make_folder, publish
 from engine.store.journal_format import OPEN
 from engine.store.migrations import MIGRATIONS, migrate
+from engine.store.troubles import writable
 
 _LIVE = "SELECT path, resolution, dt FROM lake_files WHERE dead_at IS NULL"
 FOLDERS = ("inbox", "archive", "rejected", JOURNAL, "lake", "backups", "run", "logs")
@@ -89,6 +88,8 @@ def _bring_up(plan: Plan) -> None:
     """The base's state.db at today's schema; without a base, one as `init` leaves it."""
     if plan.base is not None and plan.base.schema == len(MIGRATIONS):
         return
+    from sqlalchemy import create_engine  # half a second to import, for old backups only
+
     state = plan.to / TEMPORARY
     engine = create_engine(f"sqlite:///{state}")
     try:

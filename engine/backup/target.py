@@ -14,8 +14,8 @@ from typing import Any
 from engine.backup.layout import FILES, GUIDE, MANIFEST, SUMS, Shelf, sha256_of
 from engine.backup.objects import TEMPORARY, Keeper, clear_leftovers, copy_to, prune
 from engine.errors import EngineError
-from engine.store.commit import writable
 from engine.store.files import fsync_folder, make_folder
+from engine.store.troubles import writable
 
 HOOK_S = 600  # an off-site copy that takes longer is ended
 TOLD_MAX = 2_000  # characters of what the hook said

@@ -3,6 +3,9 @@
 Each row reason has a sentence for people; the code is what programs and tests rely on.
 """
 
+from collections import Counter
+from collections.abc import Mapping
+
 ROW_REASONS = {
     "COLUMN_COUNT": "The record has too many or too few columns.",
     "ID_NOT_UUIDV7": "id is neither empty nor a hyphenated UUIDv7.",
@@ -40,3 +43,12 @@ FILE_REASONS = {
     "FILE_HEADER": "The header is not one that navdeck knows.",
     "FILE_TOO_MANY_ROWS": "More than 100,000 rows; `navdeck split FILE` cuts it into files that have fewer.",
 }
+
+
+def counted_codes(by_codes: Mapping[str, int]) -> dict[str, int]:
+    """How many rows have each reason, the commonest first, from how many have each set of codes."""
+    counts: Counter[str] = Counter()
+    for codes, rows in by_codes.items():
+        for code in filter(None, (codes or "").split(",")):
+            counts[code] += rows
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -1,15 +1,16 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import UsageError
-from engine.snapshots.nav_reader import NavPoint
 from engine.store.reader import LAST, Reader
-from engine.valuation import buckets
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from engine.snapshots.nav_reader import NavPoint
 
 # The last commit that may change a figure: of a file, or of a decision.
 LAST_INPUT = (
@@ -32,8 +33,12 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
     return us
 
 
-def materialised(reader: Reader, resolution: str, zone: str, dropped: bool = False) -> NDArray[np.int64]:
+def materialised(reader: Reader, resolution: str, zone: str, dropped: bool = False) -> "NDArray[np.int64]":
     """All closes of the days that were valued and are there; with `dropped`, of those dropped since too."""
+    import numpy as np  # not for those who only ask for an instant
+
+    from engine.valuation import buckets
+
     spans = reader.rows(
         "SELECT close_first, close_last FROM valued WHERE resolution = ? AND (dropped_at IS NULL OR ?)"
         " ORDER BY close_first",
@@ -71,7 +76,7 @@ def is_stale(reader: Reader, resolution: str) -> bool:
     )
 
 
-def point_told(point: NavPoint) -> dict[str, Any]:
+def point_told(point: "NavPoint") -> dict[str, Any]:
     """One point of `nav --json`."""
     return {
         "bucket_close": format_instant(point.close),

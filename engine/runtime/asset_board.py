@@ -143,6 +143,3 @@ def _told(rows: pl.DataFrame) -> dict[str, Any]:
         "first": format_instant(int(at[0])),
         "last": format_instant(int(at[-1])),
     }
-
-
-QUERIES = {"assets": assets}

@@ -24,7 +24,7 @@ from engine.backup.restore import promote as put_in_place
 from engine.backup.restore import restore as carry_out
 from engine.backup.verify import verify as check
 from engine.config import FIXED, Config, load
-from engine.domain.instants import HOUR_US, SECOND_US, from_us
+from engine.domain.instants import SECOND_US, from_us
 from engine.errors import BackupDamaged, BackupError, UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
@@ -37,7 +37,6 @@ from engine.store.reader import Reader
 
 Act = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 NICENESS = 19  # the most there is: ingest beside a backup must not feel it
-OLD_US = 26 * HOUR_US  # a nightly backup and two hours of grace
 ZONE = "UTC"  # where no home says its own
 
 
@@ -64,7 +63,7 @@ def listed(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     shelf = _shelf(Home(Path(home_path)), arguments)
     verified = shelf.verified()
     backups = [_line(shelf, name, verified.get(name), now) for name in reversed(shelf.ids())]
-    return {"folder": str(shelf.path), "backups": backups, "drills": drills.reports(shelf)}
+    return {"folder": str(shelf.path), "backups": backups, "drills": shelf.drills()}
 
 
 def verify(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -125,8 +124,6 @@ ACTS: dict[str, Act] = {
     "backup_promote": promote,
     "backup_drill": drill,
 }
-CANCEL_JOB = "backup_cancel"
-COMMANDS = (*ACTS, CANCEL_JOB)
 QUERIES: dict[str, Act] = {"backups": listed}
 IN_A_HURRY = frozenset({"backup_restore", "backup_promote", "backups"})
 
@@ -139,40 +136,6 @@ def run(name: str, home_path: str, now: int, arguments: dict[str, Any]) -> dict[
     if name not in IN_A_HURRY:
         os.nice(NICENESS)
     return (ACTS | QUERIES)[name](home_path, now, arguments)
-
-
-# -- what status says of them -------------------------------------------------------------------------
-
-
-def summary(home: Home, now: int) -> dict[str, Any]:
-    """The last backup, its age and when it verified, and the last drill; from names and reports alone."""
-    shelf = Shelf(home.backups)
-    name = next(iter(reversed(shelf.ids())), None)
-    last = next((one for one in drills.reports(shelf) if one["verdict"] != "cancelled"), None)
-    drilled = None if last is None else {"at": last["at"], "verdict": last["verdict"]}
-    if name is None:
-        return {"id": None, "age_s": None, "verified_at": None, "verified": None, "drill": drilled}
-    found = shelf.verified().get(name, {})
-    age_s = max(0, now - stamp_of(name)) // SECOND_US
-    return {
-        "id": name, "age_s": age_s, "verified_at": found.get("at"), "verified": found.get("ok"),
-        "drill": drilled,
-    }  # fmt: skip
-
-
-def alerts(told: dict[str, Any]) -> list[dict[str, str]]:
-    """What a summary says that needs a person."""
-    found = []
-    if told["age_s"] is not None and told["age_s"] * SECOND_US > OLD_US:
-        text = f"the last backup is {told['age_s'] // 3600} hours old"
-        found.append({"code": "BACKUP_OLD", "text": text, "hint": "navdeck backup create"})
-    if told["verified"] is False:
-        text = f"backup {told['id']} is not what was written"
-        found.append({"code": "BACKUP_DAMAGED", "text": text, "hint": f"navdeck backup verify {told['id']}"})
-    if told["drill"] is not None and told["drill"]["verdict"] == "failed":
-        text = f"the drill of {told['drill']['at']} failed"
-        found.append({"code": "DRILL_FAILED", "text": text, "hint": "navdeck backup drill"})
-    return found
 
 
 def cancel(home_path: str) -> None:

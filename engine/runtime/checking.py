@@ -24,16 +24,15 @@ from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.parquet_writer import (
     COLD_ZSTD_LEVEL,
     ZSTD_LEVEL,
-    FileRecord,
     check_file,
     encode,
     path_of,
     put,
 )
+from engine.snapshots.schemas import FileRecord
 from engine.store.files import FOLDER_MODE
 from engine.store.reader import Reader
 
-BAD = ".bad"
 ROUNDS = 30 * 24  # in a month, one an hour
 FILES_MIN = 8  # a round; a small lake is through sooner
 
@@ -93,7 +92,7 @@ def _mend(
         done.problems.append(f"{told} It comes out otherwise when made anew: the inputs changed since.")
         return
     data, fresh = made
-    aside = home.lake / BAD
+    aside = home.lake_bad
     aside.mkdir(mode=FOLDER_MODE, exist_ok=True)
     kept = aside / record.path.replace("/", "__")
     kept.unlink(missing_ok=True)
@@ -122,9 +121,3 @@ def _made_again(reader: Reader, books: Books, record: FileRecord) -> Iterator[tu
         path = path_of(record.resolution, record.dt, record.asset, name)
         about = asdict(record) | {"path": path, "sha256": name, "bytes": len(each[name])}
         yield each[name], FileRecord(**about)
-
-
-def set_aside(home: Home) -> int:
-    """How many damaged files are kept."""
-    folder = home.lake / BAD
-    return len(os.listdir(folder)) if folder.is_dir() else 0

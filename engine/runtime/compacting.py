@@ -19,7 +19,8 @@ from engine.domain.instants import DAY_US, MINUTE_US, format_instant
 from engine.errors import UsageError
 from engine.runtime.home import Home
 from engine.snapshots import parquet_writer
-from engine.snapshots.parquet_writer import COLD_ZSTD_LEVEL, FileRecord, content_digest, path_of, put
+from engine.snapshots.parquet_writer import COLD_ZSTD_LEVEL, content_digest, path_of, put
+from engine.snapshots.schemas import SCHEMA_ID, FileRecord
 from engine.store.reader import Reader
 
 _CODEC = Codec(
@@ -91,9 +92,6 @@ def compact_plan(home_path: str, now: int, arguments: dict[str, Any]) -> dict[st
     return compact_told(made, before, after, dry_run=True)
 
 
-QUERIES = {"compact_plan": compact_plan}
-
-
 @dataclass(frozen=True, slots=True)
 class Rewritten:
     """What became of one group. `record` None: it stays; `problem`: what is wrong with it, if anything."""
@@ -124,7 +122,7 @@ def rewrite(home_path: str, groups: list[list[str]]) -> list[Rewritten]:
 
 def _rewritten(lake: Path, files: list[FileRecord]) -> Rewritten:
     paths = [file.path for file in files]
-    if len({file.schema_id for file in files}) > 1 or files[0].schema_id != parquet_writer.SCHEMA_ID:
+    if len({file.schema_id for file in files}) > 1 or files[0].schema_id != SCHEMA_ID:
         return Rewritten(paths)  # of an older schema: valuing makes it anew, nothing else may cast it
     try:
         made = remake([((lake / file.path).read_bytes(), file.content) for file in files], _CODEC)

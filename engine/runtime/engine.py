@@ -21,25 +21,37 @@ from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import DiskLow, MemoryLow, UsageError, WorkerLost, WorkerOverLimit
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import asking, backups, queries
-from engine.runtime.desk.acts import ACTS
+from engine.runtime import asking
 from engine.runtime.executors import AloneExecutor, Executor, WorkerExecutor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.memory import NARROWEST, Batches, Watch, give_back
-from engine.runtime.take import Source, take_files, totals
-from engine.runtime.upkeep import Upkeep
-from engine.runtime.value import Valued, commit_values, value_resolution
-from engine.store.commit import recover, writable
+from engine.runtime.taken import Source, Taken, totals
+from engine.runtime.tasks import (
+    ACTS,
+    ALONE,
+    BACKUPS,
+    CANCEL_BACKUP,
+    PARTIAL_FILES,
+    QUERIES,
+    RECOVER,
+    RUN_BACKUP,
+    TAKE_FILES,
+    VALUE,
+    WANTED,
+)
 from engine.store.files import HomeLock, sweep
-from engine.store.writer import Writer
+from engine.store.troubles import writable
 
 if TYPE_CHECKING:
     from engine.runtime.feeds import Feeds, Round
+    from engine.runtime.valued import Valued
+    from engine.store.writer import Writer
 
 RESOLUTIONS = ("1d", "1h", "5m")
 FILES_AT_ONCE = 8  # handed to the worker; few, so that whoever waits for a turn waits for seconds at most
 LOOK_EVERY_S = 2.1  # a little over the inbox's settle time
+CANCEL_JOB = "backup_cancel"
 NOTHING = "nothing"  # `touched_from` of an act that changes no figure
 Listener = Callable[[Event], None]
 
@@ -64,7 +76,7 @@ class Engine:
 
     def __init__(
         self, home: Home, config: Config, executor: Executor, clock: Callable[[], int],
-        lock: HomeLock | None = None, writer: Writer | None = None,
+        lock: HomeLock | None = None, writer: "Writer | None" = None,
         free_bytes: Callable[[Path], int] = free_bytes, acting: Executor | None = None,
         asking: Executor | None = None,
     ) -> None:  # fmt: skip
@@ -88,8 +100,10 @@ class Engine:
         self._commands = {
             "ingest": self._ingest, "value": self._value, "backfill": self._backfill,
             "provider_open": self._provider, "provider_close": self._provider,
-        } | dict.fromkeys(ACTS, self._act) | dict.fromkeys(backups.COMMANDS, self._backup)  # fmt: skip
+        } | dict.fromkeys(ACTS, self._act) | dict.fromkeys((*BACKUPS, CANCEL_JOB), self._backup)  # fmt: skip
         if writer is not None:
+            from engine.runtime.upkeep import Upkeep
+
             self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
         executor.listen(self.tell)
@@ -107,12 +121,14 @@ class Engine:
         if not writing:
             return cls(home, config, executor, clock)
         lock = HomeLock(home.lock)
+        from engine.store.writer import Writer  # SQLAlchemy takes long to import, and who reads needs none
+
         writer = None
         try:
             for folder in (home.archive, home.rejected):
                 sweep(folder)
             writer = await Writer.open(home.state, clock)
-            await executor.run(recover, home.state, home.journal, clock())
+            await executor.run(RECOVER, home.state, home.journal, clock())
         except BaseException:
             if writer is not None:
                 await writer.close()
@@ -179,17 +195,17 @@ class Engine:
         act = self._commands.get(command.name)
         if act is None:
             raise UsageError(f"There is no command {command.name!r}.")
-        reads = command.name in backups.COMMANDS or (command.dry_run and command.name not in ACTS)
+        reads = command.name in (*BACKUPS, CANCEL_JOB) or (command.dry_run and command.name not in ACTS)
         if self._writer is None and not reads:
             raise UsageError("This engine only reads.", "Open the home for writing.")
         return Result(await act(command))
 
     async def ask(self, query: Query) -> Result:
         """Answers a query. UsageError for one that does not exist."""
-        answer = queries.QUERIES.get(query.name)
+        answer = QUERIES.get(query.name)
         if answer is None:
             raise UsageError(f"There is no query {query.name!r}.")
-        executor = AloneExecutor() if query.name in queries.ALONE else self._asking
+        executor = AloneExecutor() if query.name in ALONE else self._asking
         return Result(await executor.run(answer, str(self.home.path), self._clock(), query.arguments))
 
     # -- ingest --
@@ -215,7 +231,7 @@ class Engine:
             job = str(self.home.path), sources, self._clock(), rows[0], keep, rows[1]
             try:
                 async with self._turn, self._lent(keep):
-                    taken = await self._executor.run(take_files, *job)
+                    taken: list[Taken] = await self._executor.run(TAKE_FILES, *job)
             except WorkerOverLimit as error:
                 self._narrower(error)
                 sources = [one for one in sources if await asyncio.to_thread(os.path.lexists, one.path)]
@@ -286,7 +302,7 @@ class Engine:
         """What was begun when the engine last stopped: claims, and large files that were taken in part."""
         claims = [claim for claim in left_claims(self.home) if str(claim.path) not in self._given_up]
         left = [Source(str(claim.path), claim.name, claimed=True) for claim in claims]
-        partial = (await self.ask(Query("partial_files"))).value["files"]
+        partial = await self._executor.run(PARTIAL_FILES, str(self.home.path))
         archived = [(self.home.archived(file["sha256"], ".parquet"), file["name"]) for file in partial]
         return await self.take([*left, *(Source(str(path), name) for path, name in archived)])
 
@@ -325,7 +341,8 @@ class Engine:
         assert self._writer is not None
         arguments = (command.arguments, command.actor, command.reason, command.dry_run)
         async with self._writer.lent():
-            done = await self._acting.run(ACTS[command.name], str(self.home.path), self._clock(), *arguments)
+            act = ACTS[command.name], str(self.home.path), self._clock()
+            done: dict[str, Any] = await self._acting.run(*act, *arguments)
         if not command.dry_run:
             touched = {"touched_from": done.get("touched_from", NOTHING)}
             touched["touched_assets"] = done.get("touched_assets")  # None: all of them
@@ -336,10 +353,10 @@ class Engine:
 
     async def _backup(self, command: Command) -> dict[str, Any]:
         """A job with backups: never with the turn to write; where an engine works, in a worker of its own."""
-        if command.name == backups.CANCEL_JOB:
-            await asyncio.to_thread(backups.cancel, str(self.home.path))
+        if command.name == CANCEL_JOB:
+            await asyncio.to_thread(CANCEL_BACKUP, str(self.home.path))
             return {}
-        job = backups.run, command.name, str(self.home.path), self._clock(), command.arguments
+        job = RUN_BACKUP, command.name, str(self.home.path), self._clock(), command.arguments
         if self._acting is self._executor:
             return await self._executor.run(*job)
         worker = WorkerExecutor()  # it ends with the job, and gives its memory back
@@ -368,10 +385,8 @@ class Engine:
 
     async def fetch_missing(self, arguments: dict[str, Any]) -> "Round":
         """One round: what is missing is fetched, and lies in the inbox then."""
-        from engine.runtime.gaps import wanted
-
         pairs = {"pairs": self.config["providers.pairs"]}
-        found = await self._executor.run(wanted, str(self.home.path), self._clock(), arguments | pairs)
+        found = await self._executor.run(WANTED, str(self.home.path), self._clock(), arguments | pairs)
         done = await self.feeds.round(found)
         self._tell_providers()
         return done
@@ -402,6 +417,8 @@ class Engine:
     # -- value --
 
     async def _value(self, command: Command) -> dict[str, Any]:
+        from engine.runtime.valued import commit_values
+
         assert self._writer is not None
         started = self._clock()
         wanted = command.arguments.get("resolution")
@@ -427,11 +444,11 @@ class Engine:
         return {**sums, "seconds": seconds, "resolutions": each}
 
 
-    async def _values(self, *wanted: Any) -> Valued:
+    async def _values(self, *wanted: Any) -> "Valued":
         while True:
             try:
                 job = str(self.home.path), *wanted, self.batches.closes
-                return await self._executor.run(value_resolution, *job)
+                return await self._executor.run(VALUE, *job)
             except WorkerOverLimit as error:
                 self._narrower(error)
 
@@ -452,6 +469,8 @@ async def make_home(
     home: Home, base_currency: str, timezone: str, lot_method: str, clock: Callable[[], int] = system_clock
 ) -> dict[str, Any]:
     """`init`: lays the folders out, writes navdeck.toml and a state.db that remembers what is fixed."""
+    from engine.store.writer import Writer
+
     config = lay_out(home, base_currency, timezone, lot_method)
     lock = HomeLock(home.lock)
     try:

@@ -19,8 +19,6 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
-import psutil
-
 from engine.errors import WorkerLost, WorkerOverLimit
 
 T = TypeVar("T")
@@ -81,7 +79,7 @@ class ThreadExecutor:
 
 
 class WorkerExecutor:
-    """One warm, spawned worker process; polars keeps one core free for whoever is looking.
+    """One spawned worker process, started by its first task; polars leaves one core to whoever looks.
 
     `limit_bytes`: what it may have resident; one that has more ends itself, and its task is WorkerOverLimit.
     0: no limit. Address space is no measure here: allocators and DuckDB reserve far more than they touch, and
@@ -235,6 +233,8 @@ def idle() -> None:
     """From here on this process takes only what nobody else wants of cores and disks. Only for one alone."""
     if not _is_alone:
         raise RuntimeError("Others work in this process.")
+    import psutil
+
     os.nice(19)
     with contextlib.suppress(OSError):  # not every system and container has it
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
@@ -256,8 +256,7 @@ def _warm(threads: int, parent: int, saying: Connection, limit_bytes: int) -> No
     _say = say
     if limit_bytes:
         threading.Thread(target=_end_over, args=(limit_bytes,), daemon=True).start()
-    os.environ.setdefault("POLARS_MAX_THREADS", str(threads))  # read once, when polars is imported
-    import polars  # noqa: F401
+    os.environ.setdefault("POLARS_MAX_THREADS", str(threads))  # read once, when a task imports polars
 
 
 def _end_over(limit_bytes: int) -> None:

@@ -191,6 +191,3 @@ def _sum(rows: pl.DataFrame) -> str | None:
 
 def _text(scaled: int | None) -> str | None:
     return None if scaled is None else to_text(scaled)
-
-
-QUERIES = {"fx_status": fx_status}

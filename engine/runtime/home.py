@@ -61,6 +61,16 @@ class Home:
     def lock(self) -> Path:
         return self.path / "run" / "navdeck.lock"
 
+    @property
+    def lake_bad(self) -> Path:
+        """Where damaged lake files are kept."""
+        return self.lake / ".bad"
+
+    @property
+    def reckoned(self) -> Path:
+        """What reckoned_alerts.py keeps."""
+        return self.path / "run" / "reckoned.json"
+
     def archived(self, sha256: str, suffix: str) -> Path:
         """Where a source file of these bytes is kept."""
         return self.archive / sha256[:2] / (sha256 + suffix)

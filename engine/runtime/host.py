@@ -12,7 +12,7 @@ from typing import Any
 from engine.domain.instants import DAY_US, format_instant
 from engine.errors import EngineError
 from engine.messages import Command, Event, Query, Result
-from engine.runtime import asking, queries
+from engine.runtime import asking
 from engine.runtime.engine import Engine, Listener, system_clock
 from engine.runtime.executors import Executor, WorkerExecutor
 from engine.runtime.home import Home
@@ -20,6 +20,7 @@ from engine.runtime.inbox_wait import InboxWait
 from engine.runtime.memory import worker_limit
 from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
+from engine.runtime.tasks import QUERIES
 
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
@@ -80,7 +81,8 @@ class Host:
         """Starts to work with an engine that is open for writing, and with these executors."""
         host = cls(engine, executor, reading, asking, label)
         await host._refresh_status()
-        await host._refresh_nav()
+        if host._overview.status["watermarks"]["valued_last"]:
+            await host._refresh_nav()
         host._running = asyncio.create_task(host._service.run(), name="service")
         return host
 
@@ -212,8 +214,9 @@ class Host:
         task.add_done_callback(self._refreshing.discard)
 
     async def _light(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        answer = queries.QUERIES[name]
-        return await self._reading.run(answer, str(self._engine.home.path), self._engine.now(), arguments)
+        job = QUERIES[name], str(self._engine.home.path), self._engine.now(), arguments
+        light: dict[str, Any] = await self._reading.run(*job)
+        return light
 
     async def _refresh_status(self) -> None:
         status = await self._light("status", {})

@@ -12,7 +12,7 @@ from engine.errors import DiskLow
 from engine.runtime.engine import Engine, system_clock
 from engine.runtime.home import Home
 from engine.runtime.inbox import scan
-from engine.runtime.take import totals
+from engine.runtime.taken import totals
 
 LOOK_EVERY_S = 0.5
 LOOKS_GONE = 6  # a file that is nowhere for so long, and of which nothing is heard, was taken away again

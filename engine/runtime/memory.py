@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from engine.compaction.memory_manager import ALERT_RATIO, Advice, Level, State, Use, advice, advise, tightest
 from engine.config import Config
 
@@ -85,6 +83,8 @@ def memory_now(own_limit: int = 0) -> dict[str, Any]:
 
 
 def _own_rss() -> int:
+    import psutil
+
     own = psutil.Process()
     rss = 0
     for process in (own, *own.children(recursive=True)):
@@ -105,6 +105,8 @@ def worker_limit(config: Config) -> int:
 
 
 def _limits() -> Iterator[Use]:
+    import psutil
+
     machine = psutil.virtual_memory()
     yield Use(machine.total - machine.available, machine.total, "machine")
     yield from cgroup_uses()

@@ -14,7 +14,6 @@ from engine.store.reader import LAST, Reader
 from engine.valuation.suspicions import suspicions
 
 ALERT_US = 7 * DAY_US  # of the newest prices, looked at for the alert
-_known: dict[tuple[str, str | None], dict[str, int]] = {}  # of the last home and commit asked about
 
 
 def prices_check(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -44,29 +43,7 @@ def _told(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("code", "quote", "resolution", "source", "bps")} | named | amounts
 
 
-def suspicious(reader: Reader, state: Path) -> dict[str, int]:
-    """How many of the newest prices look wrong, by sign; paid for once a commit. NO_TRADES is no alarm."""
-    key = (str(state), reader.meta().get("committed_at"))
-    if key not in _known:
-        _known.clear()
-        span = reader.price_span()
-        found = _found(reader, span[1] - ALERT_US, span[1]) if span else suspicions(_nothing())
-        _known[key] = dict(found.filter(pl.col("code") != "NO_TRADES").group_by("code").len().iter_rows())
-    return _known[key]
-
-
-def _nothing() -> pl.DataFrame:
-    texts = dict.fromkeys(("asset", "quote", "resolution", "source"), pl.String)
-    return pl.DataFrame(schema=texts | {"asof": pl.Int64, "price": DECIMAL, "volume": DECIMAL})
-
-
-def alerts(found: dict[str, int]) -> list[dict[str, str]]:
-    """The alert, or none."""
-    if not found:
-        return []
-    told = ", ".join(f"{count:,} {code.lower().replace('_', ' ')}" for code, count in sorted(found.items()))
-    text = f"prices of the newest 7 days look wrong: {told}"
-    return [{"code": "PRICES_SUSPICIOUS", "text": text, "hint": "navdeck prices check"}]
-
-
-QUERIES = {"prices_check": prices_check}
+def suspicious(reader: Reader, newest: int) -> dict[str, int]:
+    """How many prices of the days up to `newest` look wrong, by sign. NO_TRADES is no alarm."""
+    found = _found(reader, newest - ALERT_US, newest).filter(pl.col("code") != "NO_TRADES")
+    return dict(found.group_by("code").len().iter_rows())

@@ -13,7 +13,7 @@ from engine.domain.transactions import TRANSFERS
 from engine.ingestion.csv_processor import Parsed, Reject
 from engine.ingestion.keys import Judged, Known, judge, prepare, wanted
 from engine.ingestion.observations import judge_observations
-from engine.store.models import MARK_ID_GIVEN, MARK_SANITIZED
+from engine.store.known import MARK_ID_GIVEN, MARK_SANITIZED
 from engine.store.reader import OBSERVATIONS, Reader
 
 Puts = list[tuple[str, pl.DataFrame]]

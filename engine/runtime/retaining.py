@@ -128,9 +128,6 @@ def retention_plan(home_path: str, now: int, _arguments: dict[str, Any]) -> dict
     return retention_told(found, logs, before, after, [], dry_run=True)
 
 
-QUERIES = {"retention_plan": retention_plan}
-
-
 def can_be_made_again(home_path: str, resolution: str, days: list[str]) -> set[str]:
     """Of these days, those whose partitions come out the same when they are made anew."""
     home = Home(Path(home_path))

@@ -22,7 +22,8 @@ from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
-from engine.snapshots.parquet_writer import FileRecord, paths
+from engine.snapshots.parquet_writer import paths
+from engine.snapshots.schemas import FileRecord
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
@@ -227,6 +228,3 @@ def _shares(values: pl.DataFrame, by: str, nav: int) -> list[dict[str, Any]]:
         {by: name, "value": to_text(value), "share": value / nav if nav else None}
         for name, value in sorted(sums.items(), key=lambda entry: (-entry[1], entry[0]))
     ]
-
-
-QUERIES = {"metrics": metrics_of}

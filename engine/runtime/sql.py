@@ -33,8 +33,7 @@ from engine.runtime.sql_rows import (
 )
 from engine.runtime.sql_tables import table
 from engine.snapshots import views
-from engine.snapshots.parquet_writer import DATASET
-from engine.snapshots.schemas import DECIMAL, LakeFile
+from engine.snapshots.schemas import DATASET, DECIMAL, LakeFile
 from engine.snapshots.selects import Select, Wanted, plainly, read_select
 from engine.store.reader import Reader
 from engine.valuation.exact import decimals, scaled_ints, wide_value
@@ -70,10 +69,6 @@ async def as_parquet(home: Path, now: int, arguments: dict[str, Any]) -> dict[st
     """`sql_parquet` beside whatever engine there is."""
     Home(home).require()
     return await AloneExecutor().run(sql_parquet, str(home), now, arguments)
-
-
-QUERIES = {"sql": sql}
-ALONE = frozenset(QUERIES)
 
 
 def _answer(

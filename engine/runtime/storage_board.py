@@ -34,6 +34,3 @@ def storage(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, 
         "profile": config["memory.profile"],
         "keep_days": {name: config[f"retention.days_{name}"] for name in ("5m", "1h", "1d")},
     }
-
-
-QUERIES = {"storage": storage}

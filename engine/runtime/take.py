@@ -13,7 +13,7 @@ import stat
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any
@@ -30,44 +30,17 @@ from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
 from engine.runtime.puts import Puts, codes, observations, quarantined, touched_from, transactions
 from engine.runtime.rejected import set_aside
+from engine.runtime.taken import COUNTS, Source, Taken
 from engine.runtime.touched import joined, touched_assets
-from engine.store.commit import transaction, writable
+from engine.store.commit import transaction
 from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
 from engine.store.reader import Reader
+from engine.store.troubles import writable
 
 CSV_BYTES_MAX = 10_000_000  # bytes; a CSV larger than this is to be split
 PARQUET_BYTES_MAX = 1_000_000_000  # bytes
 CHUNK_BYTES = 1 << 20  # bytes copied at a time
 REPORT_EVERY_S = 0.1
-COUNTS = ("rows", "accepted", "duplicates", "quarantined", "fees_created")
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A file's verdict; `file`: its number in the store, where it has one."""
-
-    path: str
-    name: str
-    sha256: str | None
-    bytes: int
-    status: str  # ingested | duplicate | rejected; partial while a large file is being taken
-    kind: str | None = None
-    rows: int = 0
-    accepted: int = 0
-    duplicates: int = 0
-    quarantined: int = 0
-    fees_created: int = 0
-    reason: str | None = None
-    detail: str | None = None
-    touched_from: int | None = None  # no figure before this instant changes; None: nobody can tell
-    touched_assets: list[str] | None = None  # no figure of another asset changes; None: nobody can tell
-    reasons: dict[str, int] = field(default_factory=dict)  # rows by quarantine reason
-
-    def answer(self) -> dict[str, Any]:
-        """The file's entry in `ingest --json`."""
-        told = asdict(self)
-        del told["bytes"]
-        return told
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +52,6 @@ class _Task:
     batch_rows: int
     keep: bool
     window_rows: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file to be taken; `claimed`: it was taken out of the inbox, and is removed once it is done."""
-
-    path: str
-    name: str
-    claimed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,9 +355,7 @@ def _earlier(about: Taken, since: int | None) -> int | None:
     return None if about.touched_from is None else min(about.touched_from, since)
 
 
-def totals(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """The `totals` of `ingest --json`."""
-    sums: dict[str, Any] = {name: sum(entry[name] for entry in entries) for name in COUNTS}
-    by_status = [entry["status"] for entry in entries]
-    sums["files"] = len(entries)
-    return sums | {status: by_status.count(status) for status in ("ingested", "duplicate", "rejected")}
+def partial_files(home_path: str) -> list[dict[str, Any]]:
+    """Large files of which some windows are stored and others are not: sha256 and name."""
+    with Reader(Home(Path(home_path)).state) as reader:
+        return reader.records("SELECT sha256, name FROM files WHERE status = 'partial'")

@@ -8,28 +8,34 @@ import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from itertools import batched, takewhile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.compaction.file_compactor import DEAD, ORPHANS, SWEPT_AT_ONCE, chunks
 from engine.config import Config
 from engine.messages import Command
-from engine.runtime.checking import Checked, check, check_idle
-from engine.runtime.compacting import Rewritten, compact_plan, compact_told, planned, remove, rewrite, rules
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home
 from engine.runtime.memory import Watch
-from engine.runtime.retaining import (
-    Old,
-    can_be_made_again,
-    live_now,
-    old_days,
-    remove_logs,
-    retention_plan,
-    retention_told,
+from engine.runtime.tasks import (
+    CAN_BE_MADE_AGAIN,
+    CHECK,
+    CHECK_IDLE,
+    LIVE_NOW,
+    OLD_DAYS,
+    PLANNED,
+    QUERIES,
+    REMOVE,
+    REMOVE_LOGS,
+    REWRITE,
 )
-from engine.runtime.value import RECORD_COLUMNS
-from engine.snapshots.parquet_writer import DATASET
+from engine.runtime.valued import RECORD_COLUMNS
+from engine.snapshots.schemas import DATASET
 from engine.store.writer import Writer
+
+if TYPE_CHECKING:
+    from engine.runtime.checking import Checked
+    from engine.runtime.compacting import Rewritten
+    from engine.runtime.retaining import Old
 
 DAYS_AT_ONCE = 10  # of the finest resolution 2,880 closes, in memory of one asset at a time
 Log = Callable[[str, str, str], None]
@@ -56,18 +62,20 @@ class Upkeep:
 
     async def compact(self, command: Command) -> dict[str, Any]:
         """Plans, then does what was planned: `compact --json`."""
+        from engine.runtime.compacting import compact_told
+
         profile = command.arguments.get("profile") or self._memory.advice.profile
         if command.dry_run:
-            asked = compact_plan, self._path, self._now(), {"profile": profile}
+            asked = QUERIES["compact_plan"], self._path, self._now(), {"profile": profile}
             return await self._executor.run(*asked)
-        made, before = await self._executor.run(planned, self._path, self._now(), profile)
+        made, before = await self._executor.run(PLANNED, self._path, self._now(), profile)
         for groups in takewhile(self._goes_on, chunks(made)):
             async with self._turn:
-                done = await self._executor.run(rewrite, self._path, groups)
+                done = await self._executor.run(REWRITE, self._path, groups)
                 await self._commit(done)
         await self.sweep([path for (path,) in made.step(DEAD)], orphans=False)
         await self.sweep([path for (path,) in made.step(ORPHANS)], orphans=True)
-        _, after = await self._executor.run(planned, self._path, self._now(), profile)
+        _, after = await self._executor.run(PLANNED, self._path, self._now(), profile)
         told = compact_told(made, before, after, dry_run=False)
         if made.steps:
             words = ", ".join(f"{step.what} {step.files:,} files" for step in made.steps)
@@ -77,7 +85,7 @@ class Upkeep:
     def _goes_on(self, _piece: object) -> bool:
         return not self._ended
 
-    async def _commit(self, done: list[Rewritten]) -> None:
+    async def _commit(self, done: "list[Rewritten]") -> None:
         for one in done:
             if one.problem:
                 self._log("bad", "lake_file_bad", one.problem)
@@ -93,27 +101,29 @@ class Upkeep:
 
     async def retain(self, command: Command) -> dict[str, Any]:
         """Drops what is past its time, day by day, after proving it can be made again: `retention --json`."""
+        from engine.runtime.retaining import retention_told
+
         if command.dry_run:
-            return await self._executor.run(retention_plan, self._path, self._now(), {})
-        found = await self._executor.run(old_days, self._path, self._now())
-        before = await self._executor.run(live_now, self._path)
+            return await self._executor.run(QUERIES["retention_plan"], self._path, self._now(), {})
+        found = await self._executor.run(OLD_DAYS, self._path, self._now())
+        before = await self._executor.run(LIVE_NOW, self._path)
         problems: list[str] = []
         for one in found:
             if one.kept_because is None:
                 problems += await self._drop(one)
-        logs = await self._executor.run(remove_logs, self._path, self._now())
-        after = await self._executor.run(live_now, self._path)
+        logs = await self._executor.run(REMOVE_LOGS, self._path, self._now())
+        after = await self._executor.run(LIVE_NOW, self._path)
         gone = before["files"] - after["files"]
         if gone or logs["files"]:
             self._log("info", "retention", f"{gone:,} snapshot files and {logs['files']:,} logs were dropped")
         return retention_told(found, logs, before, after, problems, dry_run=False)
 
-    async def _drop(self, old: Old) -> list[str]:
+    async def _drop(self, old: "Old") -> list[str]:
         """What could not be dropped, and why."""
         problems = []
         for days in takewhile(self._goes_on, batched(old.days, DAYS_AT_ONCE)):
             async with self._turn:
-                proven = await self._executor.run(can_be_made_again, self._path, old.resolution, list(days))
+                proven = await self._executor.run(CAN_BE_MADE_AGAIN, self._path, old.resolution, list(days))
                 async with self._writer.transaction() as (connection, now):
                     for day in sorted(proven):
                         for statement in _DROP:
@@ -128,7 +138,7 @@ class Upkeep:
     async def check(self, executor: Executor | None = None, files_max: int = 0) -> dict[str, Any]:
         """Checks so many files, oldest first (0: an hour's part of a month's), and mends what can be."""
         worker = executor or self._executor
-        job = (check, self._path, files_max) if files_max else (check_idle, self._path)
+        job = (CHECK, self._path, files_max) if files_max else (CHECK_IDLE, self._path)
         async with self._turn:
             found: Checked = await worker.run(*job)
             await self._note_checked(found)
@@ -140,7 +150,7 @@ class Upkeep:
         paths = [path for path, _ in found.remade]
         return {"checked": len(found.sound) + len(paths), "remade": paths, "problems": found.problems}
 
-    async def _note_checked(self, found: Checked) -> None:
+    async def _note_checked(self, found: "Checked") -> None:
         if not found.sound and not found.remade:
             return
         async with self._writer.transaction() as (connection, now):
@@ -155,7 +165,7 @@ class Upkeep:
 
     async def sweep_orphans(self) -> None:
         """Removes what a crash left in the lake."""
-        made, _ = await self._executor.run(planned, self._path, self._now(), None)
+        made, _ = await self._executor.run(PLANNED, self._path, self._now(), None)
         lost = [path for (path,) in made.step(ORPHANS)]
         await self.sweep(lost, orphans=True)
         if lost:
@@ -166,13 +176,15 @@ class Upkeep:
         for some in takewhile(self._goes_on, batched(paths, SWEPT_AT_ONCE)):
             async with self._turn:
                 going = list(some) if orphans else await self._still_dead(some)
-                await self._executor.run(remove, self._path, going, orphans)
+                await self._executor.run(REMOVE, self._path, going, orphans)
                 if not orphans and going:
                     async with self._writer.transaction() as (connection, _):
                         await connection.exec_driver_sql(_FORGET, [(path,) for path in going])
                         await connection.exec_driver_sql(_SWEPT, [(path,) for path in going])
 
     async def _still_dead(self, paths: Iterable[str]) -> list[str]:
+        from engine.runtime.compacting import rules
+
         before = rules(self._config, self._now()).dead_before
         async with self._writer.transaction() as (connection, _):
             found = await connection.exec_driver_sql(

@@ -14,8 +14,7 @@ import duckdb
 
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
 from engine.errors import LakeError
-from engine.snapshots.parquet_writer import SCHEMA_ID
-from engine.snapshots.schemas import by_schema, source
+from engine.snapshots.schemas import SCHEMA_ID, by_schema, source
 
 FILES_A_QUERY = 2000  # bounds open files and planning time
 _COLUMNS = """

@@ -8,7 +8,6 @@ import hashlib
 import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -16,10 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from engine.errors import LakeError
-from engine.snapshots.schemas import COLUMNS, INSTANT, TEXT, LakeFile
+from engine.snapshots.schemas import COLUMNS, DATASET, INSTANT, TEXT, FileRecord, LakeFile
 
-DATASET = "snapshots"
-SCHEMA_ID = 1
 ZSTD_LEVEL = 3  # measured: smaller than snappy by a fifth at half again its time
 COLD_ZSTD_LEVEL = 9  # slower by a tenth, smaller by 2 %
 SMALL_ROWS = 32  # below this a file is mostly its footer
@@ -27,23 +24,6 @@ STATISTICS = ["bucket_close", "account", "value"]
 # Instants follow in steps, and few amounts come twice: 15 % smaller and no slower than dictionaries for all.
 INSTANTS = {name: "DELTA_BINARY_PACKED" for name, kind in COLUMNS.items() if kind == INSTANT}
 REPEATED = [name for name, kind in COLUMNS.items() if kind == TEXT]
-
-
-@dataclass(frozen=True, slots=True)
-class FileRecord:
-    """What the catalogue keeps of one file. `path` is below lake/; instants in microseconds."""
-
-    path: str
-    resolution: str
-    dt: str
-    asset: str
-    rows: int
-    bytes: int
-    close_min: int
-    close_max: int
-    sha256: str
-    content: str
-    schema_id: int = SCHEMA_ID
 
 
 class AssetFiles:

@@ -4,14 +4,16 @@ The catalogue keeps the schema id of each file. A file is read only by the casts
 whose type differs from today's has an expression of its own, a new one is null in old files, and files of
 two schemas never share one `read_parquet`, which would cast the second by itself.
 
-To change the columns: give COLUMNS its new form, add a schema under the next id, let SCHEMA_ID in
-parquet_writer be that id, and give every older schema an expression for what it lacks or holds otherwise.
+To change the columns: give COLUMNS its new form, add a schema under the next id, let SCHEMA_ID be
+that id, and give every older schema an expression for what it lacks or holds otherwise.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+DATASET = "snapshots"
+SCHEMA_ID = 1  # of what is written today
 DECIMAL, INSTANT, TEXT = "DECIMAL(38,18)", "TIMESTAMP WITH TIME ZONE", "VARCHAR"
 
 # Today's columns by DuckDB's names of types.
@@ -35,6 +37,23 @@ COLUMNS: Mapping[str, str] = MappingProxyType({
     "held": TEXT,
     "flags": TEXT,
 })  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What the catalogue keeps of one file. `path` is below lake/; instants in microseconds."""
+
+    path: str
+    resolution: str
+    dt: str
+    asset: str
+    rows: int
+    bytes: int
+    close_min: int
+    close_max: int
+    sha256: str
+    content: str
+    schema_id: int = SCHEMA_ID
 
 
 @dataclass(frozen=True, slots=True)

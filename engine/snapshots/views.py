@@ -11,8 +11,17 @@ import duckdb
 
 from engine.errors import LakeError
 from engine.snapshots.nav_reader import literal
-from engine.snapshots.parquet_writer import SCHEMA_ID
-from engine.snapshots.schemas import COLUMNS, DECIMAL, INSTANT, SCHEMAS, TEXT, LakeFile, by_schema, source
+from engine.snapshots.schemas import (
+    COLUMNS,
+    DECIMAL,
+    INSTANT,
+    SCHEMA_ID,
+    SCHEMAS,
+    TEXT,
+    LakeFile,
+    by_schema,
+    source,
+)
 
 RESOLUTIONS = ("5m", "1h", "1d")
 DAY, COUNT, RATIO, LIST = "DATE", "BIGINT", "DOUBLE", "VARCHAR[]"

@@ -11,26 +11,16 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from engine.store.journal import START, Entry, Journal, Mark
-from engine.store.models import metadata
+from engine.store.pragmas import PRAGMAS
 from engine.store.reader import Reader
-from engine.store.troubles import FULL, full, store_error
+from engine.store.troubles import writable
 
-PRAGMAS = (
-    "PRAGMA synchronous=FULL",
-    "PRAGMA foreign_keys=ON",
-    "PRAGMA busy_timeout=5000",  # ms; a reader's snapshot may hold a checkpoint up for a moment
-    "PRAGMA journal_size_limit=67108864",  # bytes; the WAL is cut back to this after a checkpoint
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA mmap_size=0",
-    "PRAGMA cache_size=-65536",  # KiB; one file's pages fit, so that none is written to the WAL twice
-)
 BATCH_ROWS = 4000  # rows a statement
 Told = Callable[[str, int], None]
 
@@ -161,18 +151,17 @@ def _redo(connection: sqlite3.Connection, ahead: list[Entry]) -> None:
 def _insert(
     connection: sqlite3.Connection, table: str, columns: list[str], parts: Iterator[pl.DataFrame], told: Told
 ) -> None:
-    sql = _upsert(table, tuple(columns))
+    sql = _upsert(connection, table, columns)
     for part in parts:
         connection.executemany(sql, zip(*(column.to_list() for column in part), strict=True))
         told(table, part.height)
 
 
-@cache
-def _upsert(table: str, columns: tuple[str, ...]) -> str:
+def _upsert(connection: sqlite3.Connection, table: str, columns: list[str]) -> str:
     """Names come from the schema, never from data."""
-    known = metadata.tables[table]
-    key = [column.name for column in known.primary_key.columns]
-    assert set(columns) <= set(known.columns.keys()), (table, columns)
+    known = dict(connection.execute("SELECT name, pk FROM pragma_table_info(?) ORDER BY pk", (table,)))
+    key = [name for name, place in known.items() if place]
+    assert set(columns) <= known.keys(), (table, columns)
     rest = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
     marks = ", ".join("?" * len(columns))
     return (
@@ -202,16 +191,3 @@ def _meta(connection: sqlite3.Connection, key: str) -> str | None:
 def _mark(connection: sqlite3.Connection) -> Mark:
     text = _meta(connection, "journal")
     return START if text is None else Mark.from_json(text)
-
-
-@contextmanager
-def writable() -> Iterator[None]:
-    """What a disk or SQLite says when it cannot go on, as errors with a hint."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise store_error(error, "written") from error
-    except OSError as error:
-        if error.errno in FULL:
-            raise full(error) from error
-        raise

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from engine.domain.transactions import content_column
-from engine.store.models import MARK_ID_GIVEN
 
 if TYPE_CHECKING:
     from engine.store.reader import Reader
 
 VARIABLES_MAX = 30_000  # SQLite takes 32,766 bound values a statement
+MARK_SANITIZED, MARK_ID_GIVEN = 1, 2  # bits of tx.marks
 RANGE_RATIO_MAX = 3  # rows that a range may hold for each one that is sought; beyond, a list is faster
 
 _NUMBERED = ("asset", "fee_asset", "account")  # stored as numbers of `names`

@@ -1,19 +1,22 @@
 """Numbered steps from an empty file to today's state.db; each is committed together with its record."""
 
 from collections.abc import Callable
-
-from sqlalchemy import Connection
+from typing import TYPE_CHECKING
 
 from engine.errors import StoreOutdated, StoreTooNew
-from engine.store.models import metadata
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 
-def _first_tables(connection: Connection) -> None:
+def _first_tables(connection: "Connection") -> None:
     """Today's tables; a file that has some of them already goes through the later steps instead."""
+    from engine.store.models import metadata  # half a second to import, for new files only
+
     metadata.create_all(connection)
 
 
-def _quarantine_desk(connection: Connection) -> None:
+def _quarantine_desk(connection: "Connection") -> None:
     for column in ("codes TEXT", "edited TEXT", "row INTEGER"):
         connection.exec_driver_sql(f"ALTER TABLE quarantine ADD COLUMN {column}")
     connection.exec_driver_sql(
@@ -23,7 +26,7 @@ def _quarantine_desk(connection: Connection) -> None:
     connection.exec_driver_sql("CREATE INDEX quarantine_by_codes ON quarantine(status, codes)")
 
 
-def _lake_upkeep(connection: Connection) -> None:
+def _lake_upkeep(connection: "Connection") -> None:
     for column in ("generation INTEGER NOT NULL DEFAULT 0", "checked_at INTEGER", "dropped_at INTEGER"):
         connection.exec_driver_sql(f"ALTER TABLE lake_files ADD COLUMN {column}")
     connection.exec_driver_sql("ALTER TABLE valued ADD COLUMN dropped_at INTEGER")
@@ -31,15 +34,15 @@ def _lake_upkeep(connection: Connection) -> None:
 
 
 # After step n a file is as metadata says at schema n; a new file is made at the last one at once.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables, _quarantine_desk, _lake_upkeep)
+MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (_first_tables, _quarantine_desk, _lake_upkeep)
 
 
-def applied(connection: Connection) -> int:
+def applied(connection: "Connection") -> int:
     """How many steps this file has behind it (kept in SQLite's user_version)."""
     return int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
 
 
-def migrate(connection: Connection) -> None:
+def migrate(connection: "Connection") -> None:
     """Brings the file up to date inside the caller's transaction. StoreTooNew if a later navdeck wrote it."""
     done = applied(connection)
     refuse_newer(done)

@@ -71,12 +71,11 @@ tx = Table(
     Column("notes", Text),
     Column("kind", Integer, nullable=False),  # KeyKind
     Column("k", Integer, nullable=False),
-    Column("marks", Integer, nullable=False),  # bits: MARK_SANITIZED, MARK_ID_GIVEN
+    Column("marks", Integer, nullable=False),  # bits: MARK_… in known.py
     # NULL: counts. > 0: the row that replaced it. < 0: minus the decision that took it back.
     Column("superseded_by", Integer),
     sqlite_strict=True,
 )  # fmt: skip
-MARK_SANITIZED, MARK_ID_GIVEN = 1, 2
 
 # Partial: only rows that have such a key pay for it.
 Index("tx_by_hash", tx.c.tx_hash, tx.c.account, sqlite_where=text("tx_hash IS NOT NULL"))

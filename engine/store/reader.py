@@ -8,18 +8,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import polars as pl
-
-from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA, Action
 from engine.errors import HomeMissing
-from engine.store.known import known
 from engine.store.migrations import refuse_newer, refuse_older
 from engine.store.troubles import store_error
 
+if TYPE_CHECKING:
+    import polars as pl
+
 LAST = 2**63 - 1  # no instant is later
-_NAMED = ("asset", "fee_asset", "account")
 
 
 class Reader:
@@ -95,41 +93,22 @@ class Reader:
         found = self.records("SELECT * FROM files WHERE sha256 = ?", (sha256,))
         return found[0] if found else None
 
-    # -- the ledger --
+    # -- frames: polars takes longer to import than most questions take to answer --
 
-    def ledger(self, actions: Iterable[int] = tuple(Action)) -> pl.DataFrame:
+    def ledger(self, actions: Iterable[int] | None = None) -> "pl.DataFrame":
         """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA; of some actions only."""
-        codes = ", ".join(str(int(action)) for action in actions)
-        rows = self.rows(
-            "SELECT row, ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash,"
-            f" external_id, id, kind, k FROM tx WHERE superseded_by IS NULL AND action IN ({codes})"
-        )
-        named = {n: name for name, n in self.names().items()}
-        schema = {
-            name: pl.String
-            if kind == DECIMAL
-            else pl.Int32
-            if name in _NAMED
-            else pl.Binary
-            if name == "id"
-            else kind
-            for name, kind in LEDGER_SCHEMA.items()
-        }
-        frame = pl.DataFrame(rows, schema=schema, orient="row")
-        return frame.with_columns(
-            *(pl.col(name).replace_strict(named, default=None, return_dtype=pl.String) for name in _NAMED),
-            *(pl.col(name).cast(DECIMAL) for name in ("quantity", "price", "fee_amount")),
-            id=_hyphenated(pl.col("id").bin.encode("hex")),
-        )
+        from engine.store import frames
+
+        return frames.ledger(self, actions)
 
     def known(
         self,
-        ids: pl.Series,
+        ids: "pl.Series",
         tx_hashes: Sequence[str],
         external_ids: Sequence[str],
         rows: Sequence[int] = (),
         file: int | None = None,
-    ) -> tuple[pl.DataFrame, dict[bytes, int]]:
+    ) -> "tuple[pl.DataFrame, dict[bytes, int]]":
         """Stored rows under one of these ids (also of duplicates), hashes or (as their key) external ids.
 
         And those numbered `rows`, and with each row all that superseded it, one after the other; whether
@@ -137,23 +116,39 @@ class Reader:
         from `file`), kind, k, action, asset, account, tx_hash, external_id, content, superseded_by.
         Beside them the remembered ids of duplicates among `ids`: id -> row.
         """
-        return known(self, ids, tx_hashes, external_ids, rows, file)
+        from engine.store.known import known
 
-    # -- observations --
+        return known(self, ids, tx_hashes, external_ids, rows, file)
 
     def prices(
         self, assets: Iterable[str] | None = None, first: int | None = None, last: int | None = None
-    ) -> pl.DataFrame:
+    ) -> "pl.DataFrame":
         """The counting version of every price: asset, quote, source, resolution, asof, price, text.
 
         Of some assets or all, with an `asof` in [first, last].
         """
-        series = self._series("price_series", "asset, quote, source, resolution")
-        if assets is not None:
-            series = series.filter(pl.col("asset").is_in(list(assets)))
-        asked = None if assets is None and first is None and last is None else series["series"].to_list()
-        found = self._latest("prices", "close", "price", asked, first, last)
-        return series.join(found, on="series").drop("series")
+        from engine.store import frames
+
+        return frames.prices(self, assets, first, last)
+
+    def rates(self) -> "pl.DataFrame":
+        """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
+        from engine.store import frames
+
+        return frames.rates(self)
+
+    def stored_observations(
+        self, kind: str, asof_first: int, asof_last: int, only: "pl.DataFrame | None" = None
+    ) -> "pl.DataFrame":
+        """All versions with an `asof` in [first, last]: key columns, value columns as text, version.
+
+        `only`: of the series with these key columns.
+        """
+        from engine.store import frames
+
+        return frames.stored_observations(self, kind, asof_first, asof_last, only)
+
+    # -- the rest --
 
     def price_span(self) -> tuple[int, int] | None:
         """The first and the last `asof` of all prices."""
@@ -162,67 +157,6 @@ class Reader:
             self.value(f"SELECT {end}({of_one.format(end)}) FROM price_series s") for end in ("min", "max")
         )
         return None if oldest is None else (oldest, newest)
-
-    def rates(self) -> pl.DataFrame:
-        """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
-        return self._series("fx_series", "base, quote, source, resolution").join(
-            self._latest("fx_rates", "rate", "rate"), on="series"
-        ).drop("series")  # fmt: skip
-
-    def _series(self, table: str, columns: str) -> pl.DataFrame:
-        names = [name.strip() for name in columns.split(",")]
-        rows = self.rows(f"SELECT series, {columns} FROM {table}")
-        return pl.DataFrame(rows, schema={"series": pl.Int64} | dict.fromkeys(names, pl.String), orient="row")
-
-    def _latest(
-        self, table: str, column: str, name: str, series: Iterable[int] | None = None,
-        first: int | None = None, last: int | None = None,
-    ) -> pl.DataFrame:  # fmt: skip
-        select, order = (
-            f"SELECT series, asof, version, {column} FROM {table}",
-            "ORDER BY series, asof, version",
-        )
-        if series is None:
-            rows = self.rows(f"{select} {order}")
-        else:
-            span = (0 if first is None else first, LAST if last is None else last)
-            rows = []
-            for number in sorted(series):
-                rows += self.rows(
-                    f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}", (number, *span)
-                )
-        schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
-        frame = pl.DataFrame(rows, schema=schema, orient="row")
-        # A later version follows at once: keep what is last of its key.
-        same = (pl.col("series") == pl.col("series").shift(-1)) & (pl.col("asof") == pl.col("asof").shift(-1))
-        return (
-            frame.filter(~same.fill_null(False))
-            .drop("version")
-            .with_columns(pl.col("text").cast(DECIMAL).alias(name))
-        )
-
-    def stored_observations(
-        self, kind: str, asof_first: int, asof_last: int, only: pl.DataFrame | None = None
-    ) -> pl.DataFrame:
-        """All versions with an `asof` in [first, last]: key columns, value columns as text, version.
-
-        `only`: of the series with these key columns.
-        """
-        left, table, values = OBSERVATIONS[kind]
-        columns = ["series", "asof", "version", *values]
-        series = self._series(f"{left[0]}_series", ", ".join(left[1:]))
-        if only is not None:
-            series = series.join(only, on=list(left[1:]), how="semi")
-        rows: list[tuple[Any, ...]] = []
-        for (number,) in series.select("series").iter_rows():
-            rows += self.rows(
-                f"SELECT {', '.join(columns)} FROM {table} WHERE series = ? AND asof BETWEEN ? AND ?",
-                (number, asof_first, asof_last),
-            )
-        schema: dict[str, Any] = dict.fromkeys(columns[:3], pl.Int64) | dict.fromkeys(values, pl.String)
-        return series.join(pl.DataFrame(rows, schema=schema, orient="row"), on="series")
-
-    # -- the rest --
 
     def count(self, table: str, where: str = "1") -> int:
         return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
@@ -264,8 +198,3 @@ def _readable() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise store_error(error, "read") from error
-
-
-def _hyphenated(hexed: pl.Expr) -> pl.Expr:
-    cuts = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
-    return pl.concat_str([hexed.str.slice(*cut) for cut in cuts], separator="-")

@@ -2,6 +2,8 @@
 
 import errno
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from engine.errors import StoreError, StoreFull
 
@@ -26,3 +28,16 @@ def full(error: Exception) -> StoreFull:
     return StoreFull(
         f"The disk is full ({error}).", "Nothing of this act was kept. Free some space; then it goes on."
     )
+
+
+@contextmanager
+def writable() -> Iterator[None]:
+    """What a disk or SQLite says when it cannot go on, as errors with a hint."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise store_error(error, "written") from error
+    except OSError as error:
+        if error.errno in FULL:
+            raise full(error) from error
+        raise

@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import StaticPool
 
 from engine.errors import StoreFull
-from engine.store.commit import PRAGMAS
 from engine.store.migrations import migrate
+from engine.store.pragmas import PRAGMAS
 from engine.store.troubles import store_error
 
 

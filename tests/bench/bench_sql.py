@@ -25,7 +25,8 @@ from engine.domain.instants import DAY_US, HOUR_US, parse_instant
 from engine.runtime import sql
 from engine.runtime.home import Home
 from engine.snapshots import views
-from engine.snapshots.parquet_writer import SCHEMA_ID, encode
+from engine.snapshots.parquet_writer import encode
+from engine.snapshots.schemas import SCHEMA_ID
 from engine.snapshots.selects import read_select
 from engine.valuation.price_engine import SNAPSHOT_SCHEMA
 from tests.bench.rounds import ROOT, answer, table

@@ -22,7 +22,7 @@ from engine.messages import Command
 from engine.runtime.engine import Engine, make_home
 from engine.runtime.executors import WorkerExecutor
 from engine.runtime.home import Home
-from engine.store.models import MARK_ID_GIVEN
+from engine.store.known import MARK_ID_GIVEN
 from tests.bench.trades import ACCOUNTS, ASSETS, write_trades
 
 WARM_ROWS, WARM_SEED = 200, 2

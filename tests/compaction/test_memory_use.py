@@ -16,8 +16,7 @@ from engine.runtime import memory, service
 from engine.runtime.engine import Engine
 from engine.runtime.executors import ThreadExecutor, WorkerExecutor
 from engine.runtime.memory import Batches, Watch, cgroup_uses, give_back, memory_now, worker_limit
-from engine.runtime.take import take_files
-from engine.runtime.value import value_resolution
+from engine.runtime.tasks import TAKE_FILES, VALUE
 from tests.runtime.deck import NOW, Deck, buy
 from tests.runtime.test_service import hosting
 
@@ -142,8 +141,8 @@ class Tight(ThreadExecutor):
         self.asked: list[int] = []
 
     async def run(self, task: Callable[..., Any], *arguments: Any) -> Any:
-        if task in (take_files, value_resolution):
-            self.asked.append(arguments[3] if task is take_files else arguments[-1])
+        if task in (TAKE_FILES, VALUE):
+            self.asked.append(arguments[3] if task is TAKE_FILES else arguments[-1])
             if self.asked[-1] > self.most:
                 raise WorkerOverLimit("The worker process had too much.")
         return await super().run(task, *arguments)

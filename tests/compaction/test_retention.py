@@ -140,4 +140,4 @@ def _cut_after(patch: pytest.MonkeyPatch, commits: int) -> None:
         return real(home_path, resolution, days)
 
     patch.setattr(upkeep, "DAYS_AT_ONCE", 1)
-    patch.setattr(upkeep, "can_be_made_again", cut)
+    patch.setattr(retaining, "can_be_made_again", cut)

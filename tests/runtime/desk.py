@@ -3,8 +3,8 @@
 from typing import Any
 
 from engine.messages import Command
-from engine.runtime.desk.acts import ACTS
 from engine.runtime.take import take_file
+from engine.runtime.tasks import ACTS
 from tests.runtime.deck import Deck, Row
 
 ACTOR = "ada"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from engine.messages import Command, Query
-from engine.runtime import engine as module
+from engine.runtime import value as module
 from engine.runtime.engine import Engine
 from engine.runtime.executors import ThreadExecutor
 from tests.runtime.deck import NOW, Deck, buy

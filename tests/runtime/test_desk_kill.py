@@ -15,7 +15,7 @@ NewDeck = Callable[[str], Deck]
 KILLED = 9
 PROGRAM = """
 import json, os, sys
-from engine.runtime.desk import acts as desk
+from engine.runtime.tasks import ACTS
 from engine.store import commit, journal
 
 home, now, arguments, at, actor, after = json.loads(sys.argv[1])
@@ -39,7 +39,7 @@ def count():
 
 for owner, name in ((commit.Work, "put"), (journal.Journal, "append"), (commit, "_finish")):
     cut(owner, name)
-desk.ACTS["quarantine_release"](home, now, arguments, actor, "", False)
+ACTS["quarantine_release"](home, now, arguments, actor, "", False)
 """
 
 

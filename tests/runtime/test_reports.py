@@ -6,7 +6,7 @@ import pytest
 
 from engine.domain.money import to_scaled, to_text
 from engine.errors import UsageError
-from engine.runtime.desk.acts import ACTS
+from engine.runtime.tasks import ACTS
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, Row, bar, buy, rate, to_csv
 from tests.runtime.desk import ACTOR, take
 

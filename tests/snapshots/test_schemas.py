@@ -12,8 +12,8 @@ from engine.domain.instants import HOUR_US
 from engine.errors import LakeError
 from engine.snapshots import schemas, views
 from engine.snapshots.nav_reader import read_points, read_sums
-from engine.snapshots.parquet_writer import SCHEMA_ID, encode
-from engine.snapshots.schemas import COLUMNS, SCHEMAS, LakeFile, Schema
+from engine.snapshots.parquet_writer import encode
+from engine.snapshots.schemas import COLUMNS, SCHEMA_ID, SCHEMAS, LakeFile, Schema
 from engine.valuation.exact import decimals
 from engine.valuation.price_engine import SNAPSHOT_SCHEMA
 from tests.snapshots.test_nav_reader import NOON, row

@@ -16,7 +16,8 @@ from engine.domain.instants import parse_instant
 from engine.domain.transactions import ACTIONS, content_column, content_text
 from engine.ingestion.keys import KNOWN_SCHEMA
 from engine.store import known as lookup
-from engine.store.models import MARK_ID_GIVEN, MARK_SANITIZED, metadata
+from engine.store.known import MARK_ID_GIVEN, MARK_SANITIZED
+from engine.store.models import metadata
 from engine.store.reader import Reader
 
 NAMES = {1: "BTC", 2: "main", 3: "USD", 4: 'a "quoted", [1] \\ é😀'}

@@ -5,7 +5,7 @@ transaction that holds the rows, the counts of their files and one decision a ro
 and keeps nothing. Never asks the operator anything, never guesses: what is not said is refused.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,9 @@ from typing import Any
 from engine.errors import UsageError
 from engine.ingestion.refit import changed, edited, named
 from engine.ingestion.suggestions import suggest
-from engine.runtime.desk import assets, fx, transfers
 from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
-from engine.runtime.desk.release import release
 from engine.runtime.desk.rows import NAMED_MAX, Held, by_file, decimal_comma, find, hinted, put_frame
-from engine.runtime.desk.undo import undo
 from engine.runtime.home import Home
 from engine.store.commit import transaction
 from engine.store.reader import Reader
@@ -137,13 +134,3 @@ def _fixed(old: Held, new: Held, minutes: Minutes) -> dict[str, Any]:
         "passes": not new.reasons,
         "reasons": [hinted(reason) for reason in new.reasons],
     }
-
-
-ACTS: dict[str, Callable[[str, int, dict[str, Any], str, str, bool], dict[str, Any]]] = {
-    "quarantine_fix": fix,
-    "quarantine_release": release,
-    "quarantine_reject": reject,
-    "undo": undo,
-    "asset_set": assets.set_status,
-    "fx_use_eod_once": fx.use_eod_once,
-} | transfers.ACTS

@@ -2,13 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from engine.domain.instants import SECOND_US
-from engine.domain.reasons import ROW_REASONS
+from engine.domain.reasons import ROW_REASONS, counted_codes
 from engine.domain.transactions import CONTENT_COLUMNS, UNIT_SEPARATOR
 from engine.errors import UsageError
 from engine.ingestion.csv_processor import TRANSACTIONS, read_csv_file
@@ -31,7 +31,6 @@ from engine.runtime.desk.rows import (
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 
-Answer = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 PAGE_ROWS = 200  # a page of rows draws in well under half a second
 PAGE_ROWS_MAX = 10_000  # for who asks for more: every page looks at all rows again
 FILES_SHOWN = 20
@@ -218,15 +217,6 @@ def _text_filter(text: str, files: Mapping[int, str]) -> tuple[str, list[str]]:
     return condition, [text] * (2 if near else 1)
 
 
-def counted_codes(by_codes: Mapping[str, int]) -> dict[str, int]:
-    """How many rows have each reason, the commonest first, from how many have each set of codes."""
-    counts: Counter[str] = Counter()
-    for codes, rows in by_codes.items():
-        for code in filter(None, (codes or "").split(",")):
-            counts[code] += rows
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
-
-
 def _page(reader: Reader, places: list[tuple[int, int]]) -> list[Held]:
     """The rows at (file, record), in this order."""
     records: dict[int, list[int]] = {}
@@ -285,12 +275,3 @@ def _conflict(reader: Reader, tx: dict[str, Any], mine: dict[str, str]) -> dict[
         **{name: fields[name] for name in CONFLICT_SHOWS},
         "same": [name for name in mine if fields[name] == mine[name]],
     }
-
-
-QUERIES: dict[str, Answer] = {
-    "quarantine": quarantine,
-    "quarantine_page": quarantine_page,
-    "quarantine_ids": quarantine_ids,
-    "quarantine_show": quarantine_show,
-    "decisions": decisions_page,
-}

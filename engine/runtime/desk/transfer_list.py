@@ -208,6 +208,3 @@ def _by_out(pieces: Iterable[Piece]) -> dict[int, int]:
     for piece in pieces:
         sums[piece.out] = sums.get(piece.out, 0) + piece.quantity
     return sums
-
-
-QUERIES = {"transfers": transfers}

@@ -109,3 +109,13 @@ def told(leg: Leg, id_: str, left: int) -> dict[str, Any]:
         "quantity": to_text(left),
         "whole": to_text(leg.quantity),
     }
+
+
+def unsettled(reader: Reader) -> list[int] | None:
+    """Of the transfers that nobody matched or settled how many, and the oldest instant; None without any."""
+    transfers = Transfers(reader)
+    if transfers.rows.is_empty():
+        return None
+    settled = transfers.links.settlements
+    waiting = [leg.ts for leg in transfers.legs if transfers.left(leg) and leg.position not in settled]
+    return [len(waiting), min(waiting)] if waiting else None

@@ -259,9 +259,3 @@ def undone_from(reader: Reader, subject: Mapping[str, str]) -> dict[str, Any]:
     transfers = Transfers(reader)
     legs = [transfers.by_row[row] for row in rows.values() if row in transfers.by_row]
     return {"touched_from": transfers.first_ts(legs)} if legs else {}
-
-
-ACTS: dict[str, Callable[[str, int, dict[str, Any], str, str, bool], dict[str, Any]]] = {
-    MATCH: match,
-    SETTLE: settle,
-}

@@ -1,0 +1,124 @@
+"""What is stored, as polars frames of the domain's schemas: the ledger, prices and rates.
+
+Reader's methods of these names come here. A module of its own, for polars takes longer to import than most
+questions take to answer.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import polars as pl
+
+from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA, Action
+from engine.store.reader import LAST, OBSERVATIONS, Reader
+
+_NAMED = ("asset", "fee_asset", "account")
+
+
+def ledger(reader: Reader, actions: Iterable[int] | None) -> pl.DataFrame:
+    """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA; of some actions only."""
+    codes = ", ".join(str(int(action)) for action in (Action if actions is None else actions))
+    rows = reader.rows(
+        "SELECT row, ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash,"
+        f" external_id, id, kind, k FROM tx WHERE superseded_by IS NULL AND action IN ({codes})"
+    )
+    named = {n: name for name, n in reader.names().items()}
+    schema = {
+        name: pl.String
+        if kind == DECIMAL
+        else pl.Int32
+        if name in _NAMED
+        else pl.Binary
+        if name == "id"
+        else kind
+        for name, kind in LEDGER_SCHEMA.items()
+    }
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(
+        *(pl.col(name).replace_strict(named, default=None, return_dtype=pl.String) for name in _NAMED),
+        *(pl.col(name).cast(DECIMAL) for name in ("quantity", "price", "fee_amount")),
+        id=_hyphenated(pl.col("id").bin.encode("hex")),
+    )
+
+
+def prices(
+    reader: Reader, assets: Iterable[str] | None, first: int | None, last: int | None
+) -> pl.DataFrame:
+    """The counting version of every price: asset, quote, source, resolution, asof, price, text.
+
+    Of some assets or all, with an `asof` in [first, last].
+    """
+    series = _series(reader, "price_series", "asset, quote, source, resolution")
+    if assets is not None:
+        series = series.filter(pl.col("asset").is_in(list(assets)))
+    asked = None if assets is None and first is None and last is None else series["series"].to_list()
+    found = _latest(reader, "prices", "close", "price", asked, first, last)
+    return series.join(found, on="series").drop("series")
+
+
+def rates(reader: Reader) -> pl.DataFrame:
+    """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
+    return _series(reader, "fx_series", "base, quote, source, resolution").join(
+        _latest(reader, "fx_rates", "rate", "rate"), on="series"
+    ).drop("series")  # fmt: skip
+
+
+def stored_observations(
+    reader: Reader, kind: str, asof_first: int, asof_last: int, only: pl.DataFrame | None
+) -> pl.DataFrame:
+    """All versions with an `asof` in [first, last]: key columns, value columns as text, version.
+
+    `only`: of the series with these key columns.
+    """
+    left, table, values = OBSERVATIONS[kind]
+    columns = ["series", "asof", "version", *values]
+    series = _series(reader, f"{left[0]}_series", ", ".join(left[1:]))
+    if only is not None:
+        series = series.join(only, on=list(left[1:]), how="semi")
+    rows: list[tuple[Any, ...]] = []
+    for (number,) in series.select("series").iter_rows():
+        rows += reader.rows(
+            f"SELECT {', '.join(columns)} FROM {table} WHERE series = ? AND asof BETWEEN ? AND ?",
+            (number, asof_first, asof_last),
+        )
+    schema: dict[str, Any] = dict.fromkeys(columns[:3], pl.Int64) | dict.fromkeys(values, pl.String)
+    return series.join(pl.DataFrame(rows, schema=schema, orient="row"), on="series")
+
+
+def _series(reader: Reader, table: str, columns: str) -> pl.DataFrame:
+    names = [name.strip() for name in columns.split(",")]
+    rows = reader.rows(f"SELECT series, {columns} FROM {table}")
+    return pl.DataFrame(rows, schema={"series": pl.Int64} | dict.fromkeys(names, pl.String), orient="row")
+
+
+def _latest(
+    reader: Reader, table: str, column: str, name: str, series: Iterable[int] | None = None,
+    first: int | None = None, last: int | None = None,
+) -> pl.DataFrame:  # fmt: skip
+    select, order = (
+        f"SELECT series, asof, version, {column} FROM {table}",
+        "ORDER BY series, asof, version",
+    )
+    if series is None:
+        rows = reader.rows(f"{select} {order}")
+    else:
+        span = (0 if first is None else first, LAST if last is None else last)
+        rows = []
+        for number in sorted(series):
+            rows += reader.rows(
+                f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}", (number, *span)
+            )
+    schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    # A later version follows at once: keep what is last of its key.
+    same = (pl.col("series") == pl.col("series").shift(-1)) & (pl.col("asof") == pl.col("asof").shift(-1))
+    return (
+        frame.filter(~same.fill_null(False))
+        .drop("version")
+        .with_columns(pl.col("text").cast(DECIMAL).alias(name))
+    )
+
+
+def _hyphenated(hexed: pl.Expr) -> pl.Expr:
+    cuts = ((0, 8), (8, 4), (12, 4), (16, 4), (20, 12))
+    return pl.concat_str([hexed.str.slice(*cut) for cut in cuts], separator="-")
