@@ -9,6 +9,7 @@ from engine.domain.transactions import COLUMNS, HEADER
 from engine.ingestion import records
 from engine.ingestion.csv_processor import BadFile, Parsed, parse_csv
 from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
+from tests.effort import examples
 
 from .helpers import NOW, tx
 
@@ -138,7 +139,7 @@ def cut_by_hand(text: str) -> list[tuple[int, int, tuple[str, ...]]] | None:
         raw += char
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 @given(HOSTILE)
 def test_records__both_ways_cut_hostile_text_as_by_hand(text: str) -> None:
     if records.is_blank(text.encode()):
@@ -156,7 +157,7 @@ LINES = st.lists(st.sampled_from(PLAIN + QUOTED), min_size=1, max_size=4).map(",
 HEADERS = st.sampled_from(["a", "a,b", 'a,"b",c'])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.lists(LINES, max_size=12), HEADERS, st.sampled_from(["\n", "\r\n"]))
 def test_records__one_a_line_are_cut_like_any_others(lines: list[str], header: str, end: str) -> None:
     text = end.join([header, *lines])
@@ -177,7 +178,7 @@ def test_records__one_a_line_with_quotes_and_wrong_widths__need_no_other_way(
     ]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes__are_answered_never_raised(data: bytes) -> None:
     for content in (data, HEAD + b"\n" + data, HEAD + b"\n" + ROW.encode() + data):

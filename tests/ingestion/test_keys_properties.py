@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from engine.domain.transactions import COLUMNS
 from engine.ingestion.keys import Known, judge, judge_one_by_one, prepare
 from engine.ingestion.split import split_csv
+from tests.effort import examples
 
 from .helpers import ID_A, ID_B, ID_C, Book, parsed, to_csv, tx
 
@@ -56,7 +57,7 @@ def stored(acts: list[tuple[Any, ...]]) -> tuple[Book, list[Row]]:
     return book, seen
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=examples(80), deadline=None)
 @given(st.lists(ACTS, max_size=5), FILES, st.data())
 def test_shortcuts__give_the_verdicts_of_one_by_one(
     acts: list[tuple[Any, ...]], fresh: list[Row], data: st.DataObject
@@ -80,7 +81,7 @@ def test_shortcuts__give_the_verdicts_of_one_by_one(
         assert fast.clashes == slow.clashes
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.lists(ACTS, max_size=6), ROWS, NUMBERS, NUMBERS)
 def test_whatever_was_released__ids_stay_unique_and_what_is_stored_stays_known(
     acts: list[tuple[Any, ...]], row: Row, file: int, replaced: int
@@ -95,7 +96,7 @@ def test_whatever_was_released__ids_stay_unique_and_what_is_stored_stays_known(
     assert again.accepted.is_empty()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FILES)
 def test_an_accepted_file_again__has_only_duplicates(rows: list[Row]) -> None:
     book = Book()
@@ -118,7 +119,7 @@ def group(row: Row) -> tuple[str, ...]:
     )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(FILES, st.data())
 def test_overlapping_exports__in_any_order_are_one(rows: list[Row], data: st.DataObject) -> None:
     whole = Book()
@@ -134,7 +135,7 @@ def test_overlapping_exports__in_any_order_are_one(rows: list[Row], data: st.Dat
     assert book.facts() == whole.facts()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(st.lists(st.one_of(ROWS, st.just(tx(quantity="bad"))), min_size=1, max_size=14), st.data())
 def test_parts_of_a_split__in_any_order_are_one(rows: list[Row], data: st.DataObject) -> None:
     content = to_csv(COLUMNS, rows)

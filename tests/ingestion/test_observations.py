@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from engine.ingestion.market_rules import FX_COLUMNS, PRICE_COLUMNS
 from engine.ingestion.observations import judge_observations
+from tests.effort import examples
 
 from .helpers import parsed
 from .test_market_rules import BAR, RATE
@@ -65,7 +66,7 @@ def test_empty_against_given_volume__is_a_correction() -> None:
 VALUES = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(["1.1", "1.2", "1.3"])), max_size=12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(VALUES, st.integers(0, 12))
 def test_one_file_or_two__give_the_same_versions(values: list[tuple[str, str]], cut: int) -> None:
     rows = [RATE | {"fx_source": source, "rate": rate} for source, rate in values]

@@ -11,6 +11,7 @@ from engine.domain.reasons import ROW_REASONS
 from engine.domain.transactions import ACTIONS, COLUMNS
 from engine.ingestion.csv_processor import Parsed, parse_csv
 from engine.ingestion.rules import canonical_decimals, with_instant
+from tests.effort import examples
 
 from .helpers import ID_A, NOW, codes, parsed, to_csv, tx
 
@@ -167,14 +168,14 @@ NUMBERS = st.builds(lambda sign, whole, rest: sign + whole + rest, st.sampled_fr
                     st.one_of(st.just(""), DIGITS.map(lambda digits: "." + digits[:18])))  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NUMBERS, min_size=1, max_size=20))
 def test_canonical_decimals__agree_with_exact_money(numbers: list[str]) -> None:
     frame = canonical_decimals(pl.DataFrame({"n": numbers}), {"n": 20})
     assert frame["n"].to_list() == [to_text(abs(to_scaled(number))) for number in numbers]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.lists(NUMBERS | st.text("0123456789.-", max_size=24), min_size=1), st.sampled_from(ACTIONS))
 def test_value_out_of_range__is_judged_exactly(texts: list[str], action: str) -> None:
     pairs = list(zip(texts, reversed(texts), strict=True))
@@ -197,7 +198,7 @@ TIMES = st.builds(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.lists(TIMES, min_size=1, max_size=30))
 def test_instants__are_read_as_the_domain_reads_them(texts: list[str]) -> None:
     assert with_instant(pl.DataFrame({"t": texts}), "t")["ts"].to_list() == [parse_instant(t) for t in texts]

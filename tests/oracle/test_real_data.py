@@ -96,14 +96,18 @@ def in_euros(folder: Path) -> Path:
 
 CASES = {
     "three accounts": (CONSTRUCTED, PRICES_2024[1:], None),
+    "in euros, four months": (CONSTRUCTED, [], ("2024-01-01", "2024-05-01")),
     "in euros": (CONSTRUCTED, [], None),
+    "ether around the hole of 2020": (ETHER, ETHER_PRICES, ("2019-12-01", "2020-11-01")),
     "ether": (ETHER, ETHER_PRICES, None),
     "the wallet's busy weeks": (WALLET, ETHER_PRICES, ("2022-08-01", "2022-10-15")),
     "three accounts, every bar": (CONSTRUCTED, PRICES_2024, None),
     "wallet": (WALLET, ETHER_PRICES, None),
 }
-# Not in the default run: the portfolio in dollars, half a million bars, 68 tokens on 2,904 days.
-WHOLE = ("three accounts", "the wallet's busy weeks", "three accounts, every bar", "wallet")
+# Not in the default run: whole years, the portfolio in dollars, half a million bars, 68 tokens on 2,904 days.
+WHOLE = (
+    "in euros", "ether", "three accounts", "the wallet's busy weeks", "three accounts, every bar", "wallet",
+)  # fmt: skip
 
 
 @pytest.fixture(

@@ -13,6 +13,7 @@ from engine.portfolio.holdings import movements
 from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import LotsOutcome
 from engine.portfolio.transfers import link
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, DAY, Tx, clock, frame, table, trades
 from tests.portfolio.strategies import ledgers
 
@@ -131,7 +132,7 @@ def lots_owned(outcome: LotsOutcome, rows: list[Tx], ts: int) -> Amounts:
     return amounts
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(ledgers(), st.sampled_from(sorted(METHODS)), st.integers(0, 3))
 def test_holding_transit_and_deficit__are_the_lots(rows: list[Tx], method: str, hour: int) -> None:
     ts = DAY + hour * HOUR_US
@@ -143,7 +144,7 @@ def test_holding_transit_and_deficit__are_the_lots(rows: list[Tx], method: str, 
             assert counted[account, asset] == lots[account, asset]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(ledgers(), st.integers(0, 3))
 def test_matched_pieces__change_nothing_over_all_accounts(rows: list[Tx], hour: int) -> None:
     ts = DAY + hour * HOUR_US

@@ -8,6 +8,7 @@ from engine.portfolio.lot_paths import ARRIVAL, follow
 from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import PLACE_BITS
 from engine.portfolio.transfers import link
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, Tx, frame, trades
 from tests.portfolio.strategies import ledgers
 
@@ -38,7 +39,7 @@ def test_path__over_two_accounts__and_none_where_it_was_bought() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.data())
 def test_paths__of_any_ledger__are_unbroken_and_change_no_lot(method: str, data: st.DataObject) -> None:
     ledger = frame(data.draw(ledgers()))

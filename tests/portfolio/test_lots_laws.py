@@ -12,6 +12,7 @@ from engine.domain.money import mul, to_scaled
 from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import LotsOutcome
 from engine.portfolio.transfers import link, pairing_marks
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, Tx, frame, numbered
 from tests.portfolio.strategies import ledgers, settled_rows
 
@@ -32,7 +33,7 @@ def frames(outcome: LotsOutcome) -> list[object]:
     return [part.to_dicts() for part in found]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(ledgers(), METHOD, st.randoms(use_true_random=False))
 def test_any_order_and_numbering__gives_the_same(rows: list[Tx], method: str, random: Random) -> None:
     numbers = list(range(100, 100 + len(rows)))
@@ -42,7 +43,7 @@ def test_any_order_and_numbering__gives_the_same(rows: list[Tx], method: str, ra
     assert frames(book(rows, method)) == frames(book(shuffled, method))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(st.data(), METHOD)
 def test_basis_and_quantity__are_conserved_to_the_last_digit(data: st.DataObject, method: str) -> None:
     """By asset; the run itself asserts the same of basis and quantity over all assets."""
@@ -70,7 +71,7 @@ def _by_asset(part: pl.DataFrame) -> Counter[str]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ledgers(), METHOD)
 def test_transfers__never_make_a_gain(rows: list[Tx], method: str) -> None:
     """Only sells and fees realize anything, and each realizes its whole quantity at its whole proceeds."""
@@ -80,7 +81,7 @@ def test_transfers__never_make_a_gain(rows: list[Tx], method: str) -> None:
     assert outcome.settled == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ledgers())
 def test_methods__differ_in_which_lots_never_in_how_much(rows: list[Tx]) -> None:
     def sums(method: str) -> tuple[int, list[tuple[int, int]]]:
@@ -90,13 +91,13 @@ def test_methods__differ_in_which_lots_never_in_how_much(rows: list[Tx]) -> None
     assert sums("FIFO") == sums("LIFO") == sums("HIFO")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ledgers(), METHOD)
 def test_as_of_the_end__is_the_whole_run(rows: list[Tx], method: str) -> None:
     assert frames(book(rows, method, max(tx.ts for tx in rows))) == frames(book(rows, method))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(ledgers(), st.randoms(use_true_random=False))
 def test_pairing_marks__depend_on_contents_only(rows: list[Tx], random: Random) -> None:
     ledger, renumbered = frame(rows), [replace(tx, row=tx.row + 50) for tx in rows]
@@ -106,7 +107,7 @@ def test_pairing_marks__depend_on_contents_only(rows: list[Tx], random: Random) 
     assert {row + 50: mark for row, mark in marks.items()} == pairing_marks(other, link(other))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(st.integers(0, 10**19), st.integers(0, 10**18))
 def test_value_of_a_row__is_rounded_half_even_like_money(quantity: int, price: int) -> None:
     def text(scaled: int) -> str:

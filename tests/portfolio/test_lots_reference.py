@@ -10,6 +10,7 @@ from engine.domain.instants import HOUR_US
 from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import LotsOutcome
 from engine.portfolio.transfers import Settlement, link
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, DAY, Tx, frame
 from tests.portfolio.naive import Naive
 from tests.portfolio.strategies import cash_values, ledgers, moves_at_one_instant, settled_rows
@@ -66,7 +67,7 @@ def check(
     assert Counter(lots_of(outcome.in_transit_frame().to_dicts(), "left_at")) == Counter(naive.in_transit())
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=examples(250), deadline=None)
 @given(st.data(), METHOD, MOMENT)
 def test_run__any_ledger__equals_naive(data: st.DataObject, method: str, as_of: int | None) -> None:
     rows = data.draw(ledgers())
@@ -77,7 +78,7 @@ def test_run__any_ledger__equals_naive(data: st.DataObject, method: str, as_of: 
     check(rows, method, data.draw(cash_values(rows)), matches, as_of, data.draw(settled_rows(rows)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(moves_at_one_instant(), METHOD)
 def test_run__rings_and_chains_at_one_instant__equal_naive(rows: list[Tx], method: str) -> None:
     check(rows, method, {}, set(), None)

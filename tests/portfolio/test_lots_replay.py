@@ -14,6 +14,7 @@ from engine.portfolio.lots_engine import METHODS, run
 from engine.portfolio.lots_outcome import LotsOutcome
 from engine.portfolio.lots_replay import LotsBook
 from engine.portfolio.transfers import Settlement, link
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, DAY, Tx, frame, open_lots, realized, trades
 from tests.portfolio.strategies import cash_values, ledgers, moves_at_one_instant, settled_rows
 
@@ -94,7 +95,7 @@ def chain_of_changes(data: st.DataObject, method: str) -> None:
         desk.check()
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.data(), METHOD)
 def test_any_chain_of_changes__equals_a_full_run(data: st.DataObject, method: str) -> None:
     chain_of_changes(data, method)

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from engine.domain.instants import DAY_US, to_us
 from engine.portfolio import metrics, sub_periods
 from engine.portfolio.sub_periods import END, EXACT, FLOW_TIMINGS, IN_BUCKET, START
+from tests.effort import examples
 
 REL = 1e-12
 
@@ -26,7 +27,7 @@ amounts = st.integers(1, 10**9).map(lambda cents: cents / 100)
 holes = st.none() | amounts
 flow_lists = st.lists(st.tuples(st.integers(0, 2_000), st.integers(-5_000, 50_000)), max_size=8)
 timings = st.sampled_from(FLOW_TIMINGS)
-relaxed = settings(deadline=None, max_examples=40)
+relaxed = settings(deadline=None, max_examples=examples(40))
 
 
 def made(

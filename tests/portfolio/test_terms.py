@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.portfolio.terms import NEVER, Period, long_from, long_term, read_period
+from tests.effort import examples
 
 EPOCH = date(1970, 1, 1)
 
@@ -59,7 +60,7 @@ def test_period__of_no_form__refused(text: str) -> None:
         read_period(text)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     bought=st.dates(date(1970, 1, 1), date(2100, 1, 1)),
     years=st.integers(1, 40),
@@ -73,7 +74,7 @@ def test_long_term__never_before_as_many_birthdays_of_the_purchase(bought: date,
     assert (begins.year, begins.month, begins.day) >= (begun.year + years, begun.month, begun.day)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(first=st.integers(0, 40_000), later=st.integers(0, 400), unit=st.sampled_from("ymd"))
 def test_long_term__what_was_bought_later_is_not_long_term_sooner(first: int, later: int, unit: str) -> None:
     period = Period(7, unit)

@@ -12,6 +12,7 @@ from engine.domain.money import share
 from engine.portfolio.holdings import movements
 from engine.portfolio.transfer_candidates import LOOKS_MOST, WITHIN_US, Loose, Nearby, Whys
 from engine.portfolio.transfers import IN_KINDS, OUT_KINDS, Links, Settlement, legs_of, link
+from tests.effort import examples
 from tests.portfolio.ledgers import CASH, DAY, Tx, frame, trades
 from tests.portfolio.strategies import ledgers
 
@@ -71,14 +72,14 @@ def test_settle__value_said_for_a_part__is_that_parts_value() -> None:
 
 
 @given(st.integers(0, 10**37), st.integers(1, 10**30), st.integers(0, 10**30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 def test_settle__value_of_a_part__comes_back_to_the_last_digit(value: int, left: int, more: int) -> None:
     whole = left + more
     assert share(share(value, whole, left), left, whole) == value
 
 
 @given(ledgers(), st.randoms(use_true_random=False), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_links_with_decisions__do_not_depend_on_the_order_of_rows(
     rows: list[Tx], chance: random.Random, data: st.DataObject
 ) -> None:
@@ -95,7 +96,7 @@ def _told(links: Links) -> tuple[object, ...]:
 
 
 @given(ledgers(), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_settlements__change_no_link__cover_only_what_is_left_over(
     rows: list[Tx], data: st.DataObject
 ) -> None:
@@ -200,7 +201,7 @@ def test_near__five_at_most() -> None:
         max_size=30,
     )
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 def test_near__as_a_look_at_all_pairs_finds(rows: list[tuple[bool, str, int, int, int]]) -> None:
     """The sorted classes miss nothing while no class is crowded."""
     assert len(rows) < LOOKS_MOST

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, format_instant, parse_instant
 from engine.errors import UsageError
 from engine.valuation.buckets import closes, first_close, is_boundary, local_dates, local_days, opens
+from tests.effort import examples
 
 RESOLUTIONS = ("5m", "1h", "1d")
 ODD_ZONES = (
@@ -98,7 +99,7 @@ def test_closes__around_every_shift_of_every_zone__are_what_the_clock_shows(zone
     check_shifts(zone, 2011, 2035)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(zone=zones, resolution=st.sampled_from(RESOLUTIONS), ts=instants)
 def test_every_instant__is_in_exactly_one_bucket(zone: str, resolution: str, ts: int) -> None:
     close = first_close(resolution, zone, ts + 1)
@@ -107,7 +108,7 @@ def test_every_instant__is_in_exactly_one_bucket(zone: str, resolution: str, ts:
     assert closes(resolution, zone, start, close).tolist() == [start, close]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(zone=zones, resolution=st.sampled_from(RESOLUTIONS), ts=instants, span_h=st.integers(0, 100))
 def test_closes__of_a_range__do_not_depend_on_where_the_range_begins(
     zone: str, resolution: str, ts: int, span_h: int
@@ -118,7 +119,7 @@ def test_closes__of_a_range__do_not_depend_on_where_the_range_begins(
     assert narrow.tolist() == wide[(wide >= ts) & (wide <= end)].tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(zone=zones, resolution=st.sampled_from(RESOLUTIONS), ts=instants)
 def test_is_boundary__says_yes_to_closes_and_no_to_their_neighbours(
     zone: str, resolution: str, ts: int

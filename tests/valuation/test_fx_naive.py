@@ -19,6 +19,7 @@ from engine.domain.money import SCALE, to_text
 from engine.valuation.buckets import closes
 from engine.valuation.fx_handler import FxPolicy, RateBook, RateUse
 from engine.valuation.fx_quotes import OBSERVATIONS_SCHEMA
+from tests.effort import examples
 
 SHARED = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "fx"
 NEW_YORK, FRANKFURT = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
@@ -216,7 +217,7 @@ def observed(draw: st.DrawFn) -> list[Seen]:
     ]  # fmt: skip
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(observations=observed(), policy=policies, pair=pairs, after=st.lists(quarters, min_size=1, max_size=6))
 def test_convert__equals_the_rules_taken_one_close_at_a_time(
     observations: list[Seen], policy: FxPolicy, pair: tuple[str, str], after: list[int]

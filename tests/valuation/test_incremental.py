@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from engine.valuation import incremental, price_engine
 from engine.valuation.incremental import Changes, StandingNav
 from engine.valuation.price_engine import NavTotals
+from tests.effort import examples
 from tests.valuation.price_tables import Case, at, moves
 from tests.valuation.test_price_naive import ASSETS, PEGS, amounts, cases, instants
 
@@ -111,7 +112,7 @@ def change_status(data: st.DataObject, nav: StandingNav, case: Case) -> tuple[Ca
 CHANGES = (change_moves, change_moves, change_prices, change_rates, change_status)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(cases(), st.data())
 def test_changes__leave_what_a_full_run_makes__and_name_every_point_that_changed(
     case: Case, data: st.DataObject

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, format_instant, from_us, parse_instant
 from engine.valuation.market_hours import expiry, is_target_day, open_between, reference_expiry
+from tests.effort import examples
 
 NEW_YORK = ZoneInfo("America/New_York")
 ECB = Path(__file__).resolve().parents[2] / ".." / "shared" / "data" / "fx" / "ecb_eod_2017-2026.csv"
@@ -58,7 +59,7 @@ def test_expiry__of_a_day__is_a_day_of_open_market() -> None:
     assert expires("2023-12-29T12:00:00Z", 24) == "2024-01-02T12:00:00Z"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(
     start=st.integers(0, 30 * 366 * 96).map(lambda n: at("2000-01-01T00:00:00Z") + n * STEP_US),
     open_steps=st.integers(1, 96),

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from engine.valuation.exact import decimals
 from engine.valuation.positions import Positions, positions
+from tests.effort import examples
 from tests.valuation.price_tables import CASH, at, moves, text
 
 CLOSES = np.array([at(close) for close in ("12:00", "12:05", "12:10", "12:15")], dtype=np.int64)
@@ -110,7 +111,7 @@ MOVES = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(MOVES, st.integers(0, 4), st.booleans())
 def test_segments__are_the_sums_of_the_moves_at_every_close(
     rows: list[tuple[str, str, str, int, str]], first: int, cash_in_nav: bool

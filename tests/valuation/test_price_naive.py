@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from engine.domain.instants import format_instant
 from engine.snapshots.nav_reader import NavPoint
+from tests.effort import examples
 from tests.valuation.price_tables import CASH, Case, Told, at, text
 
 MAX = Fraction(10**38 - 1, 10**18)
@@ -246,7 +247,7 @@ def cases(draw: st.DrawFn) -> Case:
     )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(cases())
 def test_points__are_what_the_naive_valuation_says(case: Case) -> None:
     engine, naive = Told(case), Naive(case)
