@@ -5,6 +5,7 @@ It keeps no books. What it tells has the shape of what the engine tells, and nev
 
 import math
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from console.fake_backups import BACKUPS, backup_job
@@ -40,6 +41,11 @@ def ago(us: int) -> str:
 
 def nav_points(resolution: str) -> list[Document]:
     """A made-up course of NAV with two stretches in which it is not known."""
+    return [dict(point) for point in _course(resolution)]
+
+
+@cache
+def _course(resolution: str) -> list[Document]:
     step, last = STEPS_US[resolution], CLOSE_US[resolution]
     return [_point(last - step * back) for back in range(COUNTS[resolution] - 1, -1, -1)]
 

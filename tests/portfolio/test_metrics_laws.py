@@ -10,7 +10,6 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
-import empyrical
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -164,6 +163,8 @@ def naive_twr(navs: Sequence[float], flows: Sequence[tuple[int, float]], timing:
 @relaxed
 @given(st.lists(st.integers(50, 200).map(float), min_size=3, max_size=60))
 def test_empyrical__agrees_on_return_drawdown_and_volatility(navs: list[float]) -> None:
+    import empyrical  # and pandas and scipy with it: seconds, for this one test
+
     found = document(made(navs))
     simple = np.array([after / before - 1 for before, after in pairwise(navs)])
     assert found["twr"] == pytest.approx(empyrical.cum_returns_final(simple), rel=REL, abs=REL)
