@@ -9,7 +9,7 @@ from engine.errors import DiskLow
 from engine.runtime import inbox_wait
 from engine.runtime.home import Home
 from engine.runtime.inbox_wait import InboxWait
-from engine.runtime.take import COUNTS
+from engine.runtime.taken import COUNTS
 from tests.runtime.deck import Deck, buy
 
 GOOD = dict.fromkeys(COUNTS, 0) | {"status": "ingested", "accepted": 1}
