@@ -7,6 +7,7 @@ the journal's mark, which no other inputs have: whoever asks next counts nothing
 import contextlib
 import json
 import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,8 @@ def _kept(path: Path) -> Reckoned:
 
 def _keep(path: Path, kept: Reckoned) -> None:
     """Not durably: what a power cut takes, or a disk has no room for, is reckoned again."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with contextlib.suppress(OSError):
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, FILE_MODE), "w") as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w") as file:
             json.dump(kept, file)
         temporary.replace(path)
