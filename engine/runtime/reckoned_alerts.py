@@ -6,14 +6,12 @@ the journal's mark, which no other inputs have: whoever asks next counts nothing
 
 import contextlib
 import json
-import os
-import secrets
 from pathlib import Path
 from typing import Any
 
 from engine.domain.instants import DAY_US
 from engine.runtime.home import Home
-from engine.store.files import FILE_MODE
+from engine.store.files import publish
 from engine.store.reader import Reader
 
 RULES = 1  # another number forgets what was reckoned by older rules
@@ -30,7 +28,8 @@ def reckoned(reader: Reader, home: Home) -> Reckoned:
     kept = _kept(home.reckoned)
     if kept.get("key") != key:
         kept = {"key": key, "unsettled": _unsettled(reader), "suspicious": _suspicious(reader)}
-        _keep(home.reckoned, kept)
+        with contextlib.suppress(OSError):  # a disk that is full or read-only: it is reckoned again
+            publish(home.reckoned, json.dumps(kept).encode())
     return kept
 
 
@@ -75,12 +74,3 @@ def _kept(path: Path) -> Reckoned:
     except (OSError, ValueError):
         return {}
     return kept if isinstance(kept, dict) else {}
-
-
-def _keep(path: Path, kept: Reckoned) -> None:
-    """Not durably: what a power cut takes, or a disk has no room for, is reckoned again."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with contextlib.suppress(OSError):
-        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "w") as file:
-            json.dump(kept, file)
-        temporary.replace(path)
