@@ -17,9 +17,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--every", type=int, default=1, help="run every Nth of the tests that were chosen")
 
 
+# A file is one process's work: what takes a minute is begun first, so that no process is left alone with it.
+LONGEST = ("tests/hostile/", "snapshots_tests/", "tests/oracle/", "tests/sim/", "tests/faults/", "tests/pty/")
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """A bounded slice: after all other choices, every Nth test."""
+    """The longest files first; and a bounded slice: after all other choices, every Nth test."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
     every = config.getoption("--every")
     if every > 1:
         kept = items[::every]
