@@ -305,7 +305,9 @@ def send_burst(folder: Path, files: int) -> None:
             (folder / "next.part").rename(folder / f"burst-{number:04d}.csv")
 
 
-@pytest.mark.parametrize("files", [60, pytest.param(2_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "files", [60, *(pytest.param(many, marks=pytest.mark.slow) for many in (200, 2_000))]
+)
 def test_burst_of_small_files__each_content_once(deck: Deck, files: int) -> None:
     async def act(_: Host, heard: Heard) -> None:
         sender = threading.Thread(target=send_burst, args=(deck.home.inbox, files))
