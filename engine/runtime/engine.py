@@ -345,6 +345,7 @@ class Engine:
             done: dict[str, Any] = await self._acting.run(*act, *arguments)
         if not command.dry_run:
             touched = {"touched_from": done.get("touched_from", NOTHING)}
+            touched["touched_until"] = done.get("touched_until")  # None: for ever
             touched["touched_assets"] = done.get("touched_assets")  # None: all of them
             self.tell("acted", {"name": command.name, **touched})
         return done
@@ -426,12 +427,11 @@ class Engine:
         each: dict[str, dict[str, Any]] = {}
         reach = self._clock() if command.arguments.get("until_now") else None
         after, until = (asking.instant(command.arguments, name) for name in ("from", "to"))
-        assets = command.arguments.get("assets")
-        some = None if assets is None else frozenset(assets)
+        touched = {asset: tuple(span) for asset, span in command.arguments.get("touched", {}).items()}
         for resolution in RESOLUTIONS if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
-                valued = await self._values(resolution, after, until, reach, some)
+                valued = await self._values(resolution, after, until, reach, touched)
                 await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}

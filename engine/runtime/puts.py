@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator
 
 import polars as pl
 
-from engine.domain.transactions import TRANSFERS
 from engine.ingestion.csv_processor import Parsed, Reject
 from engine.ingestion.keys import Judged, Known, judge, prepare, wanted
 from engine.ingestion.observations import judge_observations
@@ -17,19 +16,6 @@ from engine.store.known import MARK_ID_GIVEN, MARK_SANITIZED
 from engine.store.reader import OBSERVATIONS, Reader
 
 Puts = list[tuple[str, pl.DataFrame]]
-
-
-def touched_from(accepted: pl.DataFrame) -> int | None:
-    """The first instant of accepted rows. A transfer reaches back to its other side, whenever that was."""
-    if "asof" in accepted.columns:
-        return _first(accepted["asof"])
-    if accepted["action"].is_in(list(TRANSFERS)).any():
-        return None
-    return _first(accepted["ts"])
-
-
-def _first(instants: pl.Series) -> int | None:
-    return None if instants.is_empty() else int(instants.min())  # type: ignore[arg-type]
 
 
 def codes(reject: Reject) -> list[str]:

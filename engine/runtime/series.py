@@ -4,7 +4,7 @@ A series is cut at local midnights that are bucket boundaries too, so that days,
 are whole. It values nothing and writes nothing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,10 +37,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Whole days one after the other. `partial`: all their assets were valued before."""
+    """Whole days one after the other. `assets`: what of them is to be valued, None for everything."""
 
     series: Series
-    partial: bool
+    assets: frozenset[str] | None
 
 
 class Calendar:
@@ -76,16 +76,23 @@ class Calendar:
         """The days of these dates."""
         return np.array([date in dates for date in self.dates], dtype=bool)
 
-    def slices(self, wanted: Marks, partial: Marks, closes_max: int = CLOSES) -> Iterator[Slice]:
-        """The wanted days in slices of at most so many closes, or one day."""
+    def slices(
+        self, whole: Marks, parts: Sequence[tuple[frozenset[str], Marks]] = (), closes_max: int = CLOSES
+    ) -> Iterator[Slice]:
+        """The days that are `whole`, and the days of assets in `parts` that are not, in their order.
+
+        In slices of at most so many closes, or one day, with the same assets on all of their days.
+        """
         a_day = DAY_US // buckets.STEP_US[self.resolution]
         days_max = max(1, closes_max // a_day)
-        places = np.flatnonzero(wanted)
-        cuts = np.flatnonzero((np.diff(places) > 1) | (np.diff(partial[places]) != 0)) + 1
-        for run in np.split(places, cuts):
+        marks = np.stack([whole, *(days & ~whole for _, days in parts)])
+        places = np.flatnonzero(marks.any(axis=0))
+        differs = (marks[:, places[1:]] != marks[:, places[:-1]]).any(axis=0)
+        for run in np.split(places, np.flatnonzero((np.diff(places) > 1) | differs) + 1):
             for start in range(0, len(run), days_max):
-                part = run[start : start + days_max]
-                yield Slice(self._series(int(part[0]), int(part[-1])), bool(partial[part[0]]))
+                first, last = int(run[start]), int(run[start : start + days_max][-1])
+                some = [assets for (assets, _), is_in in zip(parts, marks[1:, first], strict=True) if is_in]
+                yield Slice(self._series(first, last), None if whole[first] else frozenset().union(*some))
 
     def _series(self, first_day: int, last_day: int) -> Series:
         first = max(int(self.opens[first_day]) + 1, self.first)
@@ -173,7 +180,7 @@ def last_priced(books: Books, resolution: str) -> int | None:
         back *= 8
 
 
-def reached(books: Books, assets: frozenset[str]) -> frozenset[str]:
+def reached(books: Books, assets: Iterable[str]) -> frozenset[str]:
     """The assets whose quantities may follow from rows of these: of their fees, and of the money moved."""
     paid = books.ledger.select("asset", "fee_asset").drop_nulls().unique()
     fees: dict[str, set[str]] = {}

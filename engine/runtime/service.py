@@ -5,7 +5,7 @@ the engine says it is *degraded*, and why. Facts are told after they are stored.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import batched
 from typing import Any
@@ -24,6 +24,7 @@ from engine.runtime.inbox import Look, first_look, ready, scan
 from engine.runtime.memory import memory_now, moved
 from engine.runtime.nightly import Nightly
 from engine.runtime.overview import Overview, waiting_files
+from engine.runtime.spans import Span, joined_spans
 from engine.valuation.buckets import first_close
 
 SCAN_EVERY_S = 10.0  # a full look even if no event came: events only wake
@@ -51,19 +52,20 @@ LEVELS = {
 class Due:
     """What is to be valued: everything from `since` on; `whole`: a change of unknown reach.
 
-    `assets`: these too, each from its own instant on (None: from the first row on).
+    `assets`: these too, each in its own span.
     """
 
     since: int | None = None
     whole: bool = False
-    assets: dict[str, int | None] = field(default_factory=dict)
+    assets: dict[str, Span] = field(default_factory=dict)
 
-    def touch(self, since: int | None, assets: Iterable[str] | None = None) -> None:
-        """Remembers a change from an instant on (None: anywhere), of some assets or all."""
+    def touch(
+        self, since: int | None, assets: Iterable[str] | None = None, until: int | None = None
+    ) -> None:
+        """Remembers a change from an instant on (None: anywhere); of some assets until another, or of all."""
         if assets is not None:
             for asset in assets:
-                known = self.assets.get(asset, since)
-                self.assets[asset] = None if since is None or known is None else min(since, known)
+                self.assets[asset] = joined_spans(self.assets.get(asset, (since, until)), (since, until))
         elif since is None:
             self.whole = True
         else:
@@ -81,24 +83,16 @@ class Due:
         """Remembers again what was taken and not done."""
         if due.whole or due.since is not None:
             self.touch(None if due.whole else due.since)
-        for asset, since in due.assets.items():
-            self.touch(since, [asset])
+        for asset, (since, until) in due.assets.items():
+            self.touch(since, [asset], until)
 
-    def spans(self) -> Iterator[tuple[int | None, list[str] | None]]:
-        """(since, assets) of each valuation; None for the first row, and for all assets."""
+    def arguments(self, now: int) -> dict[str, Any]:
+        """Of the valuation that does it: all assets at closes after `from`, and some in their spans."""
         if self.whole:
-            yield None, None
-            return
-        if self.since is not None:
-            yield self.since, None
-        earlier = {
-            asset: since
-            for asset, since in self.assets.items()
-            if since is None or self.since is None or since < self.since
-        }
-        if earlier:
-            known = [since for since in earlier.values() if since is not None]
-            yield min(known) if len(known) == len(earlier) else None, sorted(earlier)
+            return {"until_now": True}
+        after = now if self.since is None else max(0, self.since - 1)
+        touched = dict(sorted(self.assets.items()))
+        return {"until_now": True, "from": format_instant(after), "touched": touched}
 
 
 class Service:
@@ -258,7 +252,8 @@ class Service:
         taken = event.kind == "file_done" and event.data["accepted"]
         acted = event.kind == "acted" and event.data["touched_from"] != NOTHING
         if taken or acted:
-            self._due.touch(event.data["touched_from"], event.data["touched_assets"])
+            names = "touched_from", "touched_assets", "touched_until"
+            self._due.touch(*(event.data[name] for name in names))
 
     # -- valuation --
 
@@ -282,10 +277,8 @@ class Service:
 
     async def _value(self, due: Due) -> None:
         try:
-            for since, assets in due.spans():
-                start = None if since is None else format_instant(max(0, since - 1))
-                arguments = {"from": start, "until_now": True, "assets": assets}
-                await self.engine.do(Command("value", arguments, actor=ACTOR))
+            arguments = due.arguments(self.engine.now())
+            await self.engine.do(Command("value", arguments, actor=ACTOR))
         except BaseException:
             self._due.give_back(due)
             raise

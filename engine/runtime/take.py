@@ -28,10 +28,11 @@ from engine.ingestion.csv_processor import BadFile, Parsed, parse_csv, parse_par
 from engine.runtime.executors import report
 from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
-from engine.runtime.puts import Puts, codes, observations, quarantined, touched_from, transactions
+from engine.runtime.puts import Puts, codes, observations, quarantined, transactions
 from engine.runtime.rejected import set_aside
+from engine.runtime.spans import Span, joined_spans
 from engine.runtime.taken import COUNTS, Source, Taken
-from engine.runtime.touched import joined, touched_assets
+from engine.runtime.touched import joined, touched_assets, touched_span
 from engine.store.commit import transaction
 from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
 from engine.store.reader import Reader
@@ -327,7 +328,11 @@ def _judged(
         accepted, duplicates, puts = observations(parsed, reader, file, earlier)
         rejects, fees = parsed.rejects, 0
     puts.append(("quarantine", quarantined(rejects, file)))
-    touched = touched_assets(accepted, reader, home) if accepted.height else ()
+    span: Span = (about.touched_from, about.touched_until)
+    touched: frozenset[str] = frozenset()
+    if accepted.height:
+        fresh, touched = touched_span(accepted, reader, home), touched_assets(accepted, reader, home)
+        span = joined_spans(span, fresh) if about.accepted else fresh
     counts = dict(about.reasons)
     for reject in rejects:
         for code in codes(reject):
@@ -335,7 +340,8 @@ def _judged(
     assert parsed.rows == accepted.height + duplicates + len(rejects), "no row is lost"
     taken = replace(
         about,
-        touched_from=_earlier(about, touched_from(accepted)),
+        touched_from=span[0],
+        touched_until=span[1],
         touched_assets=joined(about.touched_assets if about.rows else (), touched),
         kind=parsed.kind,
         rows=about.rows + parsed.rows,
@@ -346,13 +352,6 @@ def _judged(
         reasons=dict(sorted(counts.items())),
     )
     return taken, puts
-
-
-def _earlier(about: Taken, since: int | None) -> int | None:
-    """The first of two instants; of the first window of a file there is only one."""
-    if about.rows == 0 or since is None:
-        return since
-    return None if about.touched_from is None else min(about.touched_from, since)
 
 
 def partial_files(home_path: str) -> list[dict[str, Any]]:

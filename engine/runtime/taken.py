@@ -33,6 +33,7 @@ class Taken:
     reason: str | None = None
     detail: str | None = None
     touched_from: int | None = None  # no figure before this instant changes; None: nobody can tell
+    touched_until: int | None = None  # nor one after this instant; None: there is no such instant
     touched_assets: list[str] | None = None  # no figure of another asset changes; None: nobody can tell
     reasons: dict[str, int] = field(default_factory=dict)  # rows by quarantine reason
 

@@ -30,6 +30,7 @@ from engine.runtime.series import (
     valued_days,
 )
 from engine.runtime.series import series_of as series_of
+from engine.runtime.spans import Span, Touched
 from engine.runtime.valued import Restated, Valued
 from engine.snapshots.nav_reader import read_points, read_sums
 from engine.snapshots.parquet_writer import AssetFiles, paths
@@ -44,16 +45,16 @@ from engine.valuation.rates import RateVector
 
 def value_resolution(
     home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None,
-    assets: frozenset[str] | None = None, closes_max: int = CLOSES,
+    touched: Touched | None = None, closes_max: int = CLOSES,
 ) -> Valued:  # fmt: skip
     """Values all days that have a close in (after, until] and writes their snapshot files.
 
     `reach`: the series goes on to the last close by then, priced or not (a running engine's now), and its
-    days that were never valued are too. `assets`: only what changes with these is valued, but on days that
-    were not valued before everything is. `complete` counts closes at which all that was valued has a value.
+    days that were never valued are too. `touched`: of other days, what changes with these assets in their
+    spans. `complete` counts closes at which all that was valued has a value.
     """
     home = Home(Path(home_path))
-    done = Valued(resolution, after is None and until is None and assets is None, assets)
+    done = Valued(resolution, after is None and until is None)
     with Reader(home.state) as reader:
         books = Books(reader, home.config())
         if (first := books.first_ts()) is not None:
@@ -61,27 +62,43 @@ def value_resolution(
         calendar = calendar_of(books, resolution, reach)
         if calendar is None:
             return done
-        done.assets = None if assets is None else reached(books, assets)
         before = valued_days(reader, resolution)
-        covered, wanted = calendar.covered(before), calendar.within(after, until)
+        parts = [
+            (assets, calendar.within(None if first is None else first - 1, last))
+            for (first, last), assets in _by_span(books, touched or {}).items()
+        ]
+        known, whole = calendar.covered(before), calendar.within(after, until)
         if reach is not None:
-            wanted |= ~covered
-        known = covered if assets is not None else np.zeros_like(covered)
+            whole |= ~known
         live = Live(FileRecord(**row) for row in reader.live_files(resolution))
         moves = books.movements()
         dropped = dropped_days(reader, resolution)
         gone = calendar.of_dates(dropped)
         before = {day: span for day, span in before.items() if day not in dropped}
+        # What is to be valued of a day that is not there, or was dropped, is all of it.
+        whole = np.any([whole, *(days & (gone | ~known) for _, days in parts)], axis=0)
         if gone.any():
-            done.still_dropped = calendar_dates(calendar, gone & ~wanted)
+            done.still_dropped = calendar_dates(calendar, gone & ~whole)
             digests = reader.dropped_contents(resolution)
-            for part in calendar.slices(wanted & gone, np.zeros_like(gone), closes_max):
+            for part in calendar.slices(whole & gone, closes_max=closes_max):
                 done.still_dropped |= unchanged_days(books, resolution, part.series, moves, digests)
-            wanted &= ~calendar.of_dates(done.still_dropped)
-        for part in calendar.slices(wanted, known & ~gone, closes_max):
+            whole &= ~calendar.of_dates(done.still_dropped)
+        parts = [(assets, days & ~gone) for assets, days in parts]
+        for part in calendar.slices(whole, parts, closes_max):
             _value_slice(home, books, moves, done, part, live, before)
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
+
+
+def _by_span(books: Books, touched: Touched) -> dict[Span, frozenset[str]]:
+    """The assets of each span, with those that their rows reach: a span without an end is of rows."""
+    found: dict[Span, set[str]] = {}
+    for asset, span in touched.items():
+        found.setdefault(span, set()).add(asset)
+    return {
+        span: frozenset(assets) if span[1] is not None else reached(books, assets)
+        for span, assets in found.items()
+    }
 
 
 def calendar_dates(calendar: Calendar, marks: Marks) -> set[str]:
@@ -122,7 +139,7 @@ def _value_slice(
     before: dict[str, tuple[int, int]],
 ) -> None:  # fmt: skip
     """Values some days, writes their files, reads them back, and notes what they restate."""
-    series, assets = part.series, done.assets if part.partial else None
+    series, assets = part.series, part.assets
     moves = movements_by(movements, int(series.closes[-1]), assets)
     inputs = inputs_of(books, done.resolution, series.closes, moves)
     files, totals = _write(home, done.resolution, series, inputs, live.by_key)
@@ -132,7 +149,7 @@ def _value_slice(
     done.complete += _complete(totals, len(series.closes))
     spans = _day_spans(series)
     done.days += spans
-    done.partial |= {day for day, _, _ in spans} if part.partial else set()
+    done.partial |= {} if assets is None else {day: assets for day, _, _ in spans}
     done.files += files
     _restate(home, done.restated, series, files, totals, live, before, assets)
 

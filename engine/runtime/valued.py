@@ -61,19 +61,18 @@ class Restated:
 class Valued:
     """What was computed. `days`: (dt, first close, last close); `whole`: the series has no other days.
 
-    `assets`: of the days in `partial` only these were valued. `series_first`: the first close of the series,
-    None if it has none.
+    `partial`: the days of which only some assets were valued, and which. `series_first`: the first close of
+    the series, None if it has none.
     """
 
     resolution: str
     whole: bool
-    assets: frozenset[str] | None
     series_first: int | None = None
     buckets: int = 0
     snapshots: int = 0
     complete: int = 0
     days: list[tuple[str, int, int]] = field(default_factory=list)
-    partial: set[str] = field(default_factory=set)
+    partial: dict[str, frozenset[str]] = field(default_factory=dict)
     files: list[FileRecord] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     restated: Restated = field(default_factory=Restated)
@@ -110,12 +109,12 @@ async def commit_values(writer: "Writer", valued: Valued) -> None:
 
 def _replaced(valued: Valued) -> Callable[[str, str, int], bool]:
     """Whether a file of (dt, asset, last close) that was not written again has no place any more."""
-    days = {day for day, _, _ in valued.days} - valued.partial
-    assets = valued.assets or frozenset()
+    days = {day for day, _, _ in valued.days}
 
     def replaced(dt: str, asset: str, close_max: int) -> bool:
         before = valued.series_first is None or close_max < valued.series_first
-        return valued.whole or before or dt in days or (dt in valued.partial and asset in assets)
+        mine = dt in days and (dt not in valued.partial or asset in valued.partial[dt])
+        return valued.whole or before or mine
 
     return replaced
 

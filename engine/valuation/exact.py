@@ -16,7 +16,6 @@ from engine.domain.money import PLACES, SCALE, SCALED_MAX, div_half_even, in_ran
 Words = NDArray[np.uint64]
 DECIMAL = pl.Decimal(38, PLACES)
 _ARROW = pa.decimal128(38, PLACES)
-_HALF, _HALF_BITS = np.uint64(2**32 - 1), np.uint64(32)
 _HUGE = 1 << 40  # of a high word
 _EDGE = (SCALED_MAX >> 64) - 1  # a high word below it is in range for certain
 
@@ -109,59 +108,12 @@ class Sums:
         self._high[slots] += high
         self._high[slots] += self._low[slots] < low
 
-    def subtract(self, start: int, values: Words) -> None:
-        """Takes away what was added before."""
-        slots = slice(start, start + len(values))
-        low, high = values[:, 0], values[:, 1].view(np.int64)
-        if _any_huge(high):
-            high = self._without_huge(np.arange(slots.start, slots.stop), high, sign=-1)
-        borrow = self._low[slots] < low
-        self._low[slots] -= low
-        self._high[slots] -= high
-        self._high[slots] -= borrow
-
-    def add_grouped(self, slots: NDArray[np.int64], group: NDArray[np.int64], values: Words) -> None:
-        """Adds each value to the slot of its group: value i to slots[group[i]]; the slots all differ."""
-        high = values[:, 1].view(np.int64)
-        if _any_huge(high):
-            high = self._without_huge(slots[group], high)
-        parts = np.zeros((2, len(slots)), dtype=np.uint64)
-        highs = np.zeros(len(slots), dtype=np.int64)
-        np.add.at(parts[0], group, values[:, 0] & _HALF)
-        np.add.at(parts[1], group, values[:, 0] >> _HALF_BITS)
-        np.add.at(highs, group, high)
-        parts[1] += parts[0] >> _HALF_BITS
-        low = (parts[1] << _HALF_BITS) | (parts[0] & _HALF)
-        self._low[slots] += low
-        self._high[slots] += highs + (parts[1] >> _HALF_BITS).view(np.int64)
-        self._high[slots] += self._low[slots] < low
-
-    def _without_huge(
-        self, slots: NDArray[np.int64], high: NDArray[np.int64], sign: int = 1
-    ) -> NDArray[np.int64]:
+    def _without_huge(self, slots: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
         huge = (high >= _HUGE) | (high <= -_HUGE)
         for entry in np.flatnonzero(huge).tolist():
             slot = int(slots[entry])
-            self._huge[slot] = self._huge.get(slot, 0) + sign * (int(high[entry]) << 64)
+            self._huge[slot] = self._huge.get(slot, 0) + (int(high[entry]) << 64)
         return np.where(huge, 0, high)
-
-    def bits(self, slots: slice) -> Words:
-        """A copy of the sums of some slots, modulo 2**128: what differs there has changed."""
-        both = np.column_stack((self._low[slots], self._high[slots].view(np.uint64)))
-        for slot, value in self._huge.items():
-            if slots.start <= slot < slots.stop:
-                both[slot - slots.start, 1] += np.uint64((value >> 64) % (1 << 64))
-        return both
-
-    def spread(self, width: int, rows: int, wider: int) -> "Sums":
-        """The same sums in `rows` rows of `wider` slots; they are in rows of `width` now."""
-        whole = Sums(rows * wider)
-        known = len(self._low) // max(width, 1)
-        for mine, theirs in ((self._low, whole._low), (self._high, whole._high)):
-            theirs.reshape(rows, wider)[:known, :width] = mine.reshape(known, width)
-        for slot, value in self._huge.items():
-            whole._huge[slot // width * wider + slot % width] = value
-        return whole
 
     def scaled(self, slot: int) -> int:
         """The exact sum of one slot."""

@@ -110,7 +110,7 @@ def run(inputs: Inputs) -> Iterator[AssetValues]:
     nothing = inputs.chosen.clear()
     held = _Held(inputs.positions)
     for asset, rows in inputs.positions.by_asset():
-        quotation = quote([asset], inputs, observed.get(asset, nothing), rates)
+        quotation = quote(asset, inputs, observed.get(asset, nothing), rates)
         yield _value(asset, rows, held, quotation)
 
 

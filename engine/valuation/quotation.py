@@ -1,7 +1,6 @@
 """What one unit of an asset is worth at every close, and why: chosen price x rate under status and peg.
 
-One quotation speaks for a block of assets at the same closes; a full run takes one asset at a time, a
-new bucket takes all of them at once. It chooses no price, finds no rate and knows no quantity.
+It chooses no price, finds no rate and knows no quantity.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,9 +71,9 @@ class Market(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Quotation:
-    """What one unit is worth at every entry, and why; entry = asset x closes + close, in the block's order.
+    """What one unit of an asset is worth at every close, and why.
 
-    At entry i the price is row `price_row[i]` of `prices`, the rate row `rate_row[i]` of `rates`. `pegged`:
+    At close i the price is row `price_row[i]` of `prices`, the rate row `rate_row[i]` of `rates`. `pegged`:
     its quote is taken at its peg; `broken`: and that is off. `unit` is price x rate where `priced` and not
     `wide` (the product has more than 18 places, or leaves the range), else 0.
     """
@@ -90,10 +89,10 @@ class Quotation:
     wide: Marks
     unit: Words
 
-    def factors(self, entries: Rows) -> list[tuple[int | None, int | None]]:
-        """The scaled (price, rate) of entries."""
-        prices = scaled_ints(self.prices["price"][self.price_row[entries]])
-        return list(zip(prices, scaled_ints(self.rates["factor"][self.rate_row[entries]]), strict=True))
+    def factors(self, closes: Rows) -> list[tuple[int | None, int | None]]:
+        """The scaled (price, rate) at some closes, by their numbers."""
+        prices = scaled_ints(self.prices["price"][self.price_row[closes]])
+        return list(zip(prices, scaled_ints(self.rates["factor"][self.rate_row[closes]]), strict=True))
 
 
 class Rates:
@@ -132,9 +131,9 @@ def _places_of(rate: int | None) -> int:
     return 0 if rate is None else len(to_text(rate % SCALE).partition(".")[2])
 
 
-def quote(assets: Sequence[str], market: Market, observed: pl.DataFrame, rates: Rates) -> Quotation:
-    """The quotation of a block of assets. `observed`: their chosen prices, and of no other asset."""
-    prices, price_row, excluded = _prices(assets, market, observed)
+def quote(asset: str, market: Market, observed: pl.DataFrame, rates: Rates) -> Quotation:
+    """The quotation of an asset. `observed`: its chosen prices, and of no other asset."""
+    prices, price_row, excluded = _prices(asset, market, observed)
     rate_row, pegged, broken = _conversion(prices["quote"], price_row, market, rates)
     price_known, price = zeroed_words(prices["price"])
     priced = price_known[price_row] & rates.known[rate_row] & ~broken
@@ -151,10 +150,9 @@ def quote(assets: Sequence[str], market: Market, observed: pl.DataFrame, rates: 
 def _conversion(
     quotes: pl.Series, price_row: Rows, market: Market, rates: Rates
 ) -> tuple[Rows, Marks, Marks]:
-    """At every entry: the row of the rate into the base currency, is that by a peg, is the peg off."""
-    entries, policy = len(price_row), market.policy
-    rate_row, pegged, broken = np.zeros(entries, np.int64), np.zeros(entries, bool), np.zeros(entries, bool)
-    close = np.arange(entries) % max(len(market.closes), 1)
+    """At every close: the row of the rate into the base currency, is that by a peg, is the peg off."""
+    closes, policy = len(price_row), market.policy
+    rate_row, pegged, broken = np.zeros(closes, np.int64), np.zeros(closes, bool), np.zeros(closes, bool)
     for name in quotes.unique().drop_nulls():
         if name == policy.base:
             continue
@@ -162,26 +160,23 @@ def _conversion(
         currency = policy.pegs.get(name, name)
         if name in policy.pegs:
             pegged |= at
-            broken[at] = market.broken[name][close[at]]
+            broken[at] = market.broken[name][at]
         if currency != policy.base:
-            rate_row[at] = rates.rows[currency][close[at]]
+            rate_row[at] = rates.rows[currency][at]
     return rate_row, pegged, broken
 
 
-def _prices(
-    assets: Sequence[str], market: Market, observed: pl.DataFrame
-) -> tuple[pl.DataFrame, Rows, Marks]:
-    """All prices of the block, which of them counts at each entry, and where the asset is excluded."""
+def _prices(asset: str, market: Market, observed: pl.DataFrame) -> tuple[pl.DataFrame, Rows, Marks]:
+    """All prices of the asset, which of them counts at each close, and where the asset is excluded."""
     told = _Told(len(observed))
-    price_row = _unruled(assets, market, observed, told)
+    price_row = _unruled(asset, market, observed, told)
     excluded = np.zeros(price_row.shape, dtype=bool)
     unpriced = told.add({"places": 0, "reason": "NO_PRICE"})
     price_row[price_row < 0] = unpriced
-    for place, asset in enumerate(assets):
-        if asset in market.statuses:
-            _rule(market.statuses[asset], market, price_row[place], excluded[place], told, unpriced)
+    if asset in market.statuses:
+        _rule(market.statuses[asset], market, price_row, excluded, told, unpriced)
     table = pl.concat([observed[_KNOWN], pl.DataFrame(told.rows, schema=_PRICE_ROW)], how="diagonal")
-    return table, price_row.ravel(), excluded.ravel()
+    return table, price_row, excluded
 
 
 class _Told:
@@ -197,28 +192,21 @@ class _Told:
         return self._first + len(self.rows) - 1
 
 
-def _unruled(assets: Sequence[str], market: Market, observed: pl.DataFrame, told: _Told) -> Rows:
+def _unruled(asset: str, market: Market, observed: pl.DataFrame, told: _Told) -> Rows:
     """Cash and pegged tokens are worth one of themselves; all else what was observed, or nothing (-1)."""
     policy = market.policy
-    row = np.full((len(assets), len(market.closes)), -1, np.int64)
-    if len(assets) == 1:
-        row[0, observed["b"].to_numpy()] = np.arange(len(observed))
-    elif len(observed):
-        places = {asset: place for place, asset in enumerate(assets)}
-        found = [places[asset] for asset in observed["asset"].to_list()]
-        row[found, observed["b"].to_numpy()] = np.arange(len(observed))
-    for place, asset in enumerate(assets):
-        cash = asset in policy.cash_assets
-        if cash or asset in policy.pegs:
-            kind = "cash" if cash else "peg"
-            row[place] = told.add({"price": ONE, "places": 0, "quote": asset, "resolution": kind})
+    row = np.full(len(market.closes), -1, np.int64)
+    row[observed["b"].to_numpy()] = np.arange(len(observed))
+    if (is_cash := asset in policy.cash_assets) or asset in policy.pegs:
+        kind = "cash" if is_cash else "peg"
+        row[:] = told.add({"price": ONE, "places": 0, "quote": asset, "resolution": kind})
     return row
 
 
 def _rule(
     statuses: Sequence[Status], market: Market, price_row: Rows, excluded: Marks, told: _Told, unpriced: int
 ) -> None:
-    """Changes one asset's rows and marks in place, by each of its statuses from its instant on."""
+    """Puts the rows and marks right in place, by each of its statuses from its instant on."""
     closes, plain = market.closes, price_row.copy()
     for status in sorted(statuses, key=lambda status: status.since):
         since = closes >= status.since

@@ -5,12 +5,9 @@ the same. `SCALE_DOWN=10` cuts the days, for a quick look.
 """
 
 import os
-import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +20,6 @@ from engine.domain.instants import DAY_US, MINUTE_US
 from engine.domain.money import SCALE
 from engine.valuation import price_engine
 from engine.valuation.exact import DECIMAL, decimals
-from engine.valuation.incremental import StandingNav
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import PricePolicy
 from engine.valuation.price_engine import Inputs
@@ -33,7 +29,7 @@ from tests.bench.rounds import ROOT, answer, table
 MODULE = "tests.bench.bench_nav"
 SEED = 20260301
 ACCOUNTS, ASSETS, TRANSACTIONS, DAYS, ROUNDS = 50, 200, 100_000, 30, 5
-DUCKDB_ROUNDS, BACK_DATED, NEW_CLOSES = 3, 51, 21
+DUCKDB_ROUNDS = 3
 GAPS = 0.02
 STEP_US = 5 * MINUTE_US
 START_US = 1_735_689_600_000_000  # 2025-01-01
@@ -126,59 +122,6 @@ def _full(inputs: Inputs) -> price_engine.NavTotals:
     return totals
 
 
-def changes(name: str) -> dict[str, Any]:
-    """In one process: the full run, then back-dated rows one by one, then new closes for everything.
-
-    The last is held back by as many closes as are added; at the end all is compared with another full run.
-    """
-    folder, rng = Path(name), np.random.default_rng(SEED + 1)
-    movements, every = pl.read_parquet(folder / "movements.parquet"), closes()
-    chosen, size = pl.read_parquet(folder / "prices.parquet"), len(every) - NEW_CLOSES
-    before = movements.filter(pl.col("ts") <= int(every[size - 1]))
-    at = every[:size]
-    inputs = _inputs(before, chosen.filter(pl.col("b") < size), at, _vector(at, folder))
-    begin = time.perf_counter()
-    _full(_inputs(before, inputs.chosen, at, inputs.rates["EUR"])).priced()
-    full_s = time.perf_counter() - begin
-    nav = StandingNav(inputs, before)
-    late = movements[rng.choice(before.height, BACK_DATED)].with_columns(
-        ts=pl.Series(rng.integers(START_US, int(every[size // 2]), BACK_DATED))
-    )
-    rows = [_timed(partial(nav.move, row, None, inputs)) for row in late.iter_slices(1)]
-    times = []
-    for b in range(size, len(every)):
-        alone = every[b : b + 1]
-        table = [_vector(every, folder).table[b], NO_RATE]
-        market = Inputs(
-            alone, inputs.positions, chosen.filter(pl.col("b") == b).with_columns(b=pl.lit(0, pl.UInt32)),
-            {"EUR": RateVector(np.zeros(1, np.int32), table)}, {}, {}, POLICY,
-        )  # fmt: skip
-        moved = movements.filter((pl.col("ts") > int(every[b - 1])) & (pl.col("ts") <= int(every[b])))
-        times.append(_timed(partial(nav.append, market, moved)))
-    _same(nav, _full(_inputs(pl.concat([movements, late]), chosen, every, _vector(every, folder))))
-    row_s, close_s = statistics.median(rows), statistics.median(times)
-    return {
-        "seconds": full_s, "row_ms": round(row_s * 1000, 3), "row_is_1_of": round(full_s / row_s),
-        "close_ms": round(close_s * 1000, 3), "close_is_1_of": round(full_s / close_s),
-    }  # fmt: skip
-
-
-def _timed(act: Callable[[], object]) -> float:
-    begin = time.perf_counter()
-    act()
-    return time.perf_counter() - begin
-
-
-def _same(nav: StandingNav, totals: price_engine.NavTotals) -> None:
-    """Every sum and count of every account at every close."""
-    units = totals.priced().to_physical().to_list()
-    for row, account in enumerate(totals.accounts):
-        for b in range(totals.buckets):
-            slot = row * totals.buckets + b
-            told = (units[slot], int(totals.holdings[slot]), int(totals.valued[slot]))
-            assert tuple(nav.slot(account, b)) == told, (account, b)
-
-
 def duckdb_asof(name: str) -> dict[str, Any]:
     """Balances by an ASOF join over all closes, prices and rates by joins, in floats."""
     folder, at = Path(name), closes()
@@ -257,7 +200,7 @@ def _result(seconds: float, held: np.ndarray, valued: np.ndarray, total: float) 
     return {"seconds": seconds, "held": int(held.sum()), "valued": int(valued.sum()), "nav": f"{total:.9e}"}
 
 
-CASES = {"floats": floats, "exact": exact, "changes": changes, "duckdb_asof": duckdb_asof}
+CASES = {"floats": floats, "exact": exact, "duckdb_asof": duckdb_asof}
 
 
 @pytest.mark.bench
@@ -266,7 +209,6 @@ def test_nav__exact_against_floats(tmp_path: Path, capsys: pytest.CaptureFixture
     subprocess.run([sys.executable, "-m", MODULE, "generate", str(tmp_path)], cwd=ROOT, check=True)
     title = f"NAV of {ACCOUNTS} accounts, {ASSETS} assets, {days()} days of 5m, seed {SEED}"
     told = [table(title, MODULE, ["floats", "exact"], [str(tmp_path)], ROUNDS)]
-    told.append(table("the same, then change by change", MODULE, ["changes"], [str(tmp_path)], ROUNDS))
     told.append(table("DuckDB", MODULE, ["exact", "duckdb_asof"], [str(tmp_path)], DUCKDB_ROUNDS))
     with capsys.disabled():
         print(*told)

@@ -6,15 +6,21 @@ from typing import Any
 
 import pytest
 
-from engine.domain.instants import format_instant, parse_instant
+from engine.domain.instants import parse_instant
 from engine.messages import Command
 from engine.runtime.service import Due
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
 
 NewDeck = Callable[[str], Deck]
-NOW = parse_instant("2025-03-02T00:00:00Z") or 0
 EARLY, LATE = "2025-03-01T20:00:00Z", "2025-03-01T22:30:00Z"
 PEGS = '\n[fx.pegs]\nUSDT = "USD"\n'
+
+
+def us(text: str) -> int:
+    return parse_instant(text) or 0
+
+
+NOW = us("2025-03-02T00:00:00Z")
 
 
 def quarters(asset: str, quote: str, first: int, price: float = 100, step: int = 5) -> bytes:
@@ -71,15 +77,12 @@ def take(deck: Deck, name: str, rows: Any) -> Due:
     (entry,) = deck.ingest(deck.file(f"{name}.csv", rows))["files"]
     assert entry["accepted"] > 0, name
     due = Due()
-    due.touch(entry["touched_from"], entry["touched_assets"])
+    due.touch(entry["touched_from"], entry["touched_assets"], entry["touched_until"])
     return due
 
 
-def value_due(deck: Deck, due: Due) -> list[dict[str, Any]]:
-    return [
-        value(deck, assets=assets, **({} if since is None else {"from": format_instant(max(0, since - 1))}))
-        for since, assets in due.spans()
-    ]
+def value_due(deck: Deck, due: Due) -> dict[str, Any]:
+    return value(deck, **due.arguments(deck.clock()))
 
 
 def stands(deck: Deck) -> dict[str, Any]:
@@ -112,7 +115,7 @@ def test_prices_of_one_asset__touch_its_files_alone__and_no_live_file_of_another
     value(deck)
     before = dict(deck.sql("SELECT path, asset FROM lake_files WHERE dead_at IS NULL"))
     due = take(deck, "btc", quarters("BTC", "USD", 30))
-    assert due.assets == {"BTC": parse_instant("2025-03-01T20:30:00Z")}
+    assert due.assets == {"BTC": (us("2025-03-01T20:30:00Z"), us("2025-03-01T23:55:00Z"))}
     value_due(deck, due)
     after = dict(deck.sql("SELECT path, asset FROM lake_files WHERE dead_at IS NULL"))
     assert {path for path, asset in before.items() if asset == "ETH"} <= after.keys()
@@ -130,7 +133,7 @@ def test_correction_of_a_price__the_closes_whose_nav_changed_are_told(deck: Deck
         bar(resolution="5m", bucket_close="2025-03-01T21:00:00Z", close="1000"),
         bar(resolution="5m", bucket_close="2025-03-01T21:05:00Z", close="108.125"),  # as before
     ], PRICE_COLUMNS))  # fmt: skip
-    (done,) = value_due(deck, due)
+    done = value_due(deck, due)
     told = {"bucket_close": "2025-03-01T21:00:00Z", "old": "301.25", "new": "2086.25"}
     expected = {"count": 1, "first": told["bucket_close"], "last": told["bucket_close"], "closes": [told]}
     assert done["resolutions"]["5m"]["restated"] == expected
@@ -146,7 +149,7 @@ def test_new_prices__a_gap_that_closes_is_restated__one_that_stays_open_is_not(d
     take(deck, "trades", [buy(timestamp=EARLY, quantity="2"), buy(timestamp=EARLY, asset_id="ETH")])
     take(deck, "eth", quarters("ETH", "USD", 60, 50, 240))
     value(deck)
-    (done,) = value_due(deck, take(deck, "btc", quarters("BTC", "USD", 60, step=5)))
+    done = value_due(deck, take(deck, "btc", quarters("BTC", "USD", 60, step=5)))
     told = done["resolutions"]["5m"]["restated"]
     assert told["closes"] == [{"bucket_close": "2025-03-01T21:00:00Z", "old": None, "new": "301.25"}]
     assert told["count"] == 1
@@ -167,7 +170,7 @@ def test_first_row_superseded_by_a_later_one__the_days_before_have_no_values_any
     act = Command("quarantine_release", {"ids": [waiting["id"]], "supersede": uuid}, reason="typo")
     done = deck.with_engine(lambda engine: engine.do(act), writing=True)
     due = Due()
-    due.touch(done["touched_from"], done.get("touched_assets"))
+    due.touch(done["touched_from"], done.get("touched_assets"), done.get("touched_until"))
     value_due(deck, due)
     assert [point["bucket_close"] for point in deck.ask("nav", resolution="1d")["points"]] == [
         "2025-03-02T00:00:00Z"
@@ -196,20 +199,29 @@ def test_first_price_of_all__the_running_engine_values_the_days_that_it_left_out
     assert deck.ask("verify")["ok"]
 
 
-def test_due__a_new_close_for_all_and_an_old_row_of_one_asset__are_two_valuations() -> None:
+def test_due__a_new_close_for_all_and_old_rows_and_bars_of_some__each_asset_has_its_own_span() -> None:
     due = Due()
-    due.touch(1000)
+    due.touch(us("2025-03-01T20:00:00Z"))
     due.touch(10, ["BTC"])
-    due.touch(2000, ["ETH"])  # after what is due for all
-    due.touch(20, ["BTC", "BNB"])
-    assert list(due.spans()) == [(1000, None), (10, ["BNB", "BTC"])]
-    due.touch(None, ["BTC"])
-    assert list(due.spans()) == [(1000, None), (None, ["BNB", "BTC"])]
+    due.touch(2000, ["ETH"], 3000)
+    due.touch(20, ["BTC", "BNB"], 30)
+    due.touch(1000, ["ETH"], 1100)
+    everything = {"until_now": True, "from": "2025-03-01T19:59:59.999999Z"}
+    spans = {"BNB": (20, 30), "BTC": (10, None), "ETH": (1000, 3000)}
+    assert due.arguments(NOW) == everything | {"touched": spans}
+    due.touch(None, ["ETH"], 50)
+    assert due.arguments(NOW)["touched"]["ETH"] == (None, 3000)
     taken = due.take()
     assert taken is not None
     assert due.take() is None
-    due.touch(1500)
+    due.touch(us("2025-03-01T21:00:00Z"))
     due.give_back(taken)
-    assert list(due.spans()) == list(taken.spans())
+    assert due.arguments(NOW) == taken.arguments(NOW)
     due.touch(None)
-    assert list(due.spans()) == [(None, None)]
+    assert due.arguments(NOW) == {"until_now": True}
+
+
+def test_due__nothing_for_all_assets__no_close_before_now_is_valued_whole() -> None:
+    due = Due()
+    due.touch(10, ["BTC"], 20)
+    assert due.arguments(NOW)["from"] == "2025-03-02T00:00:00Z"

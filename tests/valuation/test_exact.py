@@ -1,7 +1,6 @@
 """Exact columns and sums against Python's own integers."""
 
 from itertools import starmap
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -140,20 +139,3 @@ def test_items__repeat_and_join_without_a_changed_bit(scaled: list[int]) -> None
     kept = items(words(decimals(scaled)))
     twice = pairs(np.concatenate([np.repeat(kept, 2), kept]))
     assert scaled_ints(from_words(twice)) == [value for value in scaled for _ in range(2)] + scaled
-
-
-@settings(deadline=None)
-@given(ROUNDS, st.randoms(use_true_random=False))
-def test_sums__what_was_added_is_taken_away_in_any_order(
-    rounds: list[tuple[int, list[int]]], random: Any
-) -> None:
-    sums, kept = Sums(6), Sums(6)
-    for number, (start, values) in enumerate(rounds):
-        sums.add(start, words(decimals(values)))
-        if number % 2:
-            kept.add(start, words(decimals(values)))
-    gone = rounds[::2]
-    random.shuffle(gone)
-    for start, values in gone:
-        sums.subtract(start, words(decimals(values)))
-    assert [sums.scaled(slot) for slot in range(6)] == [kept.scaled(slot) for slot in range(6)]

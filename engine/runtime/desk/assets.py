@@ -46,7 +46,8 @@ def set_status(
         if dry_run:
             work.cancel()
     since = min(_since(begins, work.now, arguments) for begins in first.values())
-    return {"assets": told, "decisions": minutes.numbers, "touched_from": since}
+    touched = {"touched_from": since, "touched_assets": sorted(first)}
+    return {"assets": told, "decisions": minutes.numbers, **touched}
 
 
 def _first_rows(reader: Reader, given: object) -> dict[str, int]:

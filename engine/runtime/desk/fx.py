@@ -12,7 +12,9 @@ from engine.runtime.asking import instant
 from engine.runtime.books import FX_OVERRIDE, OVERRIDE_SERVES_US, Books
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.home import Home
+from engine.runtime.touched import assets_by_rates
 from engine.store.commit import transaction
+from engine.store.reader import Reader
 from engine.valuation.buckets import Instants, closes
 from engine.valuation.fx_handler import RateBook
 
@@ -42,6 +44,7 @@ def use_eod_once(
         minutes.note(FX_OVERRIDE, SUBJECT.format(pair), {"from": after, "to": until, "granted": granted})
         minutes.put()
         held = len(held_closes(book, pair, closes(FINEST, config["timezone"], after + 1, until)))
+        touched = override_touches(pair, after, until, granted, work.reader, config)
         if dry_run:
             work.cancel()
     return {
@@ -52,7 +55,18 @@ def use_eod_once(
         "until": format_instant(granted + OVERRIDE_SERVES_US),
         "held_closes": held,
         "decisions": minutes.numbers,
+        **touched,
+    }
+
+
+def override_touches(
+    pair: str, after: int, until: int, granted: int, reader: Reader, config: Config
+) -> dict[str, Any]:
+    """What an override changes: closes in (after, until] and those that it goes on to serve."""
+    return {
         "touched_from": after + 1,
+        "touched_until": max(until, granted + OVERRIDE_SERVES_US),
+        "touched_assets": sorted(assets_by_rates([pair.split("/")], reader, config)),
     }
 
 

@@ -5,7 +5,7 @@ Owns what a release puts, and how the counts of a file move. Never decides what 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from engine.runtime.desk.judge import Verdict, weigh
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.rows import Held, by_file, find, find_tx, hinted, put_frame, tx_ids, tx_rows
 from engine.runtime.home import Home
-from engine.runtime.puts import Puts, ledger_puts, observations, touched_from
+from engine.runtime.puts import Puts, ledger_puts, observations
+from engine.runtime.spans import Span, joined_spans
+from engine.runtime.touched import touched_assets, touched_span
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
 
@@ -74,7 +76,7 @@ def release(
         mode = _mode(work.reader, arguments, rows)
         minutes = Minutes(work, actor, reason)
         done = [_release_file(home, work, minutes, group, mode, now_us) for group in by_file(waiting)]
-        told = _told(work.reader, done, mode)
+        told = _told(home, work.reader, done, mode)
         minutes.put()
         if dry_run:
             work.cancel()
@@ -241,7 +243,7 @@ def _note(reader: Reader, minutes: Minutes, released: Released, mode: Mode) -> N
         minutes.note("release", row.subject, detail)
 
 
-def _told(reader: Reader, done: Sequence[Released], mode: Mode) -> dict[str, Any]:
+def _told(home: Home, reader: Reader, done: Sequence[Released], mode: Mode) -> dict[str, Any]:
     rows = [(one, row) for one in done for row in one.rows]
     ids = tx_ids(reader, [number for one in done for number in one.tx.values()])
     outcomes = [
@@ -257,7 +259,7 @@ def _told(reader: Reader, done: Sequence[Released], mode: Mode) -> dict[str, Any
         "rows": outcomes,
         "files": sorted({row.name for _, row in rows}),
         **_extent([one.frame for one in done]),
-        **_touched(reader, done, mode),
+        **_touched(home, reader, done, mode),
     }
 
 
@@ -272,22 +274,31 @@ def _extent(frames: Iterable[pl.DataFrame]) -> dict[str, Any]:
     return {"accounts": sorted(accounts), "first": first, "last": last}
 
 
-def _touched(reader: Reader, done: Sequence[Released], mode: Mode) -> dict[str, Any]:
-    """The first instant at which a figure may change (None: any may); empty if none does."""
-    reaches = [touched_from(one.accepted) for one in done if not one.accepted.is_empty()]
+Reach = tuple[Span, set[str]]  # when, and of which assets, figures may change
+
+
+def _touched(home: Home, reader: Reader, done: Sequence[Released], mode: Mode) -> dict[str, Any]:
+    """What the new rows, and the one that is superseded, have a say in; empty if there are none."""
+    reaches: list[Reach] = [
+        (touched_span(one.accepted, reader, home), set(touched_assets(one.accepted, reader, home)))
+        for one in done
+        if not one.accepted.is_empty()
+    ]
     if reaches and mode.replaced is not None:
         reaches += [reach(tx) for tx in tx_rows(reader, [mode.replaced])]
-    return earliest(reaches)
+    return span_of(reaches)
 
 
-def reach(tx: Mapping[str, Any]) -> int | None:
-    """The first instant that a ledger row has a say in; None: a transfer reaches to its other side."""
-    return None if tx["action"] in TRANSFERS else int(tx["ts"])
+def reach(tx: Mapping[str, Any]) -> Reach:
+    """What a ledger row has a say in; a transfer reaches back to its other side, whenever that was."""
+    since = None if tx["action"] in TRANSFERS else int(tx["ts"])
+    return (since, None), {name for name in (tx["asset"], tx["fee_asset"]) if name is not None}
 
 
-def earliest(reaches: Sequence[int | None]) -> dict[str, Any]:
-    """`touched_from` of an act that reaches this far; empty if nothing is touched."""
-    known = [one for one in reaches if one is not None]
+def span_of(reaches: Sequence[Reach]) -> dict[str, Any]:
+    """`touched_from` and the like of an act that reaches this far; empty if nothing is touched."""
     if not reaches:
         return {}
-    return {"touched_from": min(known) if len(known) == len(reaches) else None}
+    since, until = reduce(joined_spans, [span for span, _ in reaches])
+    assets = sorted(set().union(*(names for _, names in reaches)))
+    return {"touched_from": since, "touched_until": until, "touched_assets": assets}

@@ -3,7 +3,7 @@
 Reads only. Owns how a transfer is named and told; never what may be decided on it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -67,11 +67,12 @@ class Transfers:
         """What has no counterpart, scaled."""
         return (self.links.rest if is_out(leg) else self.links.excess).get(leg.position, 0)
 
-    def first_ts(self, legs: Iterable[Leg]) -> int:
-        """The earliest instant of these and of all that they are linked with."""
+    def touched(self, legs: Collection[Leg]) -> dict[str, Any]:
+        """What a decision on these changes: their assets, from the earliest that they are linked with on."""
         positions = {leg.position for leg in legs}
         linked = [one for group in self.links.sets if not positions.isdisjoint(group) for one in group]
-        return min(self.by_position[position].ts for position in positions.union(linked))
+        since = min(self.by_position[position].ts for position in positions.union(linked))
+        return {"touched_from": since, "touched_assets": sorted({leg.asset for leg in legs})}
 
     def find_all(self, names: Iterable[object]) -> list[Leg]:
         """As `find`; a whole id is looked up among the transfers that count, at once."""

@@ -81,7 +81,7 @@ def settle(
             "rows": [told(leg, ids[leg.position], transfers.left(leg)) for leg in fresh],
             "totals": _totals(transfers, fresh),
             "already": [ids[leg.position] for leg in sorted(already)],
-        } | ({"touched_from": transfers.first_ts(fresh)} if fresh else {})
+        } | (transfers.touched(fresh) if fresh else {})
         minutes.put()
         if dry_run:
             work.cancel()
@@ -124,7 +124,7 @@ def _matched(transfers: Transfers, out: Leg, into: Leg, ids: Mapping[int, str]) 
         "out": told(out, ids[out.position], links.rest.get(out.position, 0)),
         "in": told(into, ids[into.position], links.excess.get(into.position, 0)),
         "moved": to_text(moved),
-        "touched_from": transfers.first_ts([out, into]),
+        **transfers.touched([out, into]),
     }
 
 
@@ -254,8 +254,8 @@ def _small(below: object) -> Callable[[int, int], bool]:
 
 
 def undone_from(reader: Reader, subject: Mapping[str, str]) -> dict[str, Any]:
-    """`touched_from` of taking back a decision on these ids; empty if none of the rows counts any more."""
+    """What taking back a decision on these ids touches; empty if none of the rows counts any more."""
     rows = counting_rows(reader, subject.values())
     transfers = Transfers(reader)
     legs = [transfers.by_row[row] for row in rows.values() if row in transfers.by_row]
-    return {"touched_from": transfers.first_ts(legs)} if legs else {}
+    return transfers.touched(legs) if legs else {}

@@ -13,9 +13,10 @@ from typing import Any
 from engine.errors import UsageError
 from engine.ingestion.refit import edited
 from engine.runtime.books import ASSET_STATUS, FX_OVERRIDE
+from engine.runtime.desk.fx import override_touches
 from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
-from engine.runtime.desk.release import earliest, fees_of, mark, reach, recount
+from engine.runtime.desk.release import fees_of, mark, reach, recount, span_of
 from engine.runtime.desk.rows import (
     Held,
     decisions,
@@ -35,7 +36,7 @@ from engine.store.reader import Reader
 UNDOABLE = ("fix", "release", "reject", MATCH, SETTLE, ASSET_STATUS, FX_OVERRIDE)
 ONLY = "Only an operator's decisions can be undone."
 Decision = dict[str, Any]
-Touched = dict[str, Any]  # `touched_from`, or nothing
+Touched = dict[str, Any]  # `touched_from` and the like, or nothing
 
 
 def undo(
@@ -187,7 +188,7 @@ def _undo_release(case: _Case) -> Touched:
         old = find_tx(work.reader, detail["superseded"])
         touched += tx_rows(work.reader, [old])
         mark(work, old, None)
-    return earliest([reach(tx) for tx in touched])
+    return span_of([reach(tx) for tx in touched])
 
 
 def _undo_transfer(case: _Case) -> Touched:
@@ -196,11 +197,14 @@ def _undo_transfer(case: _Case) -> Touched:
 
 
 def _undo_status(case: _Case) -> Touched:
-    return {"touched_from": case.decision["detail"]["since"]}
+    asset, since = case.decision["subject"]["asset"], case.decision["detail"]["since"]
+    return {"touched_from": since, "touched_assets": [asset]}
 
 
 def _undo_override(case: _Case) -> Touched:
-    return {"touched_from": case.decision["detail"]["from"] + 1}
+    pair, detail = case.decision["subject"]["pair"], case.decision["detail"]
+    span = detail["from"], detail["to"], detail["granted"]
+    return override_touches(pair, *span, case.work.reader, case.home.config_by(case.work.reader))
 
 
 def _own(reader: Reader, row: Held) -> int | None:
