@@ -3,13 +3,12 @@
 Owns: which valuations and flows go in, and the answer. Never: a rule of return. Opens nothing for writing.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
 from engine.config import Config
@@ -21,7 +20,7 @@ from engine.runtime.asking import instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
-from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
+from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
 from engine.snapshots.schemas import FileRecord
 from engine.store.reader import Reader
@@ -198,31 +197,25 @@ def _allocation(home: Home, course: Course, accounts: Sequence[str] | None) -> d
     complete = next((point for point in reversed(course.points) if point.nav is not None), None)
     if complete is None:
         return None
-    values = _values(home, course, complete.close, accounts)
+    wanted = [file for file in course.files if file.close_min <= complete.close <= file.close_max]
+    held = [
+        (account, asset, value or 0)
+        for account, asset, value in read_holdings(paths(home.lake, wanted), complete.close)
+        if accounts is None or account in accounts
+    ]
+    nav = to_scaled(complete.nav or "0")
     return {
         "bucket_close": format_instant(complete.close),
         "nav": complete.nav,
-        "by_asset": _shares(values, "asset_id", to_scaled(complete.nav or "0")),
-        "by_account": _shares(values, "account", to_scaled(complete.nav or "0")),
+        "by_asset": _shares("asset_id", [(asset, value) for _, asset, value in held], nav),
+        "by_account": _shares("account", [(account, value) for account, _, value in held], nav),
     }
 
 
-def _values(home: Home, course: Course, close: int, accounts: Sequence[str] | None) -> pl.DataFrame:
-    """account, asset_id and value of every holding at a close."""
-    wanted = [file for file in course.files if file.close_min <= close <= file.close_max]
-    if not wanted:
-        return pl.DataFrame(schema={"account": pl.String, "asset_id": pl.String, "value": pl.Decimal(38, 18)})
-    chosen = (pl.col("kind") == "holding") & (pl.col("bucket_close").dt.epoch("us") == close)
-    if accounts is not None:
-        chosen &= pl.col("account").is_in(list(accounts))
-    scan = pl.scan_parquet(paths(home.lake, wanted), hive_partitioning=False, glob=False)
-    return scan.filter(chosen).select("account", "asset_id", "value").collect()
-
-
-def _shares(values: pl.DataFrame, by: str, nav: int) -> list[dict[str, Any]]:
+def _shares(by: str, values: Iterable[tuple[str, int]], nav: int) -> list[dict[str, Any]]:
     """Largest first; a share is None where NAV is 0."""
     sums: dict[str, int] = {}
-    for name, value in zip(values[by], values["value"].to_physical(), strict=True):
+    for name, value in values:
         sums[name] = sums.get(name, 0) + value
     return [
         {by: name, "value": to_text(value), "share": value / nav if nav else None}

@@ -42,6 +42,9 @@ SELECT epoch_us(bucket_close), count(*), count(value),
     sum(CAST(trunc(value) AS HUGEINT)), sum(CAST((value - trunc(value)) * 1000000000000000000 AS HUGEINT))
 FROM ({}) WHERE kind = 'holding' GROUP BY 1
 """
+_HOLDINGS = """
+SELECT account, asset_id, value FROM ({}) WHERE kind = 'holding' AND epoch_us(bucket_close) = $close
+"""
 _ALONE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -97,6 +100,21 @@ def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
                 before = found.get(close, (0, 0, 0))
                 amount = int(whole or 0) * SCALE + int(part or 0)
                 found[close] = (before[0] + held, before[1] + valued, before[2] + amount)
+    return found
+
+
+def read_holdings(files: Sequence[str], close: int) -> list[tuple[str, str, int | None]]:
+    """(account, asset, scaled value or None) of every holding at a close."""
+    found: list[tuple[str, str, int | None]] = []
+    if not files:
+        return found
+    with _opened() as connection:
+        for rows, batch in _batches(files):
+            held = connection.execute(_HOLDINGS.format(rows), {"files": batch, "close": close})
+            found += [
+                (account, asset, None if value is None else to_scaled(format(value, "f")))
+                for account, asset, value in held.fetchall()
+            ]
     return found
 
 

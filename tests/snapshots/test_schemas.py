@@ -11,7 +11,7 @@ import pytest
 from engine.domain.instants import HOUR_US
 from engine.errors import LakeError
 from engine.snapshots import schemas, views
-from engine.snapshots.nav_reader import read_points, read_sums
+from engine.snapshots.nav_reader import read_holdings, read_points, read_sums
 from engine.snapshots.parquet_writer import encode
 from engine.snapshots.schemas import COLUMNS, SCHEMA_ID, SCHEMAS, LakeFile, Schema
 from engine.valuation.exact import decimals
@@ -73,6 +73,8 @@ def test_nav__over_files_of_two_schemas__is_one_sum(tmp_path: Path) -> None:
     assert (found[NOON].missing, found[NOON].reasons) == (("BBB",), ("NO_PRICE",))
     assert found[NOON + HOUR_US].nav == "5"
     assert read_sums(both(tmp_path))[NOON] == (3, 2, 10 * 10**18 + 10**17 + 1)
+    held = {(asset, value) for _, asset, value in read_holdings(both(tmp_path), NOON)}
+    assert held == {("AAA", 10 * 10**18), ("BBB", None), ("CCC", 10**17 + 1)}
 
 
 @pytest.mark.parametrize("backwards", [False, True])
