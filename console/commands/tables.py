@@ -68,7 +68,18 @@ def valued(document: Document) -> None:
             for resolution, sums in document["resolutions"].items()]  # fmt: skip
     took = text(f"{plural(document['snapshots'], 'snapshot')} in {document['seconds']} s")
     restated = [part for name, sums in document["resolutions"].items() for part in _restated(name, sums)]
-    show(Grid(columns, rows), Text(""), *restated, took, hint("navdeck nav"))
+    left = [part for name, sums in document["resolutions"].items() for part in _left_out(name, sums)]
+    show(Grid(columns, rows), Text(""), *restated, *left, took, hint("navdeck nav"))
+
+
+def _left_out(resolution: str, sums: Document) -> list[RenderableType]:
+    """Buckets that were not made, since nothing had a price yet."""
+    found = sums.get("left_out")
+    if found is None:
+        return []
+    span = f"{instant(found['from'])} to {instant(found['to'])}"
+    told = text(f"No {resolution} buckets from {span}: before the first price", WARN)
+    return [told, hint(f"navdeck value --resolution {resolution} --from {found['from']}")]
 
 
 def _restated(resolution: str, sums: Document) -> list[RenderableType]:

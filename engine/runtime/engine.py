@@ -436,6 +436,7 @@ class Engine:
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
             each[resolution]["restated"] = valued.restated.told()
+            each[resolution]["left_out"] = valued.left_out_told()
             self.tell("value_done", {"resolution": resolution, **each[resolution]})
             if valued.restated.count:
                 told = f"{valued.restated.count:,} NAVs at {resolution} say otherwise now"

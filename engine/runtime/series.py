@@ -21,9 +21,9 @@ from engine.valuation.price_choice import pricing
 Instants = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
-# Before the first price of all nothing can be valued. A running engine makes buckets of that time only as
-# far back as their granularity is looked at by default; `navdeck value` makes them all.
-UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US}
+# Before the first price of all nothing can be valued. Buckets of that time are made only so far back from the
+# end: as their granularity is looked at by default, and ten years of days. A row dated 1970 costs no more.
+UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US, "1d": 3_660 * DAY_US}
 _LEAD_US = 5 * DAY_US  # longer than any bucket
 
 
@@ -46,9 +46,10 @@ class Slice:
 class Calendar:
     """The days of one resolution's series; `opens` and `ends` bound each, `dates` are their local dates."""
 
-    def __init__(self, resolution: str, zone: str, first: int, last: int) -> None:
-        """`first`, `last`: the first and the last close of the series."""
+    def __init__(self, resolution: str, zone: str, first: int, last: int, made_from: int = 0) -> None:
+        """`first`, `last`: the first and the last close. Those before `made_from` are made if asked for."""
         self.resolution, self.zone, self.first, self.last = resolution, zone, first, last
+        self.made_from = max(first, made_from)
         bounds = buckets.closes("1d", zone, first - _LEAD_US, last + _LEAD_US)
         bounds = bounds[buckets.is_boundary(resolution, zone, bounds)]
         start = int(np.searchsorted(bounds, first, side="left")) - 1
@@ -71,6 +72,10 @@ class Calendar:
         first, last = np.array(spans, dtype=np.int64).reshape(-1, 2).T
         begins = np.maximum(self.opens + step, self.first)
         return np.asarray((first <= begins) & (last >= np.minimum(self.ends, self.last)))
+
+    def needed(self) -> Marks:
+        """The days that are made though nobody asks for them."""
+        return np.asarray(self.ends >= self.made_from)
 
     def of_dates(self, dates: set[str]) -> Marks:
         """The days of these dates."""
@@ -128,28 +133,30 @@ def series_of(books: Books, resolution: str) -> Series:
     return dated(closes, resolution, zone)
 
 
-def calendar_of(books: Books, resolution: str, reach: int | None) -> Calendar | None:
-    """The days of a series; with `reach` it goes on to the last close by then, priced or not."""
+def calendar_of(books: Books, resolution: str, reach: int | None, asked: int | None) -> Calendar | None:
+    """The days of a series; with `reach` it goes on to the last close by then, priced or not.
+
+    `asked`: the first close that somebody asked for, or that was made before, however early.
+    """
     zone = books.config["timezone"]
     first, last = books.first_ts(), last_priced(books, resolution)
     if reach is not None:
         last = reach if last is None else max(last, reach)
     if first is None or last is None:
         return None
-    opening = buckets.first_close(resolution, zone, first)
-    if reach is not None:
-        opening = max(opening, _unpriced_start(books, resolution, reach))
-    closing = last_close(resolution, zone, last)
-    return Calendar(resolution, zone, opening, closing) if opening <= closing else None
+    opening, closing = buckets.first_close(resolution, zone, first), last_close(resolution, zone, last)
+    made_from = _unpriced_start(books, resolution, last)
+    opening = max(opening, made_from if asked is None else min(asked, made_from))
+    return Calendar(resolution, zone, opening, closing, made_from) if opening <= closing else None
 
 
-def _unpriced_start(books: Books, resolution: str, reach: int) -> int:
-    """The first close from which on a running engine makes buckets of a time before the first price."""
+def _unpriced_start(books: Books, resolution: str, last: int) -> int:
+    """The first close from which on buckets of a time before the first price are made."""
     zone = books.config["timezone"]
-    if resolution not in UNPRICED_REACH_US or _worth_without_prices(books):
+    if _worth_without_prices(books):
         return 0
     span = books.price_span()
-    start = reach - UNPRICED_REACH_US[resolution]
+    start = last - UNPRICED_REACH_US[resolution]
     start = start if span is None else min(start, span[0])
     midnight = last_close("1d", zone, max(start - 1, 0))  # a close at midnight is the day before's
     return buckets.first_close(resolution, zone, midnight + 1)

@@ -25,6 +25,7 @@ from engine.runtime.series import (
     Slice,
     calendar_of,
     dropped_days,
+    last_close,
     movements_by,
     reached,
     valued_days,
@@ -49,6 +50,7 @@ def value_resolution(
 ) -> Valued:  # fmt: skip
     """Values all days that have a close in (after, until] and writes their snapshot files.
 
+    Of the time before the first price of all only the last part is made, or what `after` asks for.
     `reach`: the series goes on to the last close by then, priced or not (a running engine's now), and its
     days that were never valued are too. `touched`: of other days, what changes with these assets in their
     spans. `complete` counts closes at which all that was valued has a value.
@@ -59,17 +61,25 @@ def value_resolution(
         books = Books(reader, home.config())
         if (first := books.first_ts()) is not None:
             done.series_first = first_close(resolution, books.config["timezone"], first)
-        calendar = calendar_of(books, resolution, reach)
+        before = valued_days(reader, resolution)
+        early = [first for first, _ in before.values()]
+        if after is not None and reach is None:
+            early.append(first_close(resolution, books.config["timezone"], after + 1))
+        calendar = calendar_of(books, resolution, reach, min(early, default=None))
         if calendar is None:
             return done
-        before = valued_days(reader, resolution)
+        done.left_out = _left_out(calendar, done.series_first)
         parts = [
             (assets, calendar.within(None if first is None else first - 1, last))
             for (first, last), assets in _by_span(books, touched or {}).items()
         ]
         known, whole = calendar.covered(before), calendar.within(after, until)
+        made = calendar.of_dates(set(before)) | calendar.needed()
         if reach is not None:
             whole |= ~known
+        if reach is not None or after is None:
+            whole &= made
+        parts = [(assets, days & made) for assets, days in parts]
         live = Live(FileRecord(**row) for row in reader.live_files(resolution))
         moves = books.movements()
         dropped = dropped_days(reader, resolution)
@@ -88,6 +98,13 @@ def value_resolution(
             _value_slice(home, books, moves, done, part, live, before)
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
+
+
+def _left_out(calendar: Calendar, series_first: int | None) -> tuple[int, int] | None:
+    """The first and the last close of the series that the calendar goes without."""
+    if series_first is None or calendar.first <= series_first:
+        return None
+    return series_first, last_close(calendar.resolution, calendar.zone, calendar.first - 1)
 
 
 def _by_span(books: Books, touched: Touched) -> dict[Span, frozenset[str]]:

@@ -75,7 +75,15 @@ class Valued:
     partial: dict[str, frozenset[str]] = field(default_factory=dict)
     files: list[FileRecord] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
+    left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
     restated: Restated = field(default_factory=Restated)
+
+    def left_out_told(self) -> dict[str, Any] | None:
+        """As JSON: from where to where there are no buckets, and why; None if there are all."""
+        if self.left_out is None:
+            return None
+        first, last = (format_instant(close) for close in self.left_out)
+        return {"from": first, "to": last, "reason": "BEFORE_FIRST_PRICE"}
 
 
 async def commit_values(writer: "Writer", valued: Valued) -> None:

@@ -131,7 +131,9 @@ def verdict() -> dict[str, Any]:
 
 def values() -> dict[str, Any]:
     sums = {"buckets": 105_120, "complete": 104_000, "snapshots": 12_345_678}
-    return {"resolutions": {"1d": sums, "5m": sums}, "snapshots": 24_691_356, "seconds": 12.5}
+    left = {"from": "1970-01-01T00:00:00Z", "to": "2025-03-01T00:00:00Z", "reason": "BEFORE_FIRST_PRICE"}
+    each = {"1d": sums | {"left_out": None}, "5m": sums | {"left_out": left}}
+    return {"resolutions": each, "snapshots": 24_691_356, "seconds": 12.5}
 
 
 def demo() -> dict[str, Any]:
@@ -299,6 +301,13 @@ def test_pages__same_document__same_text_and_document_untouched(drawn: Callable[
 
     assert drawn(page, 80) == drawn(page, 80)
     assert document == before
+
+
+def test_value__what_was_left_out__is_told_with_the_verb_that_makes_it(drawn: Callable[..., str]) -> None:
+    told = drawn(lambda: tables.valued(values()), 120)
+    assert "No 5m buckets from 1970-01-01 00:00Z to 2025-03-01 00:00Z: before the first price" in told
+    assert "navdeck value --resolution 5m --from 1970-01-01T00:00:00Z" in told
+    assert "No 1d buckets" not in told
 
 
 def test_words__every_reason__has_some() -> None:

@@ -187,6 +187,49 @@ def test_a_row_of_1970__without_any_price__costs_a_running_engine_a_day_of_5m(de
     assert done["complete"] == 0
 
 
+def spans(deck: Deck, resolution: str) -> list[tuple[str, str]]:
+    sql = "SELECT min(dt), max(dt), count(*) FROM valued WHERE resolution = ? GROUP BY substr(dt, 1, 4)"
+    return deck.sql(sql, resolution)
+
+
+@pytest.mark.parametrize(("resolution", "days"), [("5m", 2), ("1h", 92)])
+def test_a_row_of_1970__priced_today__what_is_before_the_first_price_is_told_not_made(
+    deck: Deck, resolution: str, days: int
+) -> None:
+    deck.clock = lambda: NOW
+    deck.take(buy(timestamp="1970-01-01T00:00:00Z"))
+    take(deck, "btc", quarters("BTC", "USD", 0))
+    told = deck.value(resolution=resolution)["resolutions"][resolution]
+    assert told["buckets"] <= days * (288 if resolution == "5m" else 24)
+    first, last = spans(deck, resolution)[0][0], spans(deck, resolution)[-1][1]
+    assert last == "2025-03-01"
+    assert told["left_out"] == {
+        "from": "1970-01-01T00:00:00Z", "to": f"{first}T00:00:00Z", "reason": "BEFORE_FIRST_PRICE",
+    }  # fmt: skip
+    assert deck.ask("verify")["ok"]
+
+
+def test_before_the_first_price__what_was_asked_for_is_made__and_kept_right_but_not_what_lies_between(
+    deck: Deck,
+) -> None:
+    deck.clock = lambda: NOW
+    deck.take(buy(timestamp="1970-01-01T00:00:00Z"))
+    take(deck, "btc", quarters("BTC", "USD", 0))
+    value(deck, resolution="1h")
+    deck.value(resolution="1h", **{"from": "1970-01-01T00:00:00Z", "to": "1970-01-02T00:00:00Z"})
+    assert ("1970-01-01", "1970-01-01", 1) in spans(deck, "1h")
+    due = take(deck, "eth", [buy(timestamp="1970-01-01T12:00:00Z", asset_id="ETH")])
+    value(deck, resolution="1h", **due.arguments(NOW))
+    assert spans(deck, "1h")[0] == ("1970-01-01", "1970-01-01", 1)
+    assert sum(days for *_, days in spans(deck, "1h")) < 100
+    stood = stands(deck)["1h"]
+    assert stood[-2]["missing"] == ["ETH"]
+    deck.value(resolution="1h")
+    assert stands(deck)["1h"] == stood[:-1]  # it ends at the last close that has a price
+    assert [point["missing"] for point in stood[:24]] == [["BTC"]] * 11 + [["BTC", "ETH"]] * 13
+    assert deck.ask("verify")["ok"]
+
+
 def test_first_price_of_all__the_running_engine_values_the_days_that_it_left_out(
     deck: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
