@@ -21,9 +21,11 @@ from engine.valuation.price_choice import pricing
 Instants = NDArray[np.int64]
 Marks = NDArray[np.bool_]
 
-# Before the first price of all nothing can be valued. Buckets of that time are made only so far back from the
-# end: as their granularity is looked at by default, and ten years of days. A row dated 1970 costs no more.
-UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US, "1d": 3_660 * DAY_US}
+# Before the first price of all nothing can be valued. Buckets of that time are made only so far back from it:
+# more than prices ever lag behind a ledger that is meant. A row dated 1970 costs no more.
+BEFORE_PRICES_US = {"5m": 100 * DAY_US, "1h": 1_000 * DAY_US, "1d": 10_000 * DAY_US}
+# Without any price they are made as their granularity is looked at by default; the rest, once there is one.
+UNPRICED_REACH_US = {"5m": DAY_US, "1h": 90 * DAY_US, "1d": 10_000 * DAY_US}
 _LEAD_US = 5 * DAY_US  # longer than any bucket
 
 
@@ -156,8 +158,7 @@ def _unpriced_start(books: Books, resolution: str, last: int) -> int:
     if _worth_without_prices(books):
         return 0
     span = books.price_span()
-    start = last - UNPRICED_REACH_US[resolution]
-    start = start if span is None else min(start, span[0])
+    start = last - UNPRICED_REACH_US[resolution] if span is None else span[0] - BEFORE_PRICES_US[resolution]
     midnight = last_close("1d", zone, max(start - 1, 0))  # a close at midnight is the day before's
     return buckets.first_close(resolution, zone, midnight + 1)
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from engine.domain.instants import parse_instant
+from engine.domain.instants import DAY_US, parse_instant
 from engine.messages import Command
+from engine.runtime import series
 from engine.runtime.service import Due
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
 
@@ -192,7 +193,7 @@ def spans(deck: Deck, resolution: str) -> list[tuple[str, str]]:
     return deck.sql(sql, resolution)
 
 
-@pytest.mark.parametrize(("resolution", "days"), [("5m", 2), ("1h", 92)])
+@pytest.mark.parametrize(("resolution", "days"), [("5m", 102), ("1h", 1_002)])
 def test_a_row_of_1970__priced_today__what_is_before_the_first_price_is_told_not_made(
     deck: Deck, resolution: str, days: int
 ) -> None:
@@ -210,9 +211,10 @@ def test_a_row_of_1970__priced_today__what_is_before_the_first_price_is_told_not
 
 
 def test_before_the_first_price__what_was_asked_for_is_made__and_kept_right_but_not_what_lies_between(
-    deck: Deck,
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     deck.clock = lambda: NOW
+    monkeypatch.setitem(series.BEFORE_PRICES_US, "1h", 90 * DAY_US)
     deck.take(buy(timestamp="1970-01-01T00:00:00Z"))
     take(deck, "btc", quarters("BTC", "USD", 0))
     value(deck, resolution="1h")
