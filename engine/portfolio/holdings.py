@@ -50,14 +50,20 @@ def movements(
     parts = [
         _rows(ordered, links),
         _late_cancellations(ordered, links),
-        _made_fees(ordered),
         _transit(ordered, links),
         _deficits(deficits, cash_assets),
         _unmatched(ordered, links),
     ]
+    parts = [part.select(list(SCHEMA)) for part in parts]
+    return pl.concat([*parts, beside(ordered, cash_mode)]).sort(_ORDER)
+
+
+def beside(ledger: pl.DataFrame, cash_mode: str) -> pl.DataFrame:
+    """What rows move beside their own quantity, linked or not: fees, and the money of trades."""
+    parts = [_made_fees(ledger)]
     if cash_mode == "account":
-        parts.append(_money_of_trades(ordered))
-    return pl.concat([part.select(list(SCHEMA)) for part in parts]).sort(_ORDER)
+        parts.append(_money_of_trades(ledger))
+    return pl.concat([part.select(list(SCHEMA)) for part in parts])
 
 
 def _rows(ordered: pl.DataFrame, links: Links) -> pl.DataFrame:

@@ -52,7 +52,7 @@ _TRANSFERS = [int(action) for action in TRANSFERS]
 
 
 class Replayed(NamedTuple):
-    """What a change made anew: the assets, and the first instant (us) from which they may differ."""
+    """What a change reached: the assets, and the first instant (us) from which they differ, if they may."""
 
     assets: frozenset[str]
     since: int | None
@@ -103,13 +103,13 @@ class LotsBook:
 
     def _edit(self, added: pl.DataFrame | None, removed: Sequence[int]) -> tuple[set[str], int]:
         """Takes rows in and out; the assets of these rows and of their fees, and the first instant."""
+        going: dict[str, list[int]] = {}
+        for row in removed:  # before those that come are numbered: one may come back as another
+            going.setdefault(self._assets[self._asset_of[row]], []).append(row)
         coming: dict[str, pl.DataFrame] = {}
         if added is not None and added.height:
+            self._number(added)
             coming = {str(name): part for (name,), part in added.partition_by("asset", as_dict=True).items()}
-            self._number(added, list(coming))
-        going: dict[str, list[int]] = {}
-        for row in removed:
-            going.setdefault(self._assets[self._asset_of[row]], []).append(row)
         touched = [part.select(_TOUCHED) for part in coming.values()]
         for name in sorted(coming.keys() | going.keys()):
             part = self._part(name)
@@ -132,15 +132,26 @@ class LotsBook:
         with collector_paused():
             return gather(self._parts, frozenset(names), self._cash_assets, len(self._asset_of))
 
+    @property
+    def ledger(self) -> pl.DataFrame:
+        """All rows, in no particular order."""
+        frames = [part.ledger for part in self._parts.values()]
+        return pl.concat(frames) if frames else pl.DataFrame(schema=LEDGER_SCHEMA)
+
+    def deficits(self, assets: Iterable[str]) -> list[tuple[int, int]]:
+        """What was taken of some assets beyond what was held: row (~row: the FEE made from it), scaled."""
+        parts = (self._parts[name] for name in assets if name in self._parts)
+        return [deficit for part in parts for deficit in part.deficits]
+
     def _part(self, name: str) -> Part:
         if name not in self._parts:
             self._parts[name] = Part(pl.DataFrame(schema=LEDGER_SCHEMA))
             self._assets.append(name)
         return self._parts[name]
 
-    def _number(self, added: pl.DataFrame, names: list[str]) -> None:
+    def _number(self, added: pl.DataFrame) -> None:
         """Notes the asset of every row that came."""
-        for name in names:
+        for name in added["asset"].unique(maintain_order=True).to_list():
             self._part(name)
         numbers = added["row"].to_numpy()
         missing = int(numbers.max()) + 1 - len(self._asset_of)
@@ -193,7 +204,7 @@ class LotsBook:
         pass_ = _Pass(parts, self._matches, self._settlements)
         since = min(since, pass_.restate())
         if since == _NEVER:
-            return Replayed(frozenset(), None)
+            return Replayed(frozenset(names), None)
         pass_.run(int(month_of(np.array([since]))[0]), self._method, self._cash_assets, self._cash_fee_usd)
         return Replayed(frozenset(names), since)
 

@@ -10,6 +10,7 @@ from engine.domain.instants import format_instant
 from engine.domain.money import to_text
 from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.value import inputs_of, series_of
 from engine.store.reader import Reader
 from engine.valuation import price_engine
@@ -32,7 +33,7 @@ def assets(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     """`assets list --json`. Arguments: `asset`, `status`, and `blocking` for those that withhold NAV."""
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        books = open_books(home, reader)
         rows = _rows(books, now)
     wanted, status = arguments.get("asset"), arguments.get("status")
     rows = [row for row in rows if wanted in (None, row["asset_id"]) and status in (None, row["status"])]

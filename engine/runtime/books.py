@@ -47,7 +47,7 @@ class Books:
 
     @cached_property
     def links(self) -> transfers.Links:
-        return transfers.link(self.ledger, self._matches(), self._settlements())
+        return transfers.link(self.ledger, self.matches(), self.settlements())
 
     @cached_property
     def prices(self) -> pl.DataFrame:
@@ -97,10 +97,12 @@ class Books:
         )
         return [(json.loads(subject), json.loads(detail)) for subject, detail in rows]
 
-    def _matches(self) -> list[tuple[int, int]]:
+    def matches(self) -> list[tuple[int, int]]:
+        """The operator's pairs that stand: row of the OUT, row of the IN."""
         return [(match.out, match.into) for match in self.transfer_decisions.matches]
 
-    def _settlements(self) -> dict[int, transfers.Settlement]:
+    def settlements(self) -> dict[int, transfers.Settlement]:
+        """The operator's settlements that stand, by row."""
         return {row: settled.settlement for row, settled in self.transfer_decisions.settled.items()}
 
     @cached_property
@@ -133,8 +135,12 @@ class Books:
     @cached_property
     def cash_fee_usd(self) -> dict[int, int | None]:
         """Row -> USD value of its fee in a cash asset other than USD, at the reference rate of its time."""
+        return self.fees_in_cash(self.ledger)
+
+    def fees_in_cash(self, ledger: pl.DataFrame) -> dict[int, int | None]:
+        """`cash_fee_usd` of some rows."""
         foreign = self.cash_assets - {LOTS_CURRENCY}
-        charged = self.ledger.filter(
+        charged = ledger.filter(
             pl.col("fee_asset").is_in(list(foreign))
             & (pl.col("fee_amount") > 0)
             & (pl.col("action") != Action.FEE)

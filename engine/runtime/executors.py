@@ -203,6 +203,7 @@ def _heard(hearing: Connection) -> Any:
         return WorkerLost("The process that answered ended in the middle of its work.")
 
 
+_is_lasting = False  # whether this process was started to run one task after the other
 _is_alone = False
 
 
@@ -240,8 +241,14 @@ def idle() -> None:
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
 
 
+def is_lasting() -> bool:
+    """Whether this process answers again and again, so that what it keeps may be of use."""
+    return _is_lasting
+
+
 def _warm(threads: int, parent: int, saying: Connection, limit_bytes: int) -> None:
-    global _say
+    global _say, _is_lasting
+    _is_lasting = True
     # A terminal sends its signals to the whole group; the engine decides when its worker ends.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

@@ -19,6 +19,7 @@ from engine.providers.protocol import Provider, Series
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.value import inputs_of
 from engine.store.reader import Reader
 from engine.valuation import price_engine
@@ -39,7 +40,7 @@ def wanted(home_path: str, now: int, arguments: dict[str, Any]) -> Wanted:
     config = home.config()
     found: Wanted = {}
     with Reader(home.state) as reader:
-        books = Books(reader, config)
+        books = open_books(home, reader)
         first = books.first_ts()
         if first is None:
             return {}

@@ -18,6 +18,7 @@ from engine.errors import UsageError
 from engine.runtime.asking import LAST_INPUT
 from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.lot_pieces import open_lots, realized_pieces
 from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, with_terms
 from engine.store.reader import Reader
@@ -41,7 +42,7 @@ class _Kept:
         key = (home.path, reader.value(LAST_INPUT), repr(sorted(config.values.items())))
         with self._lock:
             if key != self._key:
-                self._frames = _booked(Books(reader, config))
+                self._frames = _booked(open_books(home, reader))
                 self._key = key
             return self._frames
 

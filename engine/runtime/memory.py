@@ -145,7 +145,10 @@ def _use_of(folder: Path, limit_name: str, used_name: str, droppable: str) -> It
 
 
 def give_back() -> None:
-    """Frees what nothing uses and hands it to the system. In a worker too; it loads no library for that."""
+    """Frees what nothing uses, and kept books, and hands it to the system. It loads no library for that."""
+    kept = sys.modules.get("engine.runtime.kept_books")
+    if kept is not None:
+        kept.drop()
     gc.collect()
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:

@@ -17,6 +17,7 @@ from engine.runtime.asking import dropped_told, instant, is_stale, materialised,
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.series import Series
 from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
@@ -38,7 +39,7 @@ def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]
         )
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        books = open_books(home, reader)
         return books.lots(
             method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of")
         )

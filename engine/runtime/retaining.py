@@ -17,8 +17,8 @@ import numpy as np
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US
 from engine.runtime.asking import is_stale, materialised
-from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.series import Series, dated
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
@@ -132,7 +132,7 @@ def can_be_made_again(home_path: str, resolution: str, days: list[str]) -> set[s
     """Of these days, those whose partitions come out the same when they are made anew."""
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        books = open_books(home, reader)
         zone = books.config["timezone"]
         series = dated(materialised(reader, resolution, zone), resolution, zone)
         places = np.isin(np.array(series.days), days)

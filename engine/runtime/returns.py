@@ -20,6 +20,7 @@ from engine.runtime.asking import instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
 from engine.snapshots.schemas import FileRecord
@@ -49,7 +50,7 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
         raise UsageError(f"There is no resolution {resolution!r}.", "Choose one of 1d, 1h, 5m.")
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
-        books = Books(reader, config)
+        books = open_books(home, reader)
         accounts = _accounts(books, arguments.get("account"), arguments.get("group"))
         course = _course(home, reader, config, resolution, (after, until), accounts)
         stale = is_stale(reader, resolution)

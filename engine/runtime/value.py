@@ -18,6 +18,7 @@ from engine.domain.money import in_range, to_text
 from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.runtime.series import (
     Calendar,
     Marks,
@@ -58,7 +59,7 @@ def value_resolution(
     home = Home(Path(home_path))
     done = Valued(resolution, after is None and until is None)
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        books = open_books(home, reader)
         if (first := books.first_ts()) is not None:
             done.series_first = first_close(resolution, books.config["timezone"], first)
         before = valued_days(reader, resolution)

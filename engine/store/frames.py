@@ -4,7 +4,8 @@ Reader's methods of these names come here. A module of its own, for polars takes
 questions take to answer.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import polars as pl
@@ -18,9 +19,21 @@ _NAMED = ("asset", "fee_asset", "account")
 def ledger(reader: Reader, actions: Iterable[int] | None) -> pl.DataFrame:
     """The ledger: every accepted row that is not superseded, as LEDGER_SCHEMA; of some actions only."""
     codes = ", ".join(str(int(action)) for action in (Action if actions is None else actions))
+    return _ledger(reader, f"action IN ({codes})")
+
+
+def ledger_since(reader: Reader, row: int, others: Iterable[int]) -> pl.DataFrame:
+    """The ledger's rows with a number above `row`, or among others."""
+    later = _ledger(reader, "row > ?", (row,))
+    among = json.dumps([one for one in others if one <= row])
+    return pl.concat([later, _ledger(reader, "row IN (SELECT value FROM json_each(?))", (among,))])
+
+
+def _ledger(reader: Reader, where: str, values: Sequence[Any] = ()) -> pl.DataFrame:
     rows = reader.rows(
         "SELECT row, ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash,"
-        f" external_id, id, kind, k FROM tx WHERE superseded_by IS NULL AND action IN ({codes})"
+        f" external_id, id, kind, k FROM tx WHERE superseded_by IS NULL AND {where}",
+        values,
     )
     named = {n: name for name, n in reader.names().items()}
     schema = {

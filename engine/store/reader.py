@@ -101,6 +101,18 @@ class Reader:
 
         return frames.ledger(self, actions)
 
+    def ledger_since(self, row: int, others: Iterable[int]) -> "pl.DataFrame":
+        """The ledger's rows with a number above `row`, or among others."""
+        from engine.store import frames
+
+        return frames.ledger_since(self, row, others)
+
+    def acted_on(self) -> frozenset[int]:
+        """The numbers of all transactions that an act of an operator put into the ledger or out of it."""
+        superseded = "SELECT row FROM tx WHERE superseded_by IS NOT NULL"
+        released = "SELECT row FROM quarantine WHERE row IS NOT NULL"
+        return frozenset(row for (row,) in self.rows(f"{superseded} UNION {released}"))
+
     def known(
         self,
         ids: "pl.Series",

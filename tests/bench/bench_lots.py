@@ -6,6 +6,7 @@ types, sorts, and walks them in one plain loop; the narrow floor leaves out the 
 reading of times, without which no lot can be booked. Peers get rows that all of them can book.
 """
 
+import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -18,13 +19,21 @@ import polars as pl
 import pytest
 
 from engine.config import CASH_ASSETS
-from engine.domain.transactions import ACTIONS, DECIMAL, LEDGER_SCHEMA, Action, KeyKind
+from engine.domain.transactions import ACTIONS, DECIMAL, HEADER, LEDGER_SCHEMA, Action, KeyKind
 from engine.portfolio import lots_engine, transfers
 from engine.portfolio.lots_replay import LotsBook
+from engine.runtime import executors
+from engine.runtime.books import Books
+from engine.runtime.engine import make_home, system_clock
+from engine.runtime.home import Home
+from engine.runtime.kept_books import KeptBooks, open_books
+from engine.runtime.take import take_file
+from engine.store.reader import Reader
 from tests.bench.peers_lots import PEERS, write_plain
 from tests.bench.rounds import answer, table
 from tests.bench.trades import write_trades
 
+FILE_ROWS, INSERT_ROWS = 50_000, 4_000
 SIZES, ROUNDS, SEED = (100_000, 1_000_000), 5, 1
 PEER_ROWS = 10_000
 CASH = frozenset(CASH_ASSETS)
@@ -59,6 +68,20 @@ def test_one_back_dated_row__against_a_full_run(
 ) -> None:
     (file,) = write_trades(tmp_path / "trades", SIZES[-1], SEED, damaged=0)
     told = table("one row back-dated in 1,000,000", MODULE, list(CHANGES), [str(file)], 3)
+    with capsys.disabled():
+        print(told)
+
+
+@pytest.mark.bench
+@pytest.mark.parametrize("rows", [300_000, SIZES[-1]])
+def test_one_back_dated_row__in_the_books_that_a_worker_keeps(
+    rows: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = Home(tmp_path / "home")
+    asyncio.run(make_home(home, "USD", "UTC", "FIFO"))
+    for file in write_trades(tmp_path / "trades", rows, SEED, rows // FILE_ROWS, damaged=0):
+        take_file(str(home.path), str(file), file.name, system_clock(), INSERT_ROWS, True)
+    told = table(f"books of {rows:,} stored rows", MODULE, list(KEPT), [str(home.path)], 3)
     with capsys.disabled():
         print(told)
 
@@ -150,6 +173,47 @@ def one_change(share: Decimal, file: str) -> dict[str, Any]:
     return {"seconds": sorted(seconds[1:])[2], "rows": rows}
 
 
+def read_anew(home_path: str) -> dict[str, Any]:
+    """Ledger, links, lots and movements from the store."""
+    home = Home(Path(home_path))
+    started = time.perf_counter()
+    with Reader(home.state) as reader:
+        moves = Books(reader, home.config()).movements()
+    return {"seconds": time.perf_counter() - started, "movements": moves.height}
+
+
+def kept(fee: str, home_path: str) -> dict[str, Any]:
+    """The same after one back-dated purchase more, of an asset with few rows; median of 5, and of no news."""
+    executors._is_lasting = True
+    home, seconds, idle = Home(Path(home_path)), [], []
+    _look(home)
+    for _ in range(5):
+        _take_one(home, fee)
+        seconds.append(_look(home))
+        idle.append(_look(home))
+    return {"seconds": sorted(seconds)[2], "no news": round(sorted(idle)[2], 3)}
+
+
+def _look(home: Home) -> float:
+    started = time.perf_counter()
+    with Reader(home.state) as reader:
+        books = open_books(home, reader)
+        assert isinstance(books, KeptBooks)
+        books.movements()
+    return time.perf_counter() - started
+
+
+def _take_one(home: Home, fee: str) -> None:
+    with Reader(home.state) as reader:
+        number = reader.count("tx")
+    at = f"2025-01-03T00:00:00.{number % 1_000_000:06d}Z"
+    row = [at, "BUY", "COIN100", "1", "5", *fee.split(), "account-00"]
+    file = home.path / "one.csv"
+    file.write_text(f"{HEADER}\n,{','.join(row)},,,,,\n")
+    taken = take_file(str(home.path), str(file), file.name, system_clock(), INSERT_ROWS, True)
+    assert taken.accepted == 1
+
+
 OURS: dict[str, Callable[..., dict[str, Any]]] = {
     "floor": partial(timed, floor),
     "narrow floor": partial(timed, narrow_floor),
@@ -162,7 +226,12 @@ CHANGES: dict[str, Callable[..., dict[str, Any]]] = {
     "change, 1/200 of rows": partial(one_change, Decimal("0.005")),
     "change, largest asset": partial(one_change, Decimal(1)),
 }
-CASES: dict[str, Callable[..., dict[str, Any]]] = {**CHANGES, **OURS, **PEERS}
+KEPT: dict[str, Callable[..., dict[str, Any]]] = {
+    "read anew": read_anew,
+    "kept, one row more": partial(kept, "COIN100 0.01"),
+    "kept, one with a cash fee": partial(kept, "USD 1"),
+}
+CASES: dict[str, Callable[..., dict[str, Any]]] = {**CHANGES, **KEPT, **OURS, **PEERS}
 
 if __name__ == "__main__":
     sys.modules[MODULE] = sys.modules["__main__"]

@@ -7,10 +7,11 @@ from engine.domain.instants import format_instant
 from engine.domain.money import to_scaled, to_text
 from engine.domain.transactions import OUTGOING, Action, id_text
 from engine.portfolio.lots_outcome import LotsOutcome
-from engine.runtime.books import Books, told_lots
+from engine.runtime.books import told_lots
 from engine.runtime.desk.queries import raw_text
 from engine.runtime.desk.rows import find_tx, history, subject_of, tx_fields, tx_ids, tx_rows
 from engine.runtime.home import Home
+from engine.runtime.kept_books import open_books
 from engine.store.reader import Reader
 
 Tx = dict[str, Any]
@@ -27,7 +28,7 @@ def explain(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, A
         row = find_tx(reader, arguments.get("tx"))
         (tx,) = tx_rows(reader, [row])
         (file,) = reader.records("SELECT name, sha256, committed_at FROM files WHERE file = ?", (tx["file"],))
-        outcome = Books(reader, home.config()).outcome().of_row(row)
+        outcome = open_books(home, reader).outcome().of_row(row)
         return {
             "tx": _fields(tx),
             "file": _source(tx, file),
