@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import batched
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -21,7 +23,8 @@ from engine.store.pragmas import PRAGMAS
 from engine.store.reader import Reader
 from engine.store.troubles import writable
 
-BATCH_ROWS = 4000  # rows a statement
+BATCH_ROWS = 4000  # rows made ready at a time
+STATEMENT_ROWS = 100  # each statement opens every index anew, and lets other threads in
 Told = Callable[[str, int], None]
 
 
@@ -151,21 +154,26 @@ def _redo(connection: sqlite3.Connection, ahead: list[Entry]) -> None:
 def _insert(
     connection: sqlite3.Connection, table: str, columns: list[str], parts: Iterator[pl.DataFrame], told: Told
 ) -> None:
-    sql = _upsert(connection, table, columns)
+    several, one = (_upsert(connection, table, columns, rows) for rows in (STATEMENT_ROWS, 1))
     for part in parts:
-        connection.executemany(sql, zip(*(column.to_list() for column in part), strict=True))
+        width, full = part.width, part.height - part.height % STATEMENT_ROWS
+        values: list[Any] = [None] * (part.height * width)  # row after row
+        for at, column in enumerate(part):
+            values[at::width] = column.to_list()
+        connection.executemany(several, batched(values[: full * width], STATEMENT_ROWS * width))
+        connection.executemany(one, batched(values[full * width :], width))
         told(table, part.height)
 
 
-def _upsert(connection: sqlite3.Connection, table: str, columns: list[str]) -> str:
-    """Names come from the schema, never from data."""
+def _upsert(connection: sqlite3.Connection, table: str, columns: list[str], rows: int) -> str:
+    """A statement of so many rows. Names come from the schema, never from data."""
     known = dict(connection.execute("SELECT name, pk FROM pragma_table_info(?) ORDER BY pk", (table,)))
     key = [name for name, place in known.items() if place]
     assert set(columns) <= known.keys(), (table, columns)
     rest = ", ".join(f"{name} = excluded.{name}" for name in columns if name not in key)
-    marks = ", ".join("?" * len(columns))
+    marks = ", ".join([f"({', '.join('?' * len(columns))})"] * rows)
     return (
-        f"INSERT INTO {table}({', '.join(columns)}) VALUES ({marks})"
+        f"INSERT INTO {table}({', '.join(columns)}) VALUES {marks}"
         f" ON CONFLICT({', '.join(key)}) DO UPDATE SET {rest}"
     )
 
