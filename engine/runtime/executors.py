@@ -25,7 +25,11 @@ T = TypeVar("T")
 Listener = Callable[[str, dict[str, Any]], None]
 ORPHAN_CHECK_S = 1.0  # how long a worker may outlive an engine that was killed
 # Read when a process starts. Each transaction has threads of its own; without these their memory is kept.
-ALLOCATORS = {"MALLOC_ARENA_MAX": "1", "_RJEM_MALLOC_CONF": "dirty_decay_ms:0,muzzy_decay_ms:0"}
+# What polars frees it may soon want again: it is given back after a moment, by a thread of the allocator's.
+ALLOCATORS = {
+    "MALLOC_ARENA_MAX": "1",
+    "_RJEM_MALLOC_CONF": "background_thread:true,dirty_decay_ms:100,muzzy_decay_ms:0,narenas:1",
+}
 WORKER_NICENESS = 5  # whoever looks at the console goes first
 LIMIT_CHECK_S = 0.05  # how long a worker may be over its limit; a look costs some 20 us
 OVER_LIMIT = "worker_over_limit"
