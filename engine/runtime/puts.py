@@ -6,10 +6,11 @@ reads the store it will be put into; it puts nothing itself.
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import polars as pl
 
-from engine.ingestion.csv_processor import Parsed, Reject
+from engine.ingestion.csv_processor import TRANSACTIONS, BadFile, Parsed, Reject
 from engine.ingestion.keys import Judged, Known, judge, prepare, wanted
 from engine.ingestion.observations import judge_observations
 from engine.store.known import MARK_ID_GIVEN, MARK_SANITIZED
@@ -41,10 +42,19 @@ def quarantined(rejects: Iterable[Reject], file: int) -> pl.DataFrame:
 # -- transactions -------------------------------------------------------------------------------------
 
 
+def with_keys(found: Parsed | BadFile) -> Parsed | BadFile:
+    """A file of transactions with the keys and ids of its rows, which need no store; others as they are."""
+    if isinstance(found, BadFile) or found.kind != TRANSACTIONS:
+        return found
+    return replace(found, frame=prepare(found.frame))
+
+
 def transactions(parsed: Parsed, reader: Reader, file: int) -> tuple[pl.DataFrame, int, list[Reject], Puts]:
-    """The accepted rows, how many are there already, all rejects of the file, and the puts."""
-    keyed = prepare(parsed.frame)
-    judged = judge(keyed, _known(keyed, reader, file))
+    """The accepted rows, how many are there already, all rejects of the file, and the puts.
+
+    The rows have their keys (`with_keys`).
+    """
+    judged = judge(parsed.frame, _known(parsed.frame, reader, file))
     accepted, puts = ledger_puts(judged, reader, file)
     rejects = sorted([*parsed.rejects, *judged.conflicts], key=lambda reject: reject.record)
     return accepted, len(judged.duplicates), rejects, puts

@@ -28,7 +28,7 @@ from engine.ingestion.csv_processor import BadFile, Parsed, parse_csv, parse_par
 from engine.runtime.executors import report
 from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
-from engine.runtime.puts import Puts, codes, observations, quarantined, transactions
+from engine.runtime.puts import Puts, codes, observations, quarantined, transactions, with_keys
 from engine.runtime.rejected import set_aside
 from engine.runtime.spans import Span, joined_spans
 from engine.runtime.taken import COUNTS, Source, Taken
@@ -134,7 +134,7 @@ def _read(source: Source, task: _Task) -> _Read:
             return _Read(source, about, None, look=look)
         data = file.read()  # once: what is hashed, judged and archived are the same bytes
     about = replace(about, sha256=hashlib.sha256(data).hexdigest(), bytes=len(data))
-    return _Read(source, about, _seen(about, task) or parse_csv(data, task.now_us), data, look)
+    return _Read(source, about, _seen(about, task) or with_keys(parse_csv(data, task.now_us)), data, look)
 
 
 def _opened(source: Source) -> BufferedReader:
