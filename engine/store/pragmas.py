@@ -5,6 +5,7 @@ PRAGMAS = (
     "PRAGMA foreign_keys=ON",
     "PRAGMA busy_timeout=5000",  # ms; a reader's snapshot may hold a checkpoint up for a moment
     "PRAGMA journal_size_limit=67108864",  # bytes; the WAL is cut back to this after a checkpoint
+    "PRAGMA wal_autocheckpoint=4000",  # pages; a checkpoint writes them once more, so not after each file
     "PRAGMA cell_size_check=ON",
     "PRAGMA trusted_schema=OFF",
     "PRAGMA mmap_size=0",
