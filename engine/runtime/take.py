@@ -12,6 +12,7 @@ import os
 import stat
 import time
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from io import BufferedReader
@@ -168,9 +169,11 @@ def _store_csv(read: _Read, parsed: Parsed, task: _Task) -> Taken:
     if (seen := _seen(read.about, task)) is not None:  # the file before it had the same bytes
         return seen
     target = task.home.archived(str(read.about.sha256), ".csv")
-    if task.keep and not target.exists():
-        publish(target, read.data)
-    return _taken(parsed, read.about, task)
+    if not task.keep or target.exists():
+        return _taken(parsed, read.about, task)
+    with ThreadPoolExecutor(1, thread_name_prefix="archive") as archiving:
+        archived = archiving.submit(publish, target, read.data)
+        return _taken(parsed, read.about, task, archived=archived.result)
 
 
 def _parquet(read: _Read, task: _Task) -> Taken:
@@ -266,8 +269,11 @@ def _archive(file: BufferedReader, target: Path, sha256: str) -> None:
     fsync_folder(target.parent)
 
 
-def _taken(parsed: Parsed, about: Taken, task: _Task, earlier: list[pl.DataFrame] | None = None) -> Taken:
-    """Judges the rows against the store and, if they are to be kept, commits them."""
+def _taken(
+    parsed: Parsed, about: Taken, task: _Task, earlier: list[pl.DataFrame] | None = None,
+    archived: Callable[[], None] = lambda: None,
+) -> Taken:  # fmt: skip
+    """Judges the rows against the store and, if they are to be kept, commits them once `archived` returns."""
     if not task.keep:
         with Reader(task.home.state) as reader:
             return _judged(parsed, reader, about, 0, earlier, task.home)[0]
@@ -280,6 +286,7 @@ def _taken(parsed: Parsed, about: Taken, task: _Task, earlier: list[pl.DataFrame
         for table, frame in puts:
             work.put(table, frame)
         work.put("files", _file_row(taken, file, work.now))
+        archived()
     return taken
 
 
@@ -323,7 +330,7 @@ def _judged(
     if parsed.kind == "transactions":
         accepted, duplicates, rejects, puts = transactions(parsed, reader, file)
         charged = (pl.col("fee_amount") != "0") & (pl.col("action") != Action.FEE)
-        fees = accepted.filter(charged.fill_null(False)).height
+        fees = int(accepted.select(charged.sum()).item())
     else:
         accepted, duplicates, puts = observations(parsed, reader, file, earlier)
         rejects, fees = parsed.rejects, 0
