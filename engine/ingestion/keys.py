@@ -168,7 +168,7 @@ def judge(
     if supersedes:
         return judge_one_by_one(keyed, known, as_leg, supersedes)
     duplicates = _plain_duplicates(keyed, known)
-    rest = keyed.filter(~_recorded(keyed, duplicates["record"]))
+    rest = _without(keyed, duplicates["record"])
     known = _met(rest, known)
     shared = rest.filter(~_alone(rest, known))
     return _judge(keyed, shared, known, as_leg, {}, [Duplicate(*row) for row in duplicates.iter_rows()])
@@ -194,13 +194,13 @@ def _judge(
         bench.judge(row)
     duplicates = sorted(duplicates + bench.duplicates) if bench.duplicates else duplicates
     refused = [d.record for d in duplicates] + [c.record for c in bench.conflicts]
-    accepted = keyed.filter(~_recorded(keyed, pl.Series(refused, dtype=keyed.schema["record"])))
+    accepted = _without(keyed, pl.Series(refused, dtype=keyed.schema["record"]))
     return Judged(_renamed(accepted, bench.renamed), duplicates, bench.conflicts, bench.clashes)
 
 
-def _recorded(keyed: pl.DataFrame, records: pl.Series) -> pl.Series:
-    """Which rows have one of these record numbers."""
-    return keyed["record"].is_in(records.implode())
+def _without(keyed: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
+    """The rows that have none of these record numbers."""
+    return keyed.filter(~keyed["record"].is_in(records.implode())) if len(records) else keyed
 
 
 def _renamed(accepted: pl.DataFrame, ids: Mapping[int, bytes]) -> pl.DataFrame:

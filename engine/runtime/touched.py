@@ -28,7 +28,7 @@ def touched_assets(accepted: pl.DataFrame, reader: Reader, home: Home) -> frozen
         return assets_by_rates(pairs, reader, home.config_by(reader))
     if "asof" in accepted.columns:
         return _by_prices(accepted, reader, dict(home.config_by(reader)["fx.pegs"]))
-    return frozenset(accepted["asset"]) | frozenset(accepted["fee_asset"].drop_nulls())
+    return frozenset(accepted["asset"].unique()) | frozenset(accepted["fee_asset"].drop_nulls().unique())
 
 
 def touched_span(accepted: pl.DataFrame, reader: Reader, home: Home) -> Span:
