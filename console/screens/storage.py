@@ -19,6 +19,7 @@ from console.screens.storage_lines import (
     cells,
     disk_line,
     memory_lines,
+    open_words,
     outcome,
     plan_lines,
     retention_lines,
@@ -80,7 +81,7 @@ class Storage(DeckScreen):
         return memory_lines(self.doc, width, self.deck.terminal.ascii)[:height]
 
     def _head(self, width: int, _height: int) -> list[Line]:
-        about = "looking …" if self._found is None else ""
+        about = "looking …" if self._found is None else open_words(self._found["open_rows"])
         first = line(*panels.head("Lake", about))
         if self._found is not None:
             first = (*first, *disk_line(self._found["disk"], self._found["profile"]))

@@ -51,6 +51,11 @@ def disk_line(disk: Document, profile: str) -> Line:
     return line(told, sign, (f"  profile {profile}", "muted"))
 
 
+def open_words(rows: int) -> str:
+    """What is not in files yet."""
+    return f"the open day has {plural(rows, 'row')}" if rows else ""
+
+
 def plan_lines(plan: Document, width: int) -> list[Line]:
     """What compaction would do."""
     made = []

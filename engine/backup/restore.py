@@ -130,6 +130,10 @@ def _leave_touched(plan: Plan) -> None:
                 "DELETE FROM lake_files WHERE dead_at IS NULL AND (resolution, dt) IN"
                 " (SELECT resolution, dt FROM valued WHERE close_last >= ?)", (since,),
             )  # fmt: skip
+            connection.execute(
+                "DELETE FROM open_snapshots WHERE (bucket, dt) IN"
+                " (SELECT resolution, dt FROM valued WHERE close_last >= ?)", (since,),
+            )  # fmt: skip
             connection.execute("DELETE FROM valued WHERE close_last >= ?", (since,))
         kept = connection.execute(_LIVE).fetchall()
         for path, resolution, dt in kept:

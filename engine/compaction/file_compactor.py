@@ -26,11 +26,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import batched
-from typing import Any
+from typing import Any, Protocol
 
 ROWS_MIN = 32  # below this a file is mostly its footer
 FILES_AT_ONCE = {"DEFAULT": 512, "LOW_RAM": 128}  # rewritten between two commits: what a kill can cost
 SWEPT_AT_ONCE = 5_000
+ROWS_AT_ONCE = 16_000  # decoded together, some 30 MB; a partition that has more is alone
 ROW_BYTES = 320  # of one decoded row: 5 decimals, 3 instants, 10 short texts
 COPIES = 6  # of a partition's rows at worst: read, joined, as text twice, to be encoded, read back
 MERGE, REENCODE, DEAD, ORPHANS = "merge", "re-encode", "sweep dead", "sweep orphans"
@@ -122,7 +123,7 @@ def _is_cold(file: Listed, rules: Rules) -> bool:
 def _rewriting(what: str, why: str, groups: list[list[Listed]]) -> Step:
     """In the order of their days, so that what is read together is rewritten together."""
     ordered = sorted((sorted(group, key=lambda file: file.path) for group in groups), key=_place)
-    peak = max((peak_bytes(group) for group in ordered), default=0)
+    peak = max((sum(map(peak_bytes, batch)) for batch in batches(ordered)), default=0)
     files = [file for group in ordered for file in group]
     paths = tuple(tuple(file.path for file in group) for group in ordered)
     return Step(what, why, paths, len(files), sum(file.bytes for file in files), peak)
@@ -142,6 +143,28 @@ def peak_bytes(group: Iterable[Listed]) -> int:
     return sum(file.rows * ROW_BYTES * COPIES + 2 * file.bytes for file in group)
 
 
+class Counted(Protocol):
+    """A file whose rows were counted."""
+
+    @property
+    def rows(self) -> int: ...
+
+
+def batches[File: Counted](groups: Iterable[Sequence[File]]) -> Iterator[list[Sequence[File]]]:
+    """The groups to read at once: of so many rows together, or one."""
+    batch: list[Sequence[File]] = []
+    rows = 0
+    for group in groups:
+        size = sum(file.rows for file in group)
+        if batch and rows + size > ROWS_AT_ONCE:
+            yield batch
+            batch, rows = [], 0
+        batch.append(group)
+        rows += size
+    if batch:
+        yield batch
+
+
 def chunks(plan: Plan) -> Iterator[list[list[str]]]:
     """The groups to rewrite, as many at a time as one commit may hold."""
     groups = [*plan.step(MERGE), *plan.step(REENCODE)]
@@ -150,10 +173,22 @@ def chunks(plan: Plan) -> Iterator[list[list[str]]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Codec:
-    """How rows are read from bytes, joined, told apart by content, and written for cold days."""
+class Source:
+    """A file's bytes, and what the catalogue says of its rows."""
 
-    read: Callable[[bytes], Any]
+    data: bytes
+    rows: int
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """How rows are read from bytes, joined, told apart by content, and written for cold days.
+
+    `read` takes many files at once, with their rows: one by one, opening each takes longer than its rows.
+    """
+
+    read: Callable[[Sequence[bytes], Sequence[int]], list[tuple[Any, str]]]
     join: Callable[[Sequence[Any]], Any]
     content: Callable[[Any], str]
     encode: Callable[[Any], bytes]
@@ -168,18 +203,28 @@ class Remade:
     rows: int
 
 
-def remake(sources: Sequence[tuple[bytes, str]], codec: Codec) -> Remade | None:
-    """One partition from (bytes, content digest) of its files; None where a source is not what was written.
+def remake(groups: Sequence[Sequence[Source]], codec: Codec) -> list[Remade | None]:
+    """One file of each group's sources; None where one of them is not what was written.
 
-    The digest is of the bytes that will be written, read back. AssertionError if they hold other rows.
+    The digests are of the bytes that will be written, read back. AssertionError if they hold other rows.
     """
-    frames = [codec.read(data) for data, _ in sources]
-    contents = [codec.content(frame) for frame in frames]
-    if contents != [content for _, content in sources]:
-        return None
-    whole = frames[0] if len(frames) == 1 else codec.join(frames)
-    expected = codec.content(whole)
-    data = codec.encode(whole)
-    back = codec.read(data)
-    assert codec.content(back) == expected, "what is written holds the rows that were read"
-    return Remade(data, expected, len(back))
+    sources = [source for group in groups for source in group]
+    read = iter(codec.read([source.data for source in sources], [source.rows for source in sources]))
+    wholes: list[tuple[Any, str] | None] = []
+    for group in groups:
+        found = [next(read) for _ in group]
+        sound = [content for _, content in found] == [source.content for source in group]
+        wholes.append(_joined(found, codec) if sound else None)
+    kept = [whole for whole in wholes if whole is not None]
+    written = [codec.encode(rows) for rows, _ in kept]
+    back = codec.read(written, [len(rows) for rows, _ in kept])
+    assert [content for _, content in back] == [content for _, content in kept], "what is written is the rows"
+    made = (Remade(data, content, len(rows)) for data, (rows, content) in zip(written, kept, strict=True))
+    return [None if whole is None else next(made) for whole in wholes]
+
+
+def _joined(found: list[tuple[Any, str]], codec: Codec) -> tuple[Any, str]:
+    if len(found) == 1:
+        return found[0]
+    rows = codec.join([rows for rows, _ in found])
+    return rows, codec.content(rows)

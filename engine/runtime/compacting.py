@@ -5,14 +5,24 @@ listed by nobody until the engine commits it, and what goes is listed by nobody 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from engine.compaction.file_compactor import Codec, Listed, Plan, Rules, plan, remake
+from engine.compaction.file_compactor import (
+    Codec,
+    Listed,
+    Plan,
+    Remade,
+    Rules,
+    Source,
+    batches,
+    plan,
+    remake,
+)
 from engine.compaction.memory_manager import PROFILES, ROW_GROUP_BYTES
 from engine.config import Config
 from engine.domain.instants import DAY_US, MINUTE_US, format_instant
@@ -24,7 +34,7 @@ from engine.snapshots.schemas import SCHEMA_ID, FileRecord
 from engine.store.reader import Reader
 
 _CODEC = Codec(
-    read=parquet_writer.read,
+    read=parquet_writer.read_each,
     join=parquet_writer.join,
     content=content_digest,
     encode=lambda frame: parquet_writer.encode(frame, COLD_ZSTD_LEVEL),
@@ -61,12 +71,12 @@ def rules(config: Config, now: int, profile: str | None = None) -> Rules:
 
 def files_below(lake: Path) -> Iterator[tuple[str, int]]:
     """(path below lake/, bytes) of every file there; what was set aside is not looked at."""
+    root = len(os.path.join(lake, ""))
     for folder, names, files in os.walk(lake):
         names[:] = [name for name in names if not name.startswith(".")]
-        for name in files:
+        for path in (os.path.join(folder, name) for name in files):
             with suppress(FileNotFoundError):
-                path = Path(folder, name)
-                yield str(path.relative_to(lake)), path.stat().st_size
+                yield path[root:], os.stat(path).st_size
 
 
 def compact_told(made: Plan, before: dict[str, int], after: dict[str, int], dry_run: bool) -> dict[str, Any]:
@@ -106,30 +116,56 @@ def rewrite(home_path: str, groups: list[list[str]]) -> list[Rewritten]:
     home = Home(Path(home_path))
     done: list[Rewritten] = []
     with Reader(home.state) as reader:
-        for group in groups:
-            marks = ", ".join("?" * len(group))
-            rows = reader.records(
-                "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content,"
-                f" schema_id FROM lake_files WHERE dead_at IS NULL AND path IN ({marks}) ORDER BY path",
-                group,
-            )
-            if len(rows) == len(group):  # else it was replaced since it was planned
-                done.append(_rewritten(home.lake, [FileRecord(**row) for row in rows]))
+        listed = [files for group in groups if (files := _still_live(reader, group))]
+    for some in batches(listed):
+        done += _rewritten(home.lake, some)
     if any(one.record for one in done):
         os.sync()  # one flush for all of them, before anyone lists them
     return done
 
 
-def _rewritten(lake: Path, files: list[FileRecord]) -> Rewritten:
-    paths = [file.path for file in files]
-    if len({file.schema_id for file in files}) > 1 or files[0].schema_id != SCHEMA_ID:
-        return Rewritten(paths)  # of an older schema: valuing makes it anew, nothing else may cast it
+def _still_live(reader: Reader, group: list[str]) -> list[FileRecord]:
+    """The files of a group; none if one of them was replaced since it was planned."""
+    marks = ", ".join("?" * len(group))
+    rows = reader.records(
+        "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content,"
+        f" schema_id FROM lake_files WHERE dead_at IS NULL AND path IN ({marks}) ORDER BY path",
+        group,
+    )
+    return [FileRecord(**row) for row in rows] if len(rows) == len(group) else []
+
+
+def _rewritten(lake: Path, groups: Sequence[Sequence[FileRecord]]) -> list[Rewritten]:
+    done: list[Rewritten] = []
+    sound: list[tuple[Sequence[FileRecord], list[Source]]] = []
+    for files in groups:
+        paths = [file.path for file in files]
+        if {file.schema_id for file in files} != {SCHEMA_ID}:
+            done.append(Rewritten(paths))  # of an older schema: valuing makes it anew, nothing may cast it
+        elif (sources := _sources(lake, files)) is None:
+            done.append(Rewritten(paths, problem=f"{paths[0]} is not what was written, or not there"))
+        else:
+            sound.append((files, sources))
+    remade = remake([sources for _, sources in sound], _CODEC)
+    return done + [_put(lake, files, made) for (files, _), made in zip(sound, remade, strict=True)]
+
+
+def _sources(lake: Path, files: Sequence[FileRecord]) -> list[Source] | None:
+    """The bytes of some files, if they are those of the catalogue."""
     try:
-        made = remake([((lake / file.path).read_bytes(), file.content) for file in files], _CODEC)
-    except (OSError, ValueError) as error:  # pyarrow's errors are among these
-        return Rewritten(paths, problem=f"{paths[0]} cannot be read: {type(error).__name__}")
+        datas = [(lake / file.path).read_bytes() for file in files]
+    except OSError:
+        return None
+    if [sha256(data).hexdigest() for data in datas] != [file.sha256 for file in files]:
+        return None
+    return [Source(data, file.rows, file.content) for data, file in zip(datas, files, strict=True)]
+
+
+def _put(lake: Path, files: Sequence[FileRecord], made: Remade | None) -> Rewritten:
+    """Writes what became of some files; what is not smaller than it was stays."""
+    paths = [file.path for file in files]
     if made is None:
-        return Rewritten(paths, problem=f"{paths[0]} is not what was written")
+        return Rewritten(paths, problem=f"{paths[0]} has not the rows that were written")
     if len(files) == 1 and len(made.data) >= files[0].bytes:
         return Rewritten(paths)
     about = asdict(files[0]) | {

@@ -13,7 +13,9 @@ from engine.domain.transactions import content_text
 from engine.portfolio import transfers
 from engine.runtime.books import Books
 from engine.runtime.desk.rows import tx_content, tx_rows
+from engine.runtime.open_day import contents
 from engine.runtime.standing import MATCH, SETTLE, stored_rows
+from engine.snapshots.views import RESOLUTIONS
 from engine.store.reader import OBSERVATIONS, Reader
 
 WHOLE = ("ledger", "observations", "decisions", "open_lots", "realized")
@@ -101,8 +103,9 @@ def _realized(lots: dict[str, Any]) -> Iterable[str]:
 
 
 def _snapshots(reader: Reader) -> Iterable[str]:
-    for file in reader.live_files():
-        yield _line(file["resolution"], file["dt"], file["asset"], file["content"])
+    for resolution in RESOLUTIONS:
+        for (dt, asset), content in contents(reader, resolution).items():
+            yield _line(resolution, dt, asset, content)
 
 
 def _quarantine(reader: Reader) -> Iterable[str]:

@@ -418,7 +418,7 @@ class Engine:
     # -- value --
 
     async def _value(self, command: Command) -> dict[str, Any]:
-        from engine.runtime.valued import commit_values
+        from engine.runtime.putting import commit_values
 
         assert self._writer is not None
         started = self._clock()
@@ -441,6 +441,7 @@ class Engine:
             if valued.restated.count:
                 told = f"{valued.restated.count:,} NAVs at {resolution} say otherwise now"
                 self.log("warn", "restated", told)
+        await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each}
 
@@ -448,7 +449,7 @@ class Engine:
     async def _values(self, *wanted: Any) -> "Valued":
         while True:
             try:
-                job = str(self.home.path), *wanted, self.batches.closes
+                job = str(self.home.path), self._clock(), *wanted, self.batches.closes
                 return await self._executor.run(VALUE, *job)
             except WorkerOverLimit as error:
                 self._narrower(error)

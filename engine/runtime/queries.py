@@ -18,9 +18,10 @@ from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.open_day import contents, snapshots_between
 from engine.runtime.series import Series
 from engine.runtime.value import asset_files, inputs_of
-from engine.snapshots.nav_reader import NavPoint, empty_point, read_points
+from engine.snapshots.nav_reader import empty_point, read_points
 from engine.snapshots.parquet_writer import check_file, paths
 from engine.snapshots.schemas import FileRecord
 from engine.store import journal
@@ -73,13 +74,10 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
             closes <= (until if until is not None else np.iinfo(np.int64).max)
         )
         closes = closes[kept]
-        files = [FileRecord(**row) for row in reader.live_files(resolution)]
+        first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (1, 0)
+        found = snapshots_between(reader, resolution, first, last)
         stale = is_stale(reader, resolution)
-    points: dict[int, NavPoint] = {}
-    if len(closes):
-        first, last = int(closes[0]), int(closes[-1])
-        wanted = [file for file in files if file.close_max >= first and file.close_min <= last]
-        points = read_points(paths(home.lake, wanted), first, last, arguments.get("account"))
+    points = read_points(paths(home.lake, found.files), first, last, arguments.get("account"), found.rows)
     return {
         "base_currency": config["base_currency"],
         "resolution": resolution,
@@ -183,7 +181,7 @@ def _follow(reader: Reader, books: Books, resolution: str) -> tuple[list[str], i
     for values, files in asset_files(series, inputs_of(books, resolution, series.closes)):
         made |= {(dt, values.asset): content for dt, content in files.contents()}
     live = reader.dropped_contents(resolution)
-    live |= {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
+    live |= contents(reader, resolution)
     differing = sorted(key for key in made.keys() | live.keys() if made.get(key) != live.get(key))
     hint = "; values are older than the inputs: run `navdeck value`" if differing else ""
     return [f"{asset} on {dt} differs{hint}" for dt, asset in differing], len(live)

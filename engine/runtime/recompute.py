@@ -9,6 +9,7 @@ import numpy as np
 from engine.runtime.asking import is_stale, materialised
 from engine.runtime.books import Books
 from engine.runtime.home import Home
+from engine.runtime.open_day import contents
 from engine.runtime.series import Series
 from engine.runtime.value import asset_files, inputs_of
 from engine.store.reader import Reader
@@ -48,9 +49,6 @@ def _sampled(reader: Reader, books: Books, resolution: str) -> tuple[int, list[s
         series = Series(closes[places], [day] * int(places.sum()))
         for values, files in asset_files(series, inputs_of(books, resolution, series.closes)):
             made |= {(dt, values.asset): content for dt, content in files.contents()}
-    live = {
-        (row["dt"], row["asset"]): row["content"]
-        for row in reader.live_files(resolution) if row["dt"] in chosen
-    }  # fmt: skip
+    live = {key: content for key, content in contents(reader, resolution).items() if key[0] in chosen}
     differing = sorted(key for key in made.keys() | live.keys() if made.get(key) != live.get(key))
     return len(chosen), [f"{asset} on {dt} differs at {resolution}" for dt, asset in differing]

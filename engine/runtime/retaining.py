@@ -19,6 +19,7 @@ from engine.domain.instants import DAY_US, SECOND_US
 from engine.runtime.asking import is_stale, materialised
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.open_day import contents
 from engine.runtime.series import Series, dated
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
@@ -59,7 +60,8 @@ def old_days(home_path: str, now: int) -> list[Old]:
 def _old(reader: Reader, resolution: str, keep: int, before: int) -> Old:
     wanted = (resolution, before)
     days = reader.rows(
-        "SELECT dt FROM valued WHERE resolution = ? AND close_last <= ? AND dropped_at IS NULL ORDER BY dt",
+        "SELECT dt FROM valued WHERE resolution = ? AND close_last <= ? AND dropped_at IS NULL"
+        " AND (resolution, dt) NOT IN (SELECT bucket, dt FROM open_snapshots) ORDER BY dt",
         wanted,
     )
     files, size = reader.rows(
@@ -139,5 +141,5 @@ def can_be_made_again(home_path: str, resolution: str, days: list[str]) -> set[s
         if not places.any():
             return set()
         chosen = Series(series.closes[places], [day for day in series.days if day in set(days)])
-        live = {(row["dt"], row["asset"]): row["content"] for row in reader.live_files(resolution)}
+        live = contents(reader, resolution)
         return unchanged_days(books, resolution, chosen, books.movements(), live)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from engine.config import Config
@@ -21,9 +22,9 @@ from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.open_day import Snapshots, snapshots_between
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
-from engine.snapshots.schemas import FileRecord
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
@@ -37,7 +38,7 @@ class Course:
     closes: Instants
     opens: Instants
     points: list[NavPoint]
-    files: list[FileRecord]
+    found: Snapshots
 
 
 def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -108,23 +109,22 @@ def _course(
     stop = len(closes) if until is None else int(np.searchsorted(closes, until, side="right"))
     closes = closes[start:stop]
     if not len(closes):
-        return Course(closes, closes, [], [])
+        return Course(closes, closes, [], snapshots_between(reader, resolution, 1, 0))
     first, last = int(closes[0]), int(closes[-1])
-    files = [FileRecord(**row) for row in reader.live_files(resolution)]
-    wanted = [file for file in files if file.close_max >= first and file.close_min <= last]
-    found = _read(paths(home.lake, wanted), first, last, accounts)
+    found = snapshots_between(reader, resolution, first, last)
+    point = _read(paths(home.lake, found.files), found.rows, first, last, accounts)
     opens = buckets.opens(closes, resolution, config["timezone"])
-    return Course(closes, opens, [found(close) for close in closes.tolist()], wanted)
+    return Course(closes, opens, [point(close) for close in closes.tolist()], found)
 
 
 def _read(
-    files: Sequence[str], first: int, last: int, accounts: Sequence[str] | None
+    files: Sequence[str], rows: pl.DataFrame, first: int, last: int, accounts: Sequence[str] | None
 ) -> Callable[[int], NavPoint]:
     """The point at each close: of one account or all as they are read, of several as their sum."""
     if accounts is None or len(accounts) == 1:
-        found = read_points(files, first, last, accounts[0] if accounts else None)
+        found = read_points(files, first, last, accounts[0] if accounts else None, rows)
         return lambda close: found.get(close) or empty_point(close)
-    each = [read_points(files, first, last, account) for account in accounts]
+    each = [read_points(files, first, last, account, rows) for account in accounts]
     return lambda close: _together(close, [found[close] for found in each if close in found])
 
 
@@ -198,10 +198,11 @@ def _allocation(home: Home, course: Course, accounts: Sequence[str] | None) -> d
     complete = next((point for point in reversed(course.points) if point.nav is not None), None)
     if complete is None:
         return None
-    wanted = [file for file in course.files if file.close_min <= complete.close <= file.close_max]
+    stands = course.found
+    wanted = [file for file in stands.files if file.close_min <= complete.close <= file.close_max]
     held = [
         (account, asset, value or 0)
-        for account, asset, value in read_holdings(paths(home.lake, wanted), complete.close)
+        for account, asset, value in read_holdings(paths(home.lake, wanted), complete.close, stands.rows)
         if accounts is None or account in accounts
     ]
     nav = to_scaled(complete.nav or "0")

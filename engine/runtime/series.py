@@ -79,6 +79,11 @@ class Calendar:
         """The days that are made though nobody asks for them."""
         return np.asarray(self.ends >= self.made_from)
 
+    def span(self, wanted: Marks) -> tuple[int, int]:
+        """The instants that bound all wanted days; one that holds nothing if there are none."""
+        places = np.flatnonzero(wanted)
+        return (int(self.opens[places[0]]) + 1, int(self.ends[places[-1]])) if len(places) else (1, 0)
+
     def of_dates(self, dates: set[str]) -> Marks:
         """The days of these dates."""
         return np.array([date in dates for date in self.dates], dtype=bool)

@@ -8,6 +8,7 @@ process gives up writing; only then is the query given to it.
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from engine.errors import LakeError, UsageError
 from engine.runtime.books import Books
 from engine.runtime.executors import AloneExecutor, forbid_writes
 from engine.runtime.home import Home
+from engine.runtime.open_day import open_rows
 from engine.runtime.sql_rows import (
     BATCH_ROWS,
     JSON_BYTES_MAX,
@@ -33,6 +35,7 @@ from engine.runtime.sql_rows import (
 )
 from engine.runtime.sql_tables import table
 from engine.snapshots import views
+from engine.snapshots.open_rows import typed
 from engine.snapshots.schemas import DATASET, DECIMAL, LakeFile
 from engine.snapshots.selects import Select, Wanted, plainly, read_select
 from engine.store.reader import Reader
@@ -75,10 +78,10 @@ def _answer(
     home_path: str, now: int, arguments: dict[str, Any], most_bytes: int
 ) -> tuple[pa.Table, list[str], bool, int]:  # fmt: skip
     query, limit = arguments["query"], arguments.get("limit")
-    select = read_select(query, views.VIEWS)
     home = Home(Path(home_path))
     memory = min(MEMORY_BYTES_MAX, psutil.virtual_memory().total // 4)
     with views.connect(memory, THREADS) as connection:
+        select = read_select(query, views.VIEWS, connection)
         files = lay_out(connection, select, home, now)
         forbid_writes()
         with _in_time(connection, arguments.get("timeout_s") or TIMEOUT_S), _told():
@@ -96,32 +99,40 @@ def lay_out(
     """Makes the views that the statement names, and shuts DuckDB; the files that it may read."""
     files: list[LakeFile] = []
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        books = cache(lambda: Books(reader, home.config()))
         for view, wanted in sorted(select.views.items()):
             if view.startswith(views.SNAPSHOTS):
                 listed = live_files(reader, home, views.resolution_of(view), wanted)
+                rows = open_of(reader, views.resolution_of(view), wanted)
                 with _told():
-                    views.add_snapshots(connection, view, listed)
+                    views.add_snapshots(connection, view, listed, rows)
                 files += listed
             else:
-                views.add_table(connection, view, table(view, wanted, home, reader, books, now))
+                views.add_table(connection, view, table(view, wanted, home, reader, books(), now))
     add_exact(connection)
-    views.shut(connection, files)
+    views.shut(connection, [] if views.are_few(files) else files)
     return files
 
 
 def live_files(reader: Reader, home: Home, resolution: str, wanted: Sequence[Wanted]) -> list[LakeFile]:
     """The live files of a resolution that can hold a wanted row; the catalogue is asked for no others."""
-    found: dict[str, int] = {}
+    found: set[tuple[str, int, int]] = set()
     for want in wanted:
         assets = sorted(want.names.get("asset_id", ()))
         among = f" AND asset IN ({', '.join('?' * len(assets))})" if "asset_id" in want.names else ""
-        found |= reader.rows(
-            "SELECT path, schema_id FROM lake_files WHERE dead_at IS NULL AND dataset = ? AND resolution = ?"
+        found |= set(reader.rows(
+            "SELECT path, schema_id, rows FROM lake_files"
+            " WHERE dead_at IS NULL AND dataset = ? AND resolution = ?"
             f" AND dt BETWEEN ? AND ? AND close_max >= ? AND close_min <= ?{among}",
             (DATASET, resolution, *want.days, *want.closes, *assets),
-        )
-    return [LakeFile(str(home.lake / path), schema_id) for path, schema_id in sorted(found.items())]
+        ))  # fmt: skip
+    return [LakeFile(f"{home.lake}/{path}", *about) for path, *about in sorted(found)]
+
+
+def open_of(reader: Reader, resolution: str, wanted: Sequence[Wanted]) -> pl.DataFrame:
+    """The open rows of a resolution of closes that are wanted, and some others."""
+    first, last = min(want.closes[0] for want in wanted), max(want.closes[1] for want in wanted)
+    return typed(open_rows(reader, resolution, first, last))
 
 
 def add_exact(connection: duckdb.DuckDBPyConnection) -> None:

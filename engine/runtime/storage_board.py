@@ -20,13 +20,15 @@ _LAKE = (
 
 
 def storage(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
-    """Live and dead files by dataset and resolution, and free disk against what intake needs."""
+    """Live and dead files by dataset and resolution, open rows, free disk against what intake needs."""
     home = Home(Path(home_path))
     config = home.config()
     with Reader(home.state) as reader:
         lake = reader.records(_LAKE)
+        open_rows = reader.count("open_snapshots")
     return {
         "lake": lake,
+        "open_rows": open_rows,
         "disk": {
             "free_bytes": shutil.disk_usage(home.path).free,
             "least_bytes": config["disk.free_bytes_min"],

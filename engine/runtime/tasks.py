@@ -82,6 +82,7 @@ RECOVER = Task("store.commit", "recover")
 TAKE_FILES = Task("runtime.take", "take_files")
 PARTIAL_FILES = Task("runtime.take", "partial_files")
 VALUE = Task("runtime.value", "value_resolution")
+OVER, SEAL = Task("runtime.open_day", "over"), Task("runtime.open_day", "seal")
 WANTED = Task("runtime.gaps", "wanted")
 
 PLANNED = Task("runtime.compacting", "planned")

@@ -1,4 +1,4 @@
-"""Looks after the lake: compaction, retention, integrity. It has the turn for a piece of work at a time.
+"""Looks after the lake: sealing, compaction, retention, integrity; with the turn for a piece at a time.
 
 The heavy half runs in the executor; what it made becomes live, and what it replaced dead, in one transaction.
 A kill between two pieces costs nothing but what the next round sweeps.
@@ -6,7 +6,6 @@ A kill between two pieces costs nothing but what the next round sweeps.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
 from itertools import batched, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +15,21 @@ from engine.messages import Command
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home
 from engine.runtime.memory import Watch
+from engine.runtime.putting import commit_sealed, make_dead, make_live
 from engine.runtime.tasks import (
     CAN_BE_MADE_AGAIN,
     CHECK,
     CHECK_IDLE,
     LIVE_NOW,
     OLD_DAYS,
+    OVER,
     PLANNED,
     QUERIES,
     REMOVE,
     REMOVE_LOGS,
     REWRITE,
+    SEAL,
 )
-from engine.runtime.valued import RECORD_COLUMNS
-from engine.snapshots.schemas import DATASET
 from engine.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from engine.runtime.compacting import Rewritten
     from engine.runtime.retaining import Old
 
+REMADE = 1  # the generation of a file that was written from another
 DAYS_AT_ONCE = 10  # of the finest resolution 2,880 closes, in memory of one asset at a time
 Log = Callable[[str, str, str], None]
 
@@ -57,6 +58,17 @@ class Upkeep:
     def end(self) -> None:
         """Lets the piece of work that is under way be the last: a later run goes on from there."""
         self._ended = True
+
+    # -- sealing --
+
+    async def seal(self) -> None:
+        """Days that are over and still lie in state.db become files."""
+        days = await self._executor.run(OVER, self._path, self._now())
+        for resolution, dt in takewhile(self._goes_on, days):
+            async with self._turn:
+                files = await self._executor.run(SEAL, self._path, resolution, dt)
+                await commit_sealed(self._writer, resolution, dt, files)
+            self._log("info", "sealed", f"{resolution} of {dt} is {len(files):,} files now")
 
     # -- compaction --
 
@@ -94,8 +106,8 @@ class Upkeep:
                 if one.record is None or one.record.path in one.sources:
                     await connection.exec_driver_sql(_REWRITTEN, [(path,) for path in one.sources])
                     continue
-                await connection.exec_driver_sql(_DEAD, [(now, path) for path in one.sources])
-                await connection.exec_driver_sql(_LIVE, (DATASET, now, *asdict(one.record).values()))
+                await make_dead(connection, one.sources, now)
+                await make_live(connection, [one.record], now, REMADE)
 
     # -- retention --
 
@@ -156,8 +168,8 @@ class Upkeep:
         async with self._writer.transaction() as (connection, now):
             for old, record in found.remade:
                 if record.path != old:
-                    await connection.exec_driver_sql(_DEAD, (now, old))
-                    await connection.exec_driver_sql(_LIVE, (DATASET, now, *asdict(record).values()))
+                    await make_dead(connection, [old], now)
+                    await make_live(connection, [record], now, REMADE)
             paths = [*found.sound, *(record.path for _, record in found.remade)]
             await connection.exec_driver_sql(_CHECKED, [(now, path) for path in paths])
 
@@ -200,12 +212,6 @@ _DROP = (
     "UPDATE valued SET dropped_at = ? WHERE resolution = ? AND dt = ?",
 )
 _REWRITTEN = "UPDATE lake_files SET generation = generation + 1 WHERE path = ? AND dead_at IS NULL"
-_DEAD = "UPDATE lake_files SET dead_at = ? WHERE path = ? AND dead_at IS NULL"
 _CHECKED = "UPDATE lake_files SET checked_at = ? WHERE path = ?"
 _FORGET = "DELETE FROM lake_files WHERE path = ? AND dead_at IS NOT NULL AND dropped_at IS NULL"
 _SWEPT = "UPDATE lake_files SET generation = -1 WHERE path = ? AND dropped_at IS NOT NULL"
-_LIVE = (
-    f"INSERT INTO lake_files(dataset, live_at, {', '.join(RECORD_COLUMNS)}, generation)"
-    f" VALUES ({', '.join('?' * (len(RECORD_COLUMNS) + 2))}, 1) ON CONFLICT(path) DO UPDATE SET"
-    " dead_at = NULL, live_at = excluded.live_at, generation = 1, checked_at = NULL, dropped_at = NULL"
-)

@@ -1,11 +1,12 @@
 """Valuation of a home at one resolution: inputs from the store, values from the engine, files in the lake.
 
-The heavy half runs in the executor and writes files that nobody lists yet; the light half commits their
-records, and the days they cover, in one transaction. Days are valued whole, so partitions are whole.
+It runs in the executor, writes files that nobody lists yet, and gives back their records and the rows of days
+that are not over (see open_day.py); putting.py commits them. Days are valued whole, so partitions are whole.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.open_day import ROWS_MAX, open_dates, open_rows
 from engine.runtime.series import (
     Calendar,
     Marks,
@@ -35,8 +37,9 @@ from engine.runtime.series import series_of as series_of
 from engine.runtime.spans import Span, Touched
 from engine.runtime.valued import Restated, Valued
 from engine.snapshots.nav_reader import read_points, read_sums
+from engine.snapshots.open_rows import changes, stored, typed
 from engine.snapshots.parquet_writer import AssetFiles, paths
-from engine.snapshots.schemas import FileRecord
+from engine.snapshots.schemas import OPEN_KEY, FileRecord
 from engine.store.reader import Reader
 from engine.valuation import price_engine
 from engine.valuation.buckets import first_close
@@ -46,10 +49,10 @@ from engine.valuation.rates import RateVector
 
 
 def value_resolution(
-    home_path: str, resolution: str, after: int | None, until: int | None, reach: int | None = None,
-    touched: Touched | None = None, closes_max: int = CLOSES,
+    home_path: str, now: int, resolution: str, after: int | None, until: int | None,
+    reach: int | None = None, touched: Touched | None = None, closes_max: int = CLOSES,
 ) -> Valued:  # fmt: skip
-    """Values all days that have a close in (after, until] and writes their snapshot files.
+    """Values all days that have a close in (after, until]; writes the files of those that are over by `now`.
 
     Of the time before the first price of all only the last part is made, or what `after` asks for.
     `reach`: the series goes on to the last close by then, priced or not (a running engine's now), and its
@@ -81,7 +84,9 @@ def value_resolution(
         if reach is not None or after is None:
             whole &= made
         parts = [(assets, days & made) for assets, days in parts]
-        live = Live(FileRecord(**row) for row in reader.live_files(resolution))
+        wanted = np.any([whole, *(days for _, days in parts)], axis=0)
+        live = Live(reader, resolution, *calendar.span(wanted))
+        done.open_dates = open_dates(calendar, now, live.days)
         moves = books.movements()
         dropped = dropped_days(reader, resolution)
         gone = calendar.of_dates(dropped)
@@ -140,16 +145,38 @@ def unchanged_days(
 
 
 class Live:
-    """The files that are live now, by day and asset."""
+    """What stands of some days: live files by day and asset, and open rows as stored."""
 
-    def __init__(self, files: Iterable[FileRecord]) -> None:
+    def __init__(self, reader: Reader, resolution: str, first: int, last: int) -> None:
+        """`first`, `last`: the first and the last close that a wanted day may have."""
+        files = [FileRecord(**row) for row in reader.live_files(resolution, first, last)]
         self.by_key = {(file.dt, file.asset): file for file in files}
         self._by_day: dict[str, list[FileRecord]] = {}
-        for file in self.by_key.values():
+        for file in files:
             self._by_day.setdefault(file.dt, []).append(file)
+        self._rows = open_rows(reader, resolution, first, last)
+
+    @property
+    def days(self) -> Set[str]:
+        """Those that have a file."""
+        return self._by_day.keys()
 
     def of(self, days: Iterable[str]) -> list[FileRecord]:
         return [file for day in days for file in self._by_day.get(day, [])]
+
+    def rows_of(self, days: Collection[str], assets: frozenset[str] | None = None) -> pl.DataFrame:
+        """The open rows of some days, of some assets or all."""
+        rows = self._rows.filter(pl.col("dt").is_in(list(days)))
+        return rows if assets is None else rows.filter(pl.col("asset_id").is_in(list(assets)))
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a slice came to: files, and the rows, as stored, of open days."""
+
+    files: list[FileRecord]
+    rows: pl.DataFrame
+    totals: price_engine.NavTotals
 
 
 def _value_slice(
@@ -160,37 +187,52 @@ def _value_slice(
     series, assets = part.series, part.assets
     moves = movements_by(movements, int(series.closes[-1]), assets)
     inputs = inputs_of(books, done.resolution, series.closes, moves)
-    files, totals = _write(home, done.resolution, series, inputs, live.by_key)
-    _check(home, files, totals, series)
+    opens = next((n for n, day in enumerate(series.days) if day in done.open_dates), len(series.days))
+    if inputs.positions.size(opens) > ROWS_MAX:
+        done.open_dates -= set(series.days)
+    made = _write(home, done, series, inputs, live.by_key)
+    _check(home, made, series)
+    gone, new = changes(live.rows_of(done.open_dates & set(series.days), assets), made.rows)
+    done.closed += gone.select(OPEN_KEY).rows()
+    done.opened += new.rows()
     done.buckets += len(series.closes)
-    done.snapshots += sum(file.rows for file in files)
-    done.complete += _complete(totals, len(series.closes))
+    done.snapshots += sum(file.rows for file in made.files) + made.rows.height
+    done.complete += _complete(made.totals, len(series.closes))
     spans = _day_spans(series)
     done.days += spans
     done.partial |= {} if assets is None else {day: assets for day, _, _ in spans}
-    done.files += files
-    _restate(home, done.restated, series, files, totals, live, before, assets)
+    done.files += made.files
+    touched = _touched(made, series, live, assets, pl.concat([gone, new]), before)
+    _restate(home, done.restated, series, touched, made.totals, live, before, assets)
 
 
-def _restate(
-    home: Home, restated: Restated, series: Series, files: list[FileRecord],
-    totals: price_engine.NavTotals, live: Live, before: dict[str, tuple[int, int]],
-    assets: frozenset[str] | None,
-) -> None:  # fmt: skip
-    """Notes the closes whose NAV is another than the live files say; only days with another file are read."""
-    new = {(file.dt, file.asset): file.path for file in files}
+def _touched(
+    made: Written, series: Series, live: Live, assets: frozenset[str] | None, changed: pl.DataFrame,
+    before: dict[str, tuple[int, int]],
+) -> set[str]:  # fmt: skip
+    """The days valued before of which some row may say otherwise now."""
+    new = {(file.dt, file.asset): file.path for file in made.files}
     old = {
         (file.dt, file.asset): file.path
         for file in live.of(dict.fromkeys(series.days))
         if assets is None or file.asset in assets
     }
     days = {key[0] for key in new.keys() | old.keys() if new.get(key) != old.get(key)} & before.keys()
+    closes = changed.select("dt", "bucket_close").unique()
+    return days | {day for day, close in closes.iter_rows() if day in before and close <= before[day][1]}
+
+
+def _restate(
+    home: Home, restated: Restated, series: Series, days: set[str], totals: price_engine.NavTotals,
+    live: Live, before: dict[str, tuple[int, int]], assets: frozenset[str] | None,
+) -> None:  # fmt: skip
+    """Notes the closes of these days whose NAV is another than what stands says."""
     if not days:
         return
-    standing = live.of(sorted(days))
-    others = [file for file in standing if assets is not None and file.asset not in assets]
+    standing = live.of(sorted(days)), live.rows_of(days)
+    others = _of_others(*standing, assets)
     try:
-        was, rest = (read_sums(paths(home.lake, some)) for some in (standing, others))
+        was, rest = (read_sums(paths(home.lake, files), typed(rows)) for files, rows in (standing, others))
     except LakeError:  # what stood there is damaged, and is being replaced: nobody can tell what it said
         return
     for close, day, mine in zip(series.closes.tolist(), series.days, totals.in_all(), strict=True):
@@ -203,6 +245,17 @@ def _restate(
         )
         if told[0] != told[1]:
             restated.add(close, *told)
+
+
+def _of_others(
+    files: list[FileRecord], rows: pl.DataFrame, assets: frozenset[str] | None
+) -> tuple[list[FileRecord], pl.DataFrame]:
+    """Of what stands, what is not of these assets; nothing if they are all."""
+    if assets is None:
+        return [], rows.clear()
+    return [file for file in files if file.asset not in assets], rows.filter(
+        ~pl.col("asset_id").is_in(list(assets))
+    )
 
 
 def _nav(sums: tuple[int, int, int]) -> str | None:
@@ -247,15 +300,19 @@ def _needed(assets: list[str], chosen: pl.DataFrame, policy: Any) -> set[str]:
 
 
 def _write(
-    home: Home, resolution: str, series: Series, inputs: price_engine.Inputs,
+    home: Home, done: Valued, series: Series, inputs: price_engine.Inputs,
     live: dict[tuple[str, str], FileRecord],
-) -> tuple[list[FileRecord], price_engine.NavTotals]:  # fmt: skip
+) -> Written:  # fmt: skip
     records: list[FileRecord] = []
+    rows = [stored(pl.DataFrame(schema=price_engine.SNAPSHOT_SCHEMA).with_columns(dt=pl.lit("")))]
     totals = price_engine.NavTotals(inputs)
     for values, files in asset_files(series, inputs):
         totals.add(values)
-        records += files.write(home.lake, resolution, live)
-    return records, totals
+        if files.has(done.open_dates):
+            rows.append(stored(files.rows_of(done.open_dates)))
+            files = files.without(done.open_dates)
+        records += files.write(home.lake, done.resolution, live)
+    return Written(records, pl.concat(rows), totals)
 
 
 def asset_files(
@@ -276,12 +333,13 @@ def _complete(totals: price_engine.NavTotals, size: int) -> int:
     return int(totals.complete().reshape(len(totals.accounts), size).all(axis=0).sum())
 
 
-def _check(home: Home, files: list[FileRecord], totals: price_engine.NavTotals, series: Series) -> None:
-    """The pair of the sums made while writing: what the files say when read back must be the same."""
-    if not files:
+def _check(home: Home, made: Written, series: Series) -> None:
+    """The pair of the sums made while writing: what was written must say the same when it is read back."""
+    if not made.files and made.rows.is_empty():
         return
-    points = read_points(paths(home.lake, files), int(series.closes[0]), int(series.closes[-1]))
-    sums = totals.priced_in_all().to_physical().to_list()
+    first, last = int(series.closes[0]), int(series.closes[-1])
+    points = read_points(paths(home.lake, made.files), first, last, rows=typed(made.rows))
+    sums = made.totals.priced_in_all().to_physical().to_list()
     for close, expected in zip(series.closes.tolist(), sums, strict=True):
         told = points[close].priced_value if close in points else "0"
         if told != (None if expected is None else to_text(expected)):

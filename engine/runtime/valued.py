@@ -1,35 +1,12 @@
-"""What a valuation made, and its commit: the light half, in the engine's own process.
+"""What a valuation made, as it comes from a worker: records of files, rows of open days, what it restates."""
 
-Files that nobody lists yet become live, and what they replace dead, in one transaction with the days that
-they cover.
-"""
-
-import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.domain.instants import format_instant
-from engine.snapshots.schemas import DATASET, FileRecord
-from engine.store.reader import LAST
-
-if TYPE_CHECKING:
-    from engine.store.writer import Writer
+from engine.snapshots.schemas import FileRecord
 
 TOLD_MAX = 100  # restated closes that are told one by one
-RECORD_COLUMNS = (
-    "path",
-    "resolution",
-    "dt",
-    "asset",
-    "rows",
-    "bytes",
-    "close_min",
-    "close_max",
-    "sha256",
-    "content",
-    "schema_id",
-)
 
 
 @dataclass(slots=True)
@@ -62,7 +39,8 @@ class Valued:
     """What was computed. `days`: (dt, first close, last close); `whole`: the series has no other days.
 
     `partial`: the days of which only some assets were valued, and which. `series_first`: the first close of
-    the series, None if it has none.
+    the series, None if it has none. Of the days in `open_dates` the rows with the keys `closed` go and the
+    rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`.
     """
 
     resolution: str
@@ -74,6 +52,9 @@ class Valued:
     days: list[tuple[str, int, int]] = field(default_factory=list)
     partial: dict[str, frozenset[str]] = field(default_factory=dict)
     files: list[FileRecord] = field(default_factory=list)
+    open_dates: set[str] = field(default_factory=set)
+    closed: list[tuple[Any, ...]] = field(default_factory=list)
+    opened: list[tuple[Any, ...]] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
     restated: Restated = field(default_factory=Restated)
@@ -84,71 +65,3 @@ class Valued:
             return None
         first, last = (format_instant(close) for close in self.left_out)
         return {"from": first, "to": last, "reason": "BEFORE_FIRST_PRICE"}
-
-
-async def commit_values(writer: "Writer", valued: Valued) -> None:
-    """Makes the new files live and the replaced ones dead, in one transaction with the days they cover."""
-    kept = {file.path for file in valued.files}
-    async with writer.transaction() as (connection, now):
-        found = await connection.exec_driver_sql(
-            "SELECT path, dt, asset, close_max FROM lake_files WHERE dead_at IS NULL AND resolution = ?",
-            (valued.resolution,),
-        )
-        listed: list[Any] = list(found.all())
-        replaced = _replaced(valued)
-        dead = [path for path, *about in listed if path not in kept and replaced(*about)]
-        known = {path for path, *_ in listed}
-        if dead:
-            await connection.exec_driver_sql(
-                "UPDATE lake_files SET dead_at = ? WHERE path = ?", [(now, path) for path in dead]
-            )
-        fresh = [file for file in valued.files if file.path not in known]
-        if fresh:
-            columns = ("dataset", "live_at", *RECORD_COLUMNS)
-            rows = [(DATASET, now, *asdict(file).values()) for file in fresh]
-            await connection.exec_driver_sql(
-                f"INSERT INTO lake_files({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
-                " ON CONFLICT(path) DO UPDATE SET dead_at = NULL, live_at = excluded.live_at,"
-                " generation = 0, checked_at = NULL, dropped_at = NULL",
-                rows,
-            )
-        await _commit_days(connection, valued, now)
-
-
-def _replaced(valued: Valued) -> Callable[[str, str, int], bool]:
-    """Whether a file of (dt, asset, last close) that was not written again has no place any more."""
-    days = {day for day, _, _ in valued.days}
-
-    def replaced(dt: str, asset: str, close_max: int) -> bool:
-        before = valued.series_first is None or close_max < valued.series_first
-        mine = dt in days and (dt not in valued.partial or asset in valued.partial[dt])
-        return valued.whole or before or mine
-
-    return replaced
-
-
-async def _commit_days(connection: Any, valued: Valued, now: int) -> None:
-    gone = LAST if valued.whole or valued.series_first is None else valued.series_first - 1
-    await connection.exec_driver_sql(
-        "DELETE FROM valued WHERE resolution = ? AND close_last <= ?"
-        " AND dt NOT IN (SELECT value FROM json_each(?))",
-        (valued.resolution, gone, still := json.dumps(sorted(valued.still_dropped))),
-    )
-    await connection.exec_driver_sql(
-        "UPDATE valued SET committed_at = ? WHERE resolution = ? AND dt IN (SELECT value FROM json_each(?))",
-        (now, valued.resolution, still),
-    )
-    if valued.days:
-        await connection.exec_driver_sql(
-            "INSERT INTO valued(resolution, dt, close_first, close_last, committed_at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT(resolution, dt) DO UPDATE SET close_first = excluded.close_first,"
-            " close_last = excluded.close_last, committed_at = excluded.committed_at, dropped_at = NULL",
-            [(valued.resolution, *span, now) for span in valued.days],
-        )
-    # The digests of dropped partitions stay as long as their day is one that was dropped.
-    await connection.exec_driver_sql(
-        "UPDATE lake_files SET dropped_at = NULL, generation = 0 WHERE dead_at IS NOT NULL"
-        " AND dropped_at IS NOT NULL AND resolution = ? AND dt NOT IN"
-        " (SELECT dt FROM valued WHERE resolution = ? AND dropped_at IS NOT NULL)",
-        (valued.resolution, valued.resolution),
-    )

@@ -1,4 +1,4 @@
-"""NAV points from snapshot files, read by DuckDB over an explicit list: sums of exact decimals.
+"""NAV points from snapshot files, read by DuckDB over an explicit list, and from open rows: exact sums.
 
 It values nothing: a bucket's NAV is the sum of its holdings' values, and null if one of them has none.
 """
@@ -11,11 +11,13 @@ from decimal import Decimal
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
 from engine.errors import LakeError
-from engine.snapshots.schemas import SCHEMA_ID, by_schema, source
+from engine.snapshots.schemas import SCHEMA_ID, by_schema, parquet, source
 
+NO_ROWS = pl.DataFrame()
 FILES_A_QUERY = 2000  # bounds open files and planning time
 _COLUMNS = """
     epoch_us(bucket_close) AS close,
@@ -74,28 +76,31 @@ def empty_point(close: int) -> NavPoint:
 
 
 def read_points(
-    files: Sequence[str], first: int, last: int, account: str | None = None
+    files: Sequence[str], first: int, last: int, account: str | None = None, rows: pl.DataFrame = NO_ROWS
 ) -> dict[int, NavPoint]:
-    """The points of closes in [first, last] that have any snapshot row, by close."""
-    if not files:
+    """The points of closes in [first, last] that have any snapshot row, by close.
+
+    `rows`: what lies in no file yet, in today's columns and types.
+    """
+    if not files and rows.is_empty():
         return {}
     with _opened() as connection:
-        _load(connection, files, first, last, account)
+        _load(connection, files, rows, first, last, account)
         try:
-            rows = connection.execute(_SUMS).fetchall()
+            found = connection.execute(_SUMS).fetchall()
         except duckdb.OutOfRangeException:  # a sum leaves DECIMAL(38,18): add as integers instead
-            rows = connection.execute(_POINTS).fetchall()
-    return {row[0]: _point(*row) for row in rows}
+            found = connection.execute(_POINTS).fetchall()
+    return {row[0]: _point(*row) for row in found}
 
 
-def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
+def read_sums(files: Sequence[str], rows: pl.DataFrame = NO_ROWS) -> dict[int, tuple[int, int, int]]:
     """By close: how many holdings, how many valued, and the scaled sum of their values."""
     found: dict[int, tuple[int, int, int]] = {}
-    if not files:
+    if not files and rows.is_empty():
         return found
     with _opened() as connection:
-        for rows, batch in _batches(files):
-            counted = connection.execute(_COUNTED.format(rows), {"files": batch})
+        for read, given in _batches(connection, files, rows):
+            counted = connection.execute(_COUNTED.format(read), given)
             for close, held, valued, whole, part in counted.fetchall():
                 before = found.get(close, (0, 0, 0))
                 amount = int(whole or 0) * SCALE + int(part or 0)
@@ -103,14 +108,16 @@ def read_sums(files: Sequence[str]) -> dict[int, tuple[int, int, int]]:
     return found
 
 
-def read_holdings(files: Sequence[str], close: int) -> list[tuple[str, str, int | None]]:
+def read_holdings(
+    files: Sequence[str], close: int, rows: pl.DataFrame = NO_ROWS
+) -> list[tuple[str, str, int | None]]:
     """(account, asset, scaled value or None) of every holding at a close."""
     found: list[tuple[str, str, int | None]] = []
-    if not files:
+    if not files and rows.is_empty():
         return found
     with _opened() as connection:
-        for rows, batch in _batches(files):
-            held = connection.execute(_HOLDINGS.format(rows), {"files": batch, "close": close})
+        for read, given in _batches(connection, files, rows):
+            held = connection.execute(_HOLDINGS.format(read), given | {"close": close})
             found += [
                 (account, asset, None if value is None else to_scaled(format(value, "f")))
                 for account, asset, value in held.fetchall()
@@ -133,26 +140,32 @@ def _opened() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def _load(
-    connection: duckdb.DuckDBPyConnection, files: Sequence[str], first: int, last: int, account: str | None
-) -> None:
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], rows: pl.DataFrame, first: int, last: int,
+    account: str | None,
+) -> None:  # fmt: skip
     span = {"first": first, "last": last, "account": account}
     verb = "CREATE TEMP TABLE rows AS"
-    for rows, batch in _batches(files):
+    for read, given in _batches(connection, files, rows):
         connection.execute(
-            f"{verb} SELECT {_COLUMNS} FROM ({rows})"
+            f"{verb} SELECT {_COLUMNS} FROM ({read})"
             " WHERE epoch_us(bucket_close) BETWEEN $first AND $last"
             " AND ($account IS NULL OR account = $account)",
-            {"files": batch, **span},
+            given | span,
         )
         verb = "INSERT INTO rows"
 
 
-def _batches(files: Sequence[str]) -> Iterator[tuple[str, list[str]]]:
-    """What reads some of the files, under the name $files, into today's columns; and their paths."""
+def _batches(
+    connection: duckdb.DuckDBPyConnection, files: Sequence[str], rows: pl.DataFrame
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What reads some of the files, or the rows, into today's columns; and its parameters."""
     for schema_id, alike in by_schema(files, SCHEMA_ID).items():
         for start in range(0, len(alike), FILES_A_QUERY):
             batch = [literal(path) for path in alike[start : start + FILES_A_QUERY]]
-            yield source(schema_id, "$files"), batch
+            yield source(schema_id, parquet("$files")), {"files": batch}
+    if not rows.is_empty():
+        connection.register("open_rows", rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        yield "SELECT * FROM open_rows", {}
 
 
 def literal(path: str) -> str:

@@ -7,9 +7,10 @@ It never lists folders and never decides which files are live: the catalogue in 
 import hashlib
 import io
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +33,7 @@ class AssetFiles:
     def __init__(self, asset: str, frame: pl.DataFrame, days: pl.Series) -> None:
         self.asset = asset
         self.frame = frame
+        self.days = days
         self._spans: list[tuple[str, int, int]] = []
         start = 0
         for length, dt in zip(*days.rle().struct.unnest(), strict=True):
@@ -43,6 +45,19 @@ class AssetFiles:
         """(dt, content digest) of each partition."""
         lines = _lines(self.frame)
         return [(dt, _digest(lines[start:stop])) for dt, start, stop in self._spans]
+
+    def has(self, days: Collection[str]) -> bool:
+        """Whether there is a partition of any of these days."""
+        return any(dt in days for dt, _, _ in self._spans)
+
+    def without(self, days: Collection[str]) -> "AssetFiles":
+        """The partitions of all other days."""
+        kept = ~self.days.is_in(list(days))
+        return AssetFiles(self.asset, self.frame.filter(kept), self.days.filter(kept))
+
+    def rows_of(self, days: Collection[str]) -> pl.DataFrame:
+        """The rows of some days, each with its dt."""
+        return self.frame.with_columns(dt=self.days).filter(pl.col("dt").is_in(list(days)))
 
     def write(
         self, lake: Path, resolution: str, live: Mapping[tuple[str, str], FileRecord]
@@ -152,11 +167,43 @@ def check_file(lake: Path, record: FileRecord) -> None:
 
 def read(data: bytes) -> pl.DataFrame:
     """The rows of one partition file."""
-    frame = pl.from_arrow(pq.read_table(io.BytesIO(data)))
-    assert isinstance(frame, pl.DataFrame)
-    return frame
+    return _read([data])
+
+
+def read_all(files: Sequence[LakeFile]) -> pl.DataFrame:
+    """The rows of files of one schema, in the schema's columns, and `dt` by the folder of each.
+
+    LakeError for one that cannot be read, or has not the columns or the rows that are said of it.
+    """
+    try:
+        frame = _read([Path(file).read_bytes() for file in files])
+        days = pl.Series([file.split("/")[-3].removeprefix("dt=") for file in files])
+        return frame.with_columns(dt=days.gather(np.repeat(np.arange(len(files)), [f.rows for f in files])))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        told = str(error).splitlines()[0]
+        hint = "Run `navdeck verify`; `navdeck value` makes a partition anew."
+        raise LakeError(f"Lake files cannot be read: {told}", hint) from None
+
+
+def read_each(datas: Sequence[bytes], rows: Sequence[int]) -> list[tuple[pl.DataFrame, str]]:
+    """The rows of each file, and their content digest. `rows`: how many each has; ValueError if not."""
+    if not datas:
+        return []
+    frame = _read(datas)
+    if frame.height != sum(rows):
+        raise ValueError(f"Files hold {frame.height} rows, not {sum(rows)}.")
+    lines, found, start = _lines(frame), [], 0
+    for size in rows:
+        found.append((frame.slice(start, size), _digest(lines[start : start + size])))
+        start += size
+    return found
+
+
+def _read(datas: Sequence[bytes]) -> pl.DataFrame:
+    """Many at once: opening one by one takes longer than their rows."""
+    return pl.read_parquet(list(datas), hive_partitioning=False, glob=False)
 
 
 def paths(lake: Path, records: Sequence[FileRecord]) -> list[str]:
     """Absolute paths for a reader's explicit list; each knows the schema of its file."""
-    return [LakeFile(str(lake / record.path), record.schema_id) for record in records]
+    return [LakeFile(str(lake / record.path), record.schema_id, record.rows) for record in records]

@@ -39,6 +39,11 @@ COLUMNS: Mapping[str, str] = MappingProxyType({
 })  # fmt: skip
 
 
+# Of a row that lies open in state.db, beside the resolution of its bucket; its place, in the order of files.
+OPEN_COLUMNS = ("dt", *COLUMNS)
+OPEN_KEY = ("bucket_close", "asset_id", "account", "kind")
+
+
 @dataclass(frozen=True, slots=True)
 class FileRecord:
     """What the catalogue keeps of one file. `path` is below lake/; instants in microseconds."""
@@ -84,30 +89,33 @@ SCHEMAS: dict[int, Schema] = {1: Schema(COLUMNS)}
 
 
 class LakeFile(str):
-    """A path that knows the schema its file was written under."""
+    """A path that knows the schema its file was written under, and how many rows it has."""
 
     schema_id: int
+    rows: int
 
-    def __new__(cls, path: str, schema_id: int) -> "LakeFile":
+    def __new__(cls, path: str, schema_id: int, rows: int) -> "LakeFile":
         made = super().__new__(cls, path)
-        made.schema_id = schema_id
+        made.schema_id, made.rows = schema_id, rows
         return made
 
 
-def by_schema(files: Iterable[str], today: int) -> dict[int, list[str]]:
+def by_schema[File: str](files: Iterable[File], today: int) -> dict[int, list[File]]:
     """Paths by schema id, in their order; a plain path is of `today`."""
-    found: dict[int, list[str]] = {}
+    found: dict[int, list[File]] = {}
     for file in files:
         found.setdefault(file.schema_id if isinstance(file, LakeFile) else today, []).append(file)
     return found
 
 
-def source(schema_id: int, files: str, more: str = "") -> str:
-    """A SELECT of today's columns from files of one schema. `files`: what stands for their list in SQL.
+def source(schema_id: int, relation: str, more: str = "") -> str:
+    """A SELECT of today's columns from a relation with the columns of one schema.
 
-    `more`: further columns over the file, each begun with a comma. KeyError for a schema nobody knows.
+    `more`: further columns over it, each begun with a comma. KeyError for a schema nobody knows.
     """
-    return (
-        f"SELECT {SCHEMAS[schema_id].select_list()}{more}"
-        f" FROM read_parquet({files}, hive_partitioning = false)"
-    )
+    return f"SELECT {SCHEMAS[schema_id].select_list()}{more} FROM {relation}"
+
+
+def parquet(files: str) -> str:
+    """The relation of some files. `files`: what stands for their list in SQL."""
+    return f"read_parquet({files}, hive_partitioning = false)"

@@ -66,9 +66,14 @@ class Select:
     views: dict[str, list[Wanted]]
 
 
-def read_select(query: str, views: Collection[str]) -> Select:
-    """UsageError, with what to write instead, for all that is not one SELECT over these views."""
-    tree = _parsed(query)
+def read_select(
+    query: str, views: Collection[str], parser: duckdb.DuckDBPyConnection | None = None
+) -> Select:
+    """UsageError, with what to write instead, for all that is not one SELECT over these views.
+
+    `parser`: the connection that will run it, or one is made for a moment.
+    """
+    tree = _parsed(query, parser or duckdb.connect())
     defined = {_folded(entry["key"]) for node in _nodes(tree) for entry in _ctes(node)}
     wanted: dict[str, list[Wanted]] = {}
     narrowed = {id(table): want for node in _nodes(tree) for table, want in _mentions(node)}
@@ -84,19 +89,18 @@ def read_select(query: str, views: Collection[str]) -> Select:
     return Select(query, wanted)
 
 
-def _parsed(query: str) -> Node:
-    with duckdb.connect() as parser:
-        try:
-            statements = parser.extract_statements(query)
-        except duckdb.Error as error:
-            raise UsageError(f"This is no SQL: {plainly(error)}", ONE_SELECT) from None
-        if len(statements) != 1:
-            many = f"These are {len(statements)} statements" if statements else "There is no statement"
-            raise UsageError(f"{many}.", ONE_SELECT)
-        kind = statements[0].type
-        if kind != duckdb.StatementType.SELECT:
-            raise UsageError(f"{kind.name} is refused: a query only reads.", ONE_SELECT)
-        (told,) = parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
+def _parsed(query: str, parser: duckdb.DuckDBPyConnection) -> Node:
+    try:
+        statements = parser.extract_statements(query)
+    except duckdb.Error as error:
+        raise UsageError(f"This is no SQL: {plainly(error)}", ONE_SELECT) from None
+    if len(statements) != 1:
+        many = f"These are {len(statements)} statements" if statements else "There is no statement"
+        raise UsageError(f"{many}.", ONE_SELECT)
+    kind = statements[0].type
+    if kind != duckdb.StatementType.SELECT:
+        raise UsageError(f"{kind.name} is refused: a query only reads.", ONE_SELECT)
+    (told,) = parser.execute("SELECT json_serialize_sql(?)", [query]).fetchall()
     tree: Node = json.loads(told[0])
     if tree["error"]:
         raise UsageError(f"This SELECT is not understood: {tree['error_message']}", ONE_SELECT)

@@ -1,16 +1,19 @@
 """The views of the contract's lake chapter: their columns, the files behind them, and a DuckDB that is shut.
 
 Snapshots are read from the catalogue's live files, by explicit list and by the casts of each file's schema.
-What lies in state.db arrives as Arrow tables. Nothing is carried forward: a view holds what was computed.
+What lies in state.db arrives as Arrow tables, and so do the snapshots of the open day. Nothing is carried
+forward: a view holds what was computed.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import duckdb
+import polars as pl
 
 from engine.errors import LakeError
-from engine.snapshots.nav_reader import literal
+from engine.snapshots.nav_reader import NO_ROWS, literal
+from engine.snapshots.parquet_writer import read_all
 from engine.snapshots.schemas import (
     COLUMNS,
     DECIMAL,
@@ -20,9 +23,12 @@ from engine.snapshots.schemas import (
     TEXT,
     LakeFile,
     by_schema,
+    parquet,
     source,
 )
 
+# What is less is read before the query: DuckDB takes twice as long to open and to permit small files.
+ROWS_AT_ONCE = 200_000
 RESOLUTIONS = ("5m", "1h", "1d")
 DAY, COUNT, RATIO, LIST = "DATE", "BIGINT", "DOUBLE", "VARCHAR[]"
 
@@ -92,25 +98,43 @@ def connect(memory_bytes: int, threads: int) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def add_snapshots(connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[LakeFile]) -> None:
-    """The view over these files alone; without any it is empty. LakeError if one is not of its schema."""
+def add_snapshots(
+    connection: duckdb.DuckDBPyConnection, view: str, files: Sequence[LakeFile],
+    rows: pl.DataFrame = NO_ROWS,
+) -> None:  # fmt: skip
+    """The view over these files and the rows that lie open, which have its columns; nothing else is in it.
+
+    LakeError if a file is not of its schema.
+    """
     parts = []
+    if not rows.is_empty():
+        connection.register(f"{view}_open", rows.to_arrow(compat_level=pl.CompatLevel.oldest()))
+        parts.append(f"SELECT * REPLACE (CAST(dt AS DATE) AS dt) FROM {view}_open")
+    at_once = are_few(files)
     for schema_id, alike in by_schema(files, SCHEMA_ID).items():
-        variable = f"{view}_{schema_id}"
-        connection.execute(f"SET VARIABLE {variable} = $files", {"files": [literal(path) for path in alike]})
-        listed = f"getvariable('{variable}')"
-        _require(connection, schema_id, listed, alike[0])
-        parts.append(source(schema_id, listed, _DT))
+        name = f"{view}_{schema_id}"
+        if at_once:
+            connection.register(name, read_all(alike).to_arrow(compat_level=pl.CompatLevel.oldest()))
+            _require(connection, schema_id, f"SELECT * EXCLUDE (dt) FROM {name}", alike[0])
+            parts.append(source(schema_id, name, ", CAST(dt AS DATE) AS dt"))
+            continue
+        connection.execute(f"SET VARIABLE {name} = $files", {"files": [literal(path) for path in alike]})
+        listed = f"getvariable('{name}')"
+        _require(connection, schema_id, f"SELECT * FROM {parquet(listed + '[1]')}", alike[0])
+        parts.append(source(schema_id, parquet(listed), _DT))
     names = ", ".join(f'"{name}"' for name in _SNAPSHOTS)
     made = [f"SELECT {names} FROM ({part})" for part in parts] or [_nothing(_SNAPSHOTS)]
     connection.execute(f"CREATE VIEW {view} AS {' UNION ALL '.join(made)}")
 
 
-def _require(connection: duckdb.DuckDBPyConnection, schema_id: int, listed: str, first: str) -> None:
+def are_few(files: Sequence[LakeFile]) -> bool:
+    """Whether they are read before the query, and not by it."""
+    return sum(file.rows for file in files) <= ROWS_AT_ONCE
+
+
+def _require(connection: duckdb.DuckDBPyConnection, schema_id: int, select: str, first: str) -> None:
     """DuckDB casts all files to the types of the first without a word: those must be the schema's."""
-    found = connection.execute(
-        f"DESCRIBE SELECT * FROM read_parquet({listed}[1], hive_partitioning = false)"
-    ).fetchall()
+    found = connection.execute(f"DESCRIBE {select}").fetchall()
     if {name: kind for name, kind, *_ in found} != dict(SCHEMAS[schema_id].held):
         raise LakeError(
             f"Lake file {first} does not hold the columns of schema {schema_id}.",

@@ -33,8 +33,22 @@ def _lake_upkeep(connection: "Connection") -> None:
     connection.exec_driver_sql("CREATE INDEX lake_dead ON lake_files(dead_at) WHERE dead_at IS NOT NULL")
 
 
+def _open_day(connection: "Connection") -> None:
+    from engine.store.models import open_snapshots
+
+    open_snapshots.create(connection)
+    connection.exec_driver_sql(
+        "CREATE INDEX lake_of_asset ON lake_files(dataset, resolution, asset, dt) WHERE dead_at IS NULL"
+    )
+
+
 # After step n a file is as metadata says at schema n; a new file is made at the last one at once.
-MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (_first_tables, _quarantine_desk, _lake_upkeep)
+MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (
+    _first_tables,
+    _quarantine_desk,
+    _lake_upkeep,
+    _open_day,
+)
 
 
 def applied(connection: "Connection") -> int:

@@ -1,7 +1,7 @@
 """The tables of state.db. Rows are narrow: ids as 16 bytes, repeated texts as numbers of `names`.
 
 Decimals are canonical TEXT: SQLite would turn NUMERIC into doubles. Instants are integers in
-microseconds UTC. Nothing derived (lots, values) is stored here.
+microseconds UTC. Of what is derived (lots, values) only the snapshots of the open day are stored here.
 """
 
 from sqlalchemy import (
@@ -187,7 +187,35 @@ lake_files = Table(
 )  # fmt: skip
 Index("lake_live", lake_files.c.dataset, lake_files.c.resolution, lake_files.c.dt, lake_files.c.asset,
       sqlite_where=text("dead_at IS NULL"))  # fmt: skip
+Index("lake_of_asset", lake_files.c.dataset, lake_files.c.resolution, lake_files.c.asset, lake_files.c.dt,
+      sqlite_where=text("dead_at IS NULL"))  # fmt: skip
 Index("lake_dead", lake_files.c.dead_at, sqlite_where=text("dead_at IS NOT NULL"))
+
+# Snapshots of days that are not over, as `snapshots/schemas.py` has them; such a partition has no live file.
+open_snapshots = Table(
+    "open_snapshots", metadata,
+    Column("bucket", Text, primary_key=True),  # 5m | 1h | 1d: what the lake calls its resolution
+    Column("bucket_close", Integer, primary_key=True),
+    Column("asset_id", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("dt", Text, nullable=False),
+    Column("quantity", Text),
+    Column("price", Text),
+    Column("quote_currency", Text),
+    Column("price_source", Text),
+    Column("resolution", Text),  # of the price
+    Column("asof", Integer),
+    Column("fx_source", Text),
+    Column("fx_rate", Text),
+    Column("fx_asof", Integer),
+    Column("drift_bps", Text),
+    Column("value", Text),
+    Column("reason", Text),
+    Column("held", Text),
+    Column("flags", Text),
+    sqlite_strict=True, sqlite_with_rowid=False,
+)  # fmt: skip
 
 valued = Table(
     "valued", metadata,

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from engine.domain.instants import DAY_US, format_instant
 from engine.errors import HomeMissing
 from engine.store.migrations import refuse_newer, refuse_older
 from engine.store.troubles import store_error
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 LAST = 2**63 - 1  # no instant is later
+_LAST_YEAR_US = 8_000 * 365 * DAY_US  # about the year 9964
 
 
 class Reader:
@@ -173,13 +175,13 @@ class Reader:
     def count(self, table: str, where: str = "1") -> int:
         return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
 
-    def live_files(self, resolution: str | None = None) -> list[dict[str, Any]]:
-        """The catalogue's live lake files, by resolution, day and asset."""
+    def live_files(self, resolution: str, first: int = 0, last: int = LAST) -> list[dict[str, Any]]:
+        """The live snapshot files of a resolution that hold a close in [first, last], by day and asset."""
         return self.records(
             "SELECT path, resolution, dt, asset, rows, bytes, close_min, close_max, sha256, content,"
-            " schema_id FROM lake_files WHERE dead_at IS NULL AND (? IS NULL OR resolution = ?)"
-            " ORDER BY resolution, dt, asset",
-            (resolution, resolution),
+            " schema_id FROM lake_files WHERE dead_at IS NULL AND dataset = 'snapshots' AND resolution = ?"
+            " AND dt BETWEEN ? AND ? AND close_max >= ? AND close_min <= ? ORDER BY dt, asset",
+            (resolution, *_days_about(first, last), first, last),
         )
 
     def dropped_contents(self, resolution: str) -> dict[tuple[str, str], str]:
@@ -210,3 +212,9 @@ def _readable() -> Iterator[None]:
         yield
     except sqlite3.DatabaseError as error:
         raise store_error(error, "read") from error
+
+
+def _days_about(first: int, last: int) -> tuple[str, str]:
+    """The local dates, in any zone, on which a bucket that closes in [first, last] may open; a few more."""
+    early, late = max(0, first - 2 * DAY_US), min(last, _LAST_YEAR_US) + DAY_US
+    return format_instant(early)[:10], format_instant(late)[:10]

@@ -29,6 +29,10 @@ class Positions:
     is_holding: NDArray[np.bool_]
     unvalued: NDArray[np.bool_]
 
+    def size(self, first: int) -> int:
+        """How many values there are from the nth close on."""
+        return int((self.segments["b_to"] - self.segments["b_from"].clip(first)).clip(0).sum())
+
     def by_asset(self) -> Iterator[tuple[str, slice]]:
         """(asset, its rows of `segments`), in order of the ids."""
         runs = self.segments.select(pl.col("asset").rle()).unnest("asset")

@@ -17,7 +17,13 @@ LATER_US = 100 * DAY_US  # after NOW: past every grace, and past some of retenti
 
 
 def fill(deck: Deck) -> None:
-    """Some days of two assets at 5m and 1h, valued."""
+    """Some days of two assets at 5m, valued."""
+    fill_books(deck)
+    deck.value(resolution="5m")
+
+
+def fill_books(deck: Deck) -> None:
+    """Trades and prices of some days of two assets."""
     trades = [buy(timestamp="2025-03-01T00:01:00Z", asset_id=asset, quantity="2") for asset in ASSETS]
     bars = [
         bar(asset_id=asset, resolution="5m", bucket_close=format_instant(FIRST_US + n * 5 * MINUTE_US),
@@ -25,7 +31,6 @@ def fill(deck: Deck) -> None:
         for asset in ASSETS for n in range(1, DAYS * 288 + 1)
     ]  # fmt: skip
     deck.ingest(deck.file("trades.csv", trades), deck.file("bars.csv", to_csv(bars, PRICE_COLUMNS)))
-    deck.value(resolution="5m")
 
 
 def act(deck: Deck, name: str, **arguments: Any) -> dict[str, Any]:

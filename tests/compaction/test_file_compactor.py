@@ -1,5 +1,7 @@
 """What is planned for the lake's files, and that rewriting keeps their rows."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -12,9 +14,13 @@ from engine.compaction.file_compactor import (
     MERGE,
     ORPHANS,
     REENCODE,
+    ROWS_AT_ONCE,
     Codec,
     Listed,
+    Remade,
     Rules,
+    Source,
+    batches,
     chunks,
     plan,
     remake,
@@ -74,24 +80,39 @@ def test_chunks__hold_what_one_commit_may__and_all_of_the_plan() -> None:
     assert {path for part in parts for (path,) in part} == {file.path for file in files}
 
 
+def content(rows: list[str]) -> str:
+    return "|".join(rows)
+
+
+def read(datas: Sequence[bytes], _rows: Sequence[int]) -> list[tuple[list[str], str]]:
+    each = [data.decode().split() for data in datas]
+    return [(rows, content(rows)) for rows in each]
+
+
 LINES = Codec(
-    read=lambda data: data.decode().split(),
-    join=lambda frames: sorted(row for part in frames for row in part),
-    content=lambda rows: "|".join(rows), encode=lambda rows: " ".join(rows).encode(),
+    read, join=lambda frames: sorted(row for part in frames for row in part), content=content,
+    encode=lambda rows: " ".join(rows).encode(),
 )  # fmt: skip
 
 
-def test_remake__joins_the_rows_of_all_sources() -> None:
-    made = remake([(b"b c", "b|c"), (b"a", "a")], LINES)
-    assert made is not None
-    assert (made.data, made.content, made.rows) == (b"a b c", "a|b|c", 3)
+def test_remake__joins_the_rows_of_all_sources_of_each_group() -> None:
+    two, one = [Source(b"b c", 2, "b|c"), Source(b"a", 1, "a")], [Source(b"d", 1, "d")]
+    made = remake([two, one], LINES)
+    assert made == [Remade(b"a b c", "a|b|c", 3), Remade(b"d", "d", 1)]
 
 
 def test_remake__a_source_that_is_not_what_the_catalogue_says__is_left_alone() -> None:
-    assert remake([(b"a b", "a|c")], LINES) is None
+    good, bad = [Source(b"d", 1, "d")], [Source(b"a b", 2, "a|c")]
+    assert remake([bad, good], LINES) == [None, Remade(b"d", "d", 1)]
 
 
 def test_remake__an_encoder_that_loses_a_row__is_caught_before_anything_is_written() -> None:
-    lossy = Codec(LINES.read, LINES.join, LINES.content, lambda rows: " ".join(rows[1:]).encode())
+    lossy = replace(LINES, encode=lambda rows: " ".join(rows[1:]).encode())
     with pytest.raises(AssertionError):
-        remake([(b"a b", "a|b")], lossy)
+        remake([[Source(b"a b", 2, "a|b")]], lossy)
+
+
+def test_batches__of_so_many_rows_together__and_a_larger_partition_alone() -> None:
+    sizes = [ROWS_AT_ONCE // 2, ROWS_AT_ONCE // 2, 1, ROWS_AT_ONCE + 1, 2]
+    found = [[group[0].rows for group in batch] for batch in batches([[listed(rows=n)] for n in sizes])]
+    assert found == [sizes[:2], [1], [sizes[3]], [2]]

@@ -9,6 +9,7 @@ import pytest
 from engine.domain.instants import DAY_US, parse_instant
 from engine.messages import Command
 from engine.runtime import series
+from engine.runtime.open_day import GRACE_US
 from engine.runtime.service import Due
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
 
@@ -109,7 +110,7 @@ def test_files_one_by_one__valued_in_parts__what_one_valuation_of_all_gives(
 
 
 def test_prices_of_one_asset__touch_its_files_alone__and_no_live_file_of_another_dies(deck: Deck) -> None:
-    deck.clock = lambda: NOW
+    deck.clock = lambda: NOW + GRACE_US  # the day is sealed
     trades = [buy(timestamp=EARLY), buy(timestamp=EARLY, asset_id="ETH")]
     take(deck, "trades", trades)
     take(deck, "eth", quarters("ETH", "USD", 0))

@@ -44,7 +44,7 @@ def frame(*rows: dict[str, Any]) -> pl.DataFrame:
 def today(path: Path, *rows: dict[str, Any]) -> LakeFile:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(encode(frame(*rows)))
-    return LakeFile(str(path), SCHEMA_ID)
+    return LakeFile(str(path), SCHEMA_ID, len(rows))
 
 
 def old(path: Path, *rows: dict[str, Any]) -> LakeFile:
@@ -56,7 +56,7 @@ def old(path: Path, *rows: dict[str, Any]) -> LakeFile:
         reason_code=pl.when(pl.col("reason") == "NO_PRICE").then(1).cast(pl.Int32),
     )
     pq.write_table(made.to_arrow(compat_level=pl.CompatLevel.oldest()), path, store_schema=False)
-    return LakeFile(str(path), OLD)
+    return LakeFile(str(path), OLD, len(rows))
 
 
 def both(tmp_path: Path) -> list[LakeFile]:
@@ -77,8 +77,15 @@ def test_nav__over_files_of_two_schemas__is_one_sum(tmp_path: Path) -> None:
     assert held == {("AAA", 10 * 10**18), ("BBB", None), ("CCC", 10**17 + 1)}
 
 
+AT_ONCE = pytest.mark.parametrize("rows_at_once", [views.ROWS_AT_ONCE, 0])
+
+
+@AT_ONCE
 @pytest.mark.parametrize("backwards", [False, True])
-def test_view__over_files_of_two_schemas__has_todays_types(tmp_path: Path, backwards: bool) -> None:
+def test_view__over_files_of_two_schemas__has_todays_types(
+    tmp_path: Path, backwards: bool, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "ROWS_AT_ONCE", rows_at_once)
     files = both(tmp_path)[:: -1 if backwards else 1]
     with views.connect(500_000_000, 1) as connection:
         views.add_snapshots(connection, "snapshots_5m", files)
@@ -102,13 +109,17 @@ def test_schema__another_type_without_an_expression__refused() -> None:
         Schema({**COLUMNS, "value": "DOUBLE"})
 
 
-def test_view__file_that_is_not_of_its_schema__refused_not_cast(tmp_path: Path) -> None:
+@AT_ONCE
+def test_view__file_that_is_not_of_its_schema__refused_not_cast(
+    tmp_path: Path, rows_at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views, "ROWS_AT_ONCE", rows_at_once)
     path = tmp_path / "dt=2025-01-01" / "asset_id=x" / "a.parquet"
     path.parent.mkdir(parents=True)
     table = frame(row("AAA", 10**18, NOON)).with_columns(pl.col("value").cast(pl.Float64)).to_arrow()
     pq.write_table(table, path)
     with views.connect(500_000_000, 1) as connection, pytest.raises(LakeError):
-        views.add_snapshots(connection, "snapshots_5m", [LakeFile(str(path), SCHEMA_ID)])
+        views.add_snapshots(connection, "snapshots_5m", [LakeFile(str(path), SCHEMA_ID, 1)])
 
 
 def test_todays_schema__is_what_the_writer_writes(tmp_path: Path) -> None:
