@@ -91,7 +91,7 @@ def views_case(folder: str, which: str) -> dict[str, Any]:
 
     def ask() -> int:
         with views.connect(500_000_000, 2) as connection:
-            files = sql.lay_out(connection, read_select(query, views.VIEWS), home, 0)
+            files = sql.lay_out(connection, read_select(query, views.VIEWS, connection), home, 0)
             connection.execute(query).fetchall()
             return len(files)
 
