@@ -146,10 +146,11 @@ async def _commit_days(connection: Any, valued: Valued, now: int) -> None:
         f"DELETE FROM valued WHERE resolution = ? AND close_last <= ? AND dt NOT IN {_IN}",
         (valued.resolution, gone, still := json.dumps(sorted(valued.still_dropped))),
     )
-    await connection.exec_driver_sql(
-        f"UPDATE valued SET committed_at = ? WHERE resolution = ? AND dt IN {_IN}",
-        (now, valued.resolution, still),
-    )
+    if valued.still_dropped:
+        await connection.exec_driver_sql(
+            f"UPDATE valued SET committed_at = ? WHERE resolution = ? AND dt IN {_IN}",
+            (now, valued.resolution, still),
+        )
     if valued.days:
         await connection.exec_driver_sql(
             "INSERT INTO valued(resolution, dt, close_first, close_last, committed_at) VALUES (?, ?, ?, ?, ?)"
