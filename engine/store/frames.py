@@ -54,9 +54,7 @@ def _ledger(reader: Reader, where: str, values: Sequence[Any] = ()) -> pl.DataFr
     )
 
 
-def prices(
-    reader: Reader, assets: Iterable[str] | None, first: int | None, last: int | None
-) -> pl.DataFrame:
+def prices(reader: Reader, assets: Iterable[str] | None, first: int | None, last: int | None) -> pl.DataFrame:
     """The counting version of every price: asset, quote, source, resolution, asof, price, text.
 
     Of some assets or all, with an `asof` in [first, last].
@@ -112,17 +110,16 @@ def _latest(
         f"SELECT series, asof, version, {column} FROM {table}",
         "ORDER BY series, asof, version",
     )
+    schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
     if series is None:
-        rows = reader.rows(f"{select} {order}")
+        found: Iterable[list[tuple[Any, ...]]] = [reader.rows(f"{select} {order}")]
     else:
         span = (0 if first is None else first, LAST if last is None else last)
-        rows = []
-        for number in sorted(series):
-            rows += reader.rows(
-                f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}", (number, *span)
-            )
-    schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
-    frame = pl.DataFrame(rows, schema=schema, orient="row")
+        within = f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}"
+        found = (reader.rows(within, (number, *span)) for number in sorted(series))
+    # One series after the other: as objects its rows take several times what they take in a frame.
+    parts = [pl.DataFrame(rows, schema=schema, orient="row") for rows in found]
+    frame = pl.concat([pl.DataFrame(schema=schema), *parts])
     # A later version follows at once: keep what is last of its key.
     same = (pl.col("series") == pl.col("series").shift(-1)) & (pl.col("asof") == pl.col("asof").shift(-1))
     return (
