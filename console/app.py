@@ -13,11 +13,14 @@ from typing import Any, ClassVar
 
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.driver import Driver as TextualDriver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from console import actions, themes
 from console.actions import Action, Need
 from console.client import EVERYTHING, Mirror, Session, Topics
+from console.driver import Driver
 from console.modals.detail import Detail
 from console.modals.failure import Failure
 from console.modals.help import help_lines
@@ -108,6 +111,10 @@ class NavdeckApp(App[None]):
         return not self._pulsing and (self.frozen or not self._dirty) and not fetching
 
     # -- start and end --------------------------------------------------------------------------------
+
+    def get_driver_class(self) -> type[TextualDriver]:
+        found = super().get_driver_class()
+        return Driver if found is LinuxDriver else found
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
         return themes.FALLBACK
