@@ -13,7 +13,7 @@ from console.modals.row import RowPage
 from console.screens import rows
 from console.text import count, plural
 from console.widgets.pieces import BLANK, Line, line
-from engine.api import EngineError, Query, actor
+from engine.api import Query
 
 Document = dict[str, Any]
 
@@ -68,25 +68,14 @@ class Acting:
 
     async def ask(self, label: str, query: Query) -> Document | None:
         """The answer; None where it failed, which was told then."""
-        try:
-            found: Document = await self._deck.session.ask(query)
-        except (EngineError, OSError) as error:
-            self._deck.tell_error(label, error)
-            return None
+        found: Document | None = await self._deck.asked(label, query)
         return found
 
     async def do(
         self, act: str, arguments: Document, reason: str = "", *, dry_run: bool = False
     ) -> Document | None:
         """The command's result; None where it failed, which was told then."""
-        action = actions.BY_ID[act]
-        try:
-            found: Document = await self._deck.session.do(
-                actions.command(action, actor(), arguments, reason, dry_run)
-            )
-        except (EngineError, OSError) as error:
-            self._deck.tell_error(action.label, error)
-            return None
+        found: Document | None = await self._deck.done(actions.BY_ID[act], arguments, reason, dry_run=dry_run)
         return found
 
     async def carry_out(self, act: str, words: str, arguments: Document, reason: str = "") -> Document | None:

@@ -41,7 +41,7 @@ from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
 from console.widgets import chart
-from engine.api import EngineClient, EngineError, actor
+from engine.api import EngineClient, EngineError, Query, actor
 
 PULSE_S = 0.5  # between two repaints of the same panel
 TICK_S = 20.0  # ages are told in minutes and more
@@ -260,6 +260,29 @@ class NavdeckApp(App[None]):
             self.tell_error(action.label, error)
         else:
             self.tell(f"{action.label}: {_outcome(result)}")
+
+    async def asked(self, label: str, query: Query) -> dict[str, Any] | None:
+        """The answer; None where it failed, which was told then."""
+        try:
+            return await self.session.ask(query)
+        except (EngineError, OSError) as error:
+            self.tell_error(label, error)
+            return None
+
+    async def done(
+        self,
+        action: Action,
+        arguments: dict[str, Any] | None = None,
+        reason: str = "",
+        *,
+        dry_run: bool = False,
+    ) -> dict[str, Any] | None:
+        """What the act did, or would do; None where it failed, which was told then."""
+        try:
+            return await self.session.do(actions.command(action, actor(), arguments, reason, dry_run))
+        except (EngineError, OSError) as error:
+            self.tell_error(action.label, error)
+            return None
 
     def tell_error(self, label: str, error: EngineError | OSError) -> None:
         """A toast of what failed, and what can be done about it."""

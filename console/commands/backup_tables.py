@@ -103,16 +103,19 @@ def _verdict(word: str) -> Text:
     return text(word, {"passed": GOOD, "failed": BAD}.get(word, WARN))
 
 
+def checked(check: Document) -> list[Text]:
+    """One check: whether it passed, how much it looked at, and each problem."""
+    mark, style = ("✓", GOOD) if check["ok"] else ("✗", BAD)
+    looked = (f"  {count(check['looked_at'])} looked at", QUIET)
+    told = Text.assemble((f"{mark} ", style), text(check["check"]), looked)
+    return [told, *(text(f"    {problem}", BAD) for problem in check["problems"])]
+
+
 def verified(document: Document) -> None:
     """`backup verify`."""
     parts: list[RenderableType] = []
     for backup in document["backups"]:
-        lines: list[Text] = []
-        for check in backup["checks"]:
-            mark, style = ("✓", GOOD) if check["ok"] else ("✗", BAD)
-            looked = (f"  {count(check['looked_at'])} looked at", QUIET)
-            lines.append(Text.assemble((f"{mark} ", style), text(check["check"]), looked))
-            lines += [text(f"    {problem}", BAD) for problem in check["problems"]]
+        lines = [one for check in backup["checks"] for one in checked(check)]
         took = f"{bytes_text(backup['bytes'])} in {_seconds(backup['seconds'])}"
         parts.append(section(f"{backup['id']}  {took}", *lines))
     bad = sum(not backup["ok"] for backup in document["backups"])

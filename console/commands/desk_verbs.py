@@ -6,7 +6,6 @@ that was asked is done or was done before, 1 if a release refused a row, 2 for w
 
 import argparse
 import difflib
-import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterable
@@ -16,6 +15,7 @@ from typing import Any
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.commands import desk_csv, desk_tables, record_tables
 from console.commands.answers import as_json, asked, opened, out, tell
+from console.commands.report_files import write_new
 from console.text import WORDS, count, plural, safe_text
 from engine import api
 from engine.api import Command, EngineClient, Query, UsageError
@@ -150,7 +150,7 @@ async def _export(arguments: argparse.Namespace) -> int:
     sheet = desk_csv.sheet(rows, _kind(arguments.kind, desk_csv.kinds(rows)))
     told = {"kind": sheet.kind, "rows": sheet.rows, "altered": sheet.altered, "to": arguments.to}
     if arguments.to is not None:
-        _write_new(Path(arguments.to), sheet.text)
+        write_new(Path(arguments.to), sheet.text.encode())
         tell(told | {"csv": None}, arguments, desk_tables.exported)
     elif arguments.json:
         out(lambda: as_json(told | {"csv": sheet.text}))
@@ -167,20 +167,6 @@ def _kind(wanted: str | None, counts: dict[str, int]) -> str:
         told = ", ".join(f"{count(counts[kind])} {kind}" for kind in sorted(counts))
         raise UsageError(f"These rows are of several kinds: {told}.", "Choose one with --kind.")
     return wanted or next(iter(counts), "transactions")
-
-
-def _write_new(path: Path, text: str) -> None:
-    """A whole new file that only its owner may read. UsageError if the name is taken."""
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already.", "An export never writes over a file.") from None
-    try:
-        with open(handle, "wb") as file:
-            file.write(text.encode())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
 
 
 def _put(text: str) -> None:

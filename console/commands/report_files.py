@@ -77,7 +77,7 @@ def write_new(path: Path, data: bytes) -> None:
     try:
         handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     except FileExistsError:
-        raise UsageError(f"{path} is there already.", "A report never writes over a file.") from None
+        raise UsageError(f"{path} is there already.", "An export never writes over a file.") from None
     try:
         with open(handle, "wb") as file:
             file.write(data)

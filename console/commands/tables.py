@@ -332,10 +332,7 @@ def verified(document: Document) -> None:
     """`verify`."""
     parts: list[RenderableType] = []
     for check in document["checks"]:
-        mark, style = ("✓", GOOD) if check["ok"] else ("✗", BAD)
-        looked = (f"  {count(check['looked_at'])} looked at", QUIET)
-        parts.append(Text.assemble((f"{mark} ", style), text(check["check"]), looked))
-        parts += [text(f"    {problem}", BAD) for problem in check["problems"]]
+        parts += backup_tables.checked(check)
     failed = sum(not check["ok"] for check in document["checks"])
     told = (f"✗ {plural(failed, 'check')} failed", BAD) if failed else ("✓ everything agrees", GOOD)
     show(*parts, text(*told))

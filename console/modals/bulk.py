@@ -6,12 +6,11 @@ The engine says first what would come of it, for every row; five of them are sho
 from collections.abc import Sequence
 from typing import Any
 
-from textual import on, work
+from textual import on
 from textual.suggester import SuggestFromList
 from textual.widget import Widget
 
-from console.modals.fix import Check
-from console.modals.form import CANCEL, Form
+from console.modals.checked import Check, CheckedForm
 from console.screens.rows import verdict_line
 from console.text import count, plural
 from console.widgets.fields import Choice, Field, Note
@@ -26,18 +25,16 @@ COLUMNS = (
 )  # fmt: skip
 
 
-class BulkForm(Form[Document]):
+class BulkForm(CheckedForm):
     """Answers with {"set": {column: value}} or {"suggested": True}. `columns`: those there are."""
 
     AUTO_FOCUS = "#value"
 
     def __init__(self, rows: int, columns: Sequence[str], guess: str, check: Check) -> None:
-        super().__init__(f"Fix {plural(rows, 'row')}")
+        super().__init__(f"Fix {plural(rows, 'row')}", check)
         self._rows = rows
         self._known = columns
         self._guess = guess
-        self._check = check
-        self._checked: tuple[Document, Document] | None = None  # what was asked, and what the engine said
 
     def parts(self) -> Sequence[Widget]:
         suggester = SuggestFromList(self._known)
@@ -50,13 +47,10 @@ class BulkForm(Form[Document]):
             Choice("apply what the engine suggests for each", id="suggested"),
         ]
 
-    def below(self) -> Sequence[Widget]:
-        return [Note(self._told, id="verdict")]
-
     def choices(self) -> Sequence[Choice]:
         return [Choice(f"Apply to {count(self._rows)}", id="apply", disabled=True)]
 
-    def _told(self, width: int) -> list[Line]:
+    def verdict(self, width: int) -> list[Line]:
         if self._checked is None:
             return [
                 line((part, "muted")) for part in wrapped(f"Enter checks all {count(self._rows)}.", width)
@@ -72,34 +66,14 @@ class BulkForm(Form[Document]):
         if field.id == "column":
             self.query_one("#value", Field).focus()
         else:
-            self._ask({"set": {self._typed("column").strip(): self._typed("value")}})
+            self.ask({"set": {self._typed("column").strip(): self._typed("value")}})
 
     def _typed(self, id: str) -> str:
         return self.query_one(f"#{id}", Field).value
 
-    @work(exclusive=True, group="page")
-    async def _ask(self, asked: Document) -> None:
-        found = await self._check(asked)
-        self._take(None if found is None else (asked, found))
-        if found is not None:
-            self.query_one(f"#{CANCEL}", Choice).focus()
-
-    def _take(self, checked: tuple[Document, Document] | None) -> None:
-        self._checked = checked
-        self.query_one("#apply", Choice).disabled = checked is None
-        self.query_one("#verdict", Note).renew()
-
-    @on(Field.Changed)
-    def _changed(self) -> None:
-        if self._checked is not None:
-            self._take(None)
-
-    @on(Choice.Pressed)
-    def _pressed(self, event: Choice.Pressed) -> None:
-        if event.choice.id == "suggested":
-            self._ask({"suggested": True})
-        elif event.choice.id == "apply" and self._checked is not None:
-            self.dismiss(self._checked[0])
+    @on(Choice.Pressed, "#suggested")
+    def _suggested(self) -> None:
+        self.ask({"suggested": True})
 
 
 def preview_rows(rows: Sequence[Document]) -> list[Document]:

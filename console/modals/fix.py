@@ -3,46 +3,43 @@
 Enter has the row checked by the engine, which stores nothing then. What is typed goes there as it is.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from textual import on, work
+from textual import on
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from console.modals.form import CANCEL, Form
+from console.modals.checked import Check, CheckedForm
 from console.screens.rows import header_of, verdict_line
 from console.text import count, shorten, words
 from console.widgets.fields import Choice, Field, Note
 from console.widgets.pieces import Line, Piece, cut, line, wrapped
 
 Document = dict[str, Any]
-Check = Callable[[Document], Awaitable[Document | None]]
 
 NAME_CELLS = 16  # of a column's name, as in console.tcss
 SUGGESTION_CELLS = 30  # of a suggested value, as shown
 HOW = "Enter checks the row; nothing is stored before you apply it."
 
 
-class FixForm(Form[Document]):
+class FixForm(CheckedForm):
     """Answers with the columns to set and their values. `shown`: the row, as `quarantine_show` tells it."""
 
     AUTO_FOCUS = "Field"
 
     def __init__(self, shown: Document, check: Check) -> None:
-        super().__init__("Fix a row")
+        super().__init__("Fix a row", check)
         self._place = line((shown["file"], "strong"), (f"  line {count(shown['line'])}", "muted"))
-        self._check = check
         self._reasons: list[Document] = shown["reasons"]
         self._suggested = {each["column"]: each for each in shown.get("suggestions", [])}
         self._before: dict[str, str] = shown["row"]
         wrong = list(dict.fromkeys(reason["column"] for reason in self._reasons))
         columns = list(dict.fromkeys([*self._before, *header_of(self._before)]))
         self._columns = sorted(columns, key=lambda name: wrong.index(name) if name in wrong else len(wrong))
-        self._checked: Document | None = None  # what the engine said of what is typed now
 
     # -- what it is made of --
 
@@ -76,15 +73,12 @@ class FixForm(Form[Document]):
     def choices(self) -> Sequence[Choice]:
         return [Choice("Apply", id="apply", disabled=True)]
 
-    def below(self) -> Sequence[Widget]:
-        return [Note(self._told, id="verdict")]
-
-    def _told(self, width: int) -> list[Line]:
-        """What the engine said, or how to ask it."""
+    def verdict(self, width: int) -> list[Line]:
         if self._checked is None:
             return [line((part, "muted")) for part in wrapped(HOW, width)]
-        (row,) = self._checked["rows"]
-        return [verdict_line(self._checked), *_rules(row["reasons"], 2, width)[:3]]
+        found = self._checked[1]
+        (row,) = found["rows"]
+        return [verdict_line(found), *_rules(row["reasons"], 2, width)[:3]]
 
     # -- what happens in it --
 
@@ -99,34 +93,14 @@ class FixForm(Form[Document]):
 
     def submitted(self, _field: Field) -> None:
         if self.changes():
-            self._ask()
+            self.ask({"set": self.changes()})
         else:
             self.deck.tell("Nothing is changed yet.", "warning")
-
-    @work(exclusive=True, group="page")
-    async def _ask(self) -> None:
-        found = await self._check({"set": self.changes()})
-        self._take(found)
-        if found is not None:
-            self.query_one(f"#{CANCEL}", Choice).focus()
-
-    def _take(self, found: Document | None) -> None:
-        self._checked = found
-        self.query_one("#apply", Choice).disabled = found is None
-        self.query_one("#verdict", Note).renew()
-
-    @on(Field.Changed)
-    def _changed(self) -> None:
-        """What was checked is not what is typed any more."""
-        if self._checked is not None:
-            self._take(None)
 
     @on(Choice.Pressed)
     def _pressed(self, event: Choice.Pressed) -> None:
         pressed = event.choice.id or ""
-        if pressed == "apply" and self._checked is not None:
-            self.dismiss({"set": self.changes()})
-        elif pressed.startswith("s-"):
+        if pressed.startswith("s-"):
             field = self.query_one(f"#f-{pressed[2:]}", Field)
             field.value = self._suggested[pressed[2:]]["value"]
             field.cursor_position = len(field.value)

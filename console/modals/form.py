@@ -1,5 +1,6 @@
 """What every question shares: a frame, a part that scrolls, choices below with Cancel first, esc cancels."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -35,17 +36,17 @@ class Form[Answer](ModalScreen[Answer | None]):
     def deck(self) -> "NavdeckApp":
         return cast("NavdeckApp", self.app)
 
+    @abstractmethod
     def parts(self) -> Sequence[Widget]:
         """What stands above the choices."""
-        raise NotImplementedError
 
     def below(self) -> Sequence[Widget]:
         """What stays in sight under the part that scrolls."""
         return ()
 
+    @abstractmethod
     def choices(self) -> Sequence[Choice]:
         """What can be chosen besides Cancel."""
-        raise NotImplementedError
 
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):

@@ -3,21 +3,17 @@
 Jobs run in the engine; this screen asks for them and shows their steps. Restoring stays in the command line.
 """
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-from textual import on, work
-from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
 from console.acting import Acting
 from console.actions import Need
-from console.client import NOTHING, Topics
 from console.modals.ask import Option, Question
-from console.screens import panels
+from console.screens.acts import ActingScreen
 from console.screens.backup_lines import (
     COLUMNS,
     Item,
@@ -28,86 +24,56 @@ from console.screens.backup_lines import (
     job_lines,
     state_of,
 )
-from console.screens.base import ListScreen, bindings
+from console.screens.base import as_json, bindings, split
+from console.screens.lists import FetchedList
 from console.text import count
-from console.widgets.bars import KeyBar
-from console.widgets.lines import Lines, Rows
+from console.widgets.lines import Lines
 from console.widgets.pieces import Line, cut, fitted, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
 
 
-class Backups(ListScreen):
+class Backups(ActingScreen, FetchedList[Item]):
     """Screen 7."""
 
     ID = actions.BACKUPS
     BINDINGS = bindings(actions.BACKUPS)
+    MOVED_BY = frozenset({"backups"})
 
     def __init__(self) -> None:
         super().__init__()
         self._found: Document = {"backups": [], "drills": []}
-        self._items: list[Item] = []
         self._asked = False
-        self._trouble = ""
         self._desk = Acting(self, ())
 
     def body(self) -> Sequence[Widget]:
-        side = Lines(self._side, NOTHING, id="side")
-        side.border_title = "Backup"
         return (
             Lines(self._head, frozenset({"backups", "time"}), id="head"),
-            Horizontal(Rows(self._row, frozenset({"time"}), id="list"), side, id="split"),
+            split("Backup", self._row, self._side, frozenset({"time"})),
         )
 
-    def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"),)
-
     def there(self) -> Collection[Need]:
-        item = self._chosen()
+        item = self.chosen()
         found: set[Need] = {"row"} if item and item.kind == "backup" else set()
         return found | {"job"} if self.doc["job"] else found
 
     # -- the list --
 
-    def redraw(self, topics: Topics) -> None:
-        """Asks again when a job ended."""
-        super().redraw(topics)
-        if "backups" in topics:
-            self._ask()
+    async def fetch(self) -> None:
+        self._found = await self.deck.session.ask(Query("backups", {}))
+        self._asked = True
 
-    @work(exclusive=True, group="page")
-    async def _ask(self) -> None:
-        self._trouble = ""
-        try:
-            self._found = await self.deck.session.ask(Query("backups", {}))
-            self._asked = True
-        except (EngineError, OSError) as error:
-            self._trouble = str(error)
-        self.refilter()
-
-    def refilter(self) -> None:
-        self._items = [item for item in items(self._found) if self.filter.passes(self._text(item))]
-        self.rows.fill(len(self._items), min(self.rows.cursor, max(0, len(self._items) - 1)))
-        for part in self.query(Lines):
-            part.repaint()
-        self.query_one(KeyBar).repaint()
+    def passing(self) -> list[Item]:
+        return [item for item in items(self._found) if self.filter.passes(self._text(item))]
 
     def _text(self, item: Item) -> str:
         return " ".join(text for text, _ in cells(item, self.now))
 
-    def _chosen(self) -> Item | None:
-        return self._items[self.rows.cursor] if self.rows.cursor < len(self._items) else None
-
-    @on(Rows.Moved)
-    def _moved(self) -> None:
-        self.query_one("#side", Lines).repaint()
-        self.query_one(KeyBar).repaint()
-
     # -- what is shown --
 
     def _row(self, index: int, width: int) -> Line:
-        return fitted(COLUMNS, width).row(cells(self._items[index], self.now))
+        return fitted(COLUMNS, width).row(cells(self._shown[index], self.now))
 
     def _head(self, width: int, _height: int) -> list[Line]:
         drills = [item for item in items(self._found) if item.kind == "drill"]
@@ -116,26 +82,21 @@ class Backups(ListScreen):
             sign, mark = state_of(drills[0])
             last = (f"  last drill {sign}", mark)
         about = f"{count(len(self._found['backups']))} kept"
-        first = (*panels.head("Backups", about), last, *self.filter_told())
-        if self._trouble:
-            first = line((self._trouble, "bad"))
+        first = self.first_line("Backups", about, last)
         heads = fitted(COLUMNS, self.rows.width).head()
         return [cut(first, width), cut(job_line(self.doc["job"], self.now), width), heads]
 
     def _side(self, width: int, height: int) -> list[Line]:
-        item = self._chosen()
+        item = self.chosen()
         return item_lines(item, width)[:height] if item else [line(("no backup yet: b makes one", "muted"))]
 
-    def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._desk.told, width)]
-
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
-        item = self._chosen()
+        item = self.chosen()
         return (item.kind.capitalize(), partial(item_lines, item)) if item else None
 
     def copied(self) -> str:
-        item = self._chosen()
-        return json.dumps(item.doc, ensure_ascii=False) if item else ""
+        item = self.chosen()
+        return as_json(item.doc if item else None)
 
     # -- jobs --
 
@@ -146,7 +107,7 @@ class Backups(ListScreen):
         self._desk.carry("backup", self._job("backup", "Make a backup", {}))
 
     def do_verify_backup(self) -> None:
-        item = self._chosen()
+        item = self.chosen()
         if item and item.kind == "backup":
             self._desk.carry("verify_backup", self._job("verify", "Verify it", {"id": item.doc["id"]}))
 
@@ -167,15 +128,6 @@ class Backups(ListScreen):
         done = await self._desk.carry_out(ACTS[job], f"{label.lower()}", arguments)
         if done is not None:
             await self._desk.after(_outcome(job, done))
-
-    def told(self) -> None:
-        """The desk has something else to say."""
-        self.set_class(bool(self._desk.told), "-told")
-        self.query_one("#strip", Lines).repaint()
-
-    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
-        """Everything is asked for again."""
-        self._ask()
 
 
 ACTS = {"drill": "drill", "backup": "backup", "verify": "verify_backup"}

@@ -1,11 +1,14 @@
 """What all screens share: top and bottom line, repainting, keys from the registry, lists with a filter."""
 
+import json
+from abc import abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
@@ -13,14 +16,14 @@ from textual.widgets import Input
 from console import actions
 from console.actions import Need
 from console.client import EVERYTHING, Topics
-from console.modals.detail import Detail
+from console.screens import panels
 from console.screens.filtering import Filter, parse
 from console.screens.sizes import HEIGHTS, WIDTHS
 from console.terminal import too_small
 from console.widgets.bars import KeyBar, header
 from console.widgets.fields import Field
-from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import Line, line
+from console.widgets.lines import Build, Lines, Rows
+from console.widgets.pieces import Column, Line, Piece, fitted, line
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -37,10 +40,23 @@ def bindings(screen: str) -> list[BindingType]:
     ]
 
 
+def split(title: str, row: Callable[[int, int], Line], side: Build, topics: Topics) -> Horizontal:
+    """A list and, where there is room, beside it all about the row under the cursor."""
+    beside = Lines(side, topics, id="side")
+    beside.border_title = title
+    return Horizontal(Rows(row, topics, id="list"), beside, id="split")
+
+
+def as_json(found: Document | None) -> str:
+    """What is copied of a row; nothing where there is none."""
+    return json.dumps(found, ensure_ascii=False) if found else ""
+
+
 class DeckScreen(Screen[None]):
     """A screen: `body` makes its parts; acts of its own are methods `do_<id>`."""
 
     ID: ClassVar[str]
+    IS_OVER: ClassVar[bool] = False  # opened over another one, to which esc goes back
     AUTO_FOCUS = "Rows"
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -72,8 +88,9 @@ class DeckScreen(Screen[None]):
     def above_keys(self) -> Sequence[Widget]:
         return ()
 
+    @abstractmethod
     def body(self) -> Sequence[Widget]:
-        raise NotImplementedError
+        """What stands between the lines at the top and at the bottom."""
 
     def _top(self, width: int, _height: int) -> list[Line]:
         return [header(self.deck.mirror, self.now, self.deck.frozen, width)]
@@ -95,12 +112,19 @@ class DeckScreen(Screen[None]):
             if panel.topics & topics and panel.size:
                 panel.repaint()
 
+    def repaint(self) -> None:
+        """Shows all as it is now."""
+        for part in self.query(Lines):
+            part.repaint()
+
+    @abstractmethod
     def copied(self) -> str:
         """What `copy` copies here."""
-        raise NotImplementedError
 
     def do_back(self) -> None:
-        if self.ID != actions.OVERVIEW:
+        if self.IS_OVER:
+            self.dismiss()
+        elif self.ID != actions.OVERVIEW:
             self.deck.switch_mode(actions.OVERVIEW)
 
 
@@ -112,6 +136,7 @@ class ListScreen(DeckScreen):
     def __init__(self) -> None:
         super().__init__()
         self.filter = Filter()
+        self.trouble = ""  # why the newest rows could not be had
 
     @property
     def rows(self) -> Rows:
@@ -121,22 +146,36 @@ class ListScreen(DeckScreen):
         """The filter that was typed."""
         return parse(typed)
 
+    @abstractmethod
     def refilter(self) -> None:
         """The filter changed."""
-        raise NotImplementedError
 
-    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
-        """The title and the lines, for a width, of all about the row under the cursor."""
-        raise NotImplementedError
-
+    @abstractmethod
     def do_detail(self) -> None:
-        found = self.detail()
-        if found:
-            self.deck.push_screen(Detail(*found))
+        """Opens all about the row under the cursor."""
 
     @on(Rows.Opened)
     def _opened(self) -> None:
         self.do_detail()
+
+    @on(Rows.Moved)
+    def _moved(self) -> None:
+        self.moved()
+
+    def moved(self) -> None:
+        """The cursor is on another row: what tells of it, and the keys that depend on it."""
+        for part in self.query("#head, #side, #keys").results(Lines):
+            part.repaint()
+
+    def first_line(self, title: str, about: str, *more: Piece) -> Line:
+        """The first line of the head: what is listed and by which filter, or why it cannot be had."""
+        if self.trouble:
+            return line((self.trouble, "bad"))
+        return (*panels.head(title, about), *more, *self.filter_told())
+
+    def heads(self, columns: Sequence[Column]) -> Line:
+        """The heads of the columns, over a list whose rows begin with a sign of two cells."""
+        return line("  ", *fitted(columns, self.rows.width - 2).head())
 
     async def do_filter(self) -> None:
         """Opens the line to type the filter in; it is made when it is first asked for."""

@@ -8,7 +8,8 @@ from textual.widget import Widget
 from console import actions
 from console.client import Topics
 from console.screens import panels
-from console.screens.base import ListScreen, bindings
+from console.screens.base import bindings
+from console.screens.lists import HeldList
 from console.text import count, instant
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, cut, line
@@ -21,7 +22,7 @@ LEVELS = (
 )  # fmt: skip
 
 
-class Events(ListScreen):
+class Events(HeldList[Document]):
     """Screen 8."""
 
     ID = actions.EVENTS
@@ -30,7 +31,6 @@ class Events(ListScreen):
     def __init__(self) -> None:
         super().__init__()
         self._level = 0
-        self._found: list[Document] = []
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"events"})
@@ -42,20 +42,17 @@ class Events(ListScreen):
         super().redraw(topics)
 
     def _fill(self) -> None:
-        before, follows = self._chosen(), self.rows.cursor >= len(self._found) - 1
+        before, follows = self.chosen(), self.rows.cursor >= len(self._shown) - 1
         levels = LEVELS[self._level][1]
-        self._found = [
+        self._shown = [
             event for event in self.doc["events"]
             if event["level"] in levels
             and self.filter.passes(f"{event['kind']} {event['level']} {event['text']}")
         ]  # fmt: skip
-        self.rows.fill(len(self._found), len(self._found) - 1 if follows else _place(self._found, before))
-
-    def _chosen(self) -> Document | None:
-        return self._found[self.rows.cursor] if self.rows.cursor < len(self._found) else None
+        self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
 
     def refilter(self) -> None:
-        self._found = []
+        self._shown = []
         self.redraw(frozenset({"events"}))
 
     def do_level(self) -> None:
@@ -63,22 +60,19 @@ class Events(ListScreen):
         self.refilter()
 
     def _row(self, index: int, width: int) -> Line:
-        return panels.event_line(self._found[index], width)
+        return panels.event_line(self._shown[index], width)
 
     def _head(self, width: int, _height: int) -> list[Line]:
-        follows = "following" if self.rows.cursor >= len(self._found) - 1 else "held; end follows again"
-        about = f"{count(len(self._found))} shown, {LEVELS[self._level][0]}, newest last, {follows}"
-        return [cut((*panels.head("Events", about), *self.filter_told()), width)]
-
-    def on_rows_moved(self) -> None:
-        self.query_one("#head", Lines).repaint()
+        follows = "following" if self.rows.cursor >= len(self._shown) - 1 else "held; end follows again"
+        about = f"{count(len(self._shown))} shown, {LEVELS[self._level][0]}, newest last, {follows}"
+        return [cut(self.first_line("Events", about), width)]
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
-        event = self._chosen()
+        event = self.chosen()
         return ("Event", lambda width: event_detail(event, width)) if event else None
 
     def copied(self) -> str:
-        event = self._chosen()
+        event = self.chosen()
         return f"{event['at']} {event['level']} {event['text']}" if event else ""
 
 

@@ -3,23 +3,21 @@
 Whether a pair is held is the engine's to say; this screen shows its evidence and carries the decision.
 """
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-from textual import on, work
-from textual.containers import Horizontal
+from textual import work
 from textual.widget import Widget
 
 from console import actions
 from console.acting import Acting
 from console.actions import Need
-from console.client import NOTHING, Topics
+from console.client import NOTHING
 from console.modals.ask import Answer, Option, Question
 from console.modals.pick import Pick
-from console.screens import panels
-from console.screens.base import ListScreen, bindings
+from console.screens.acts import ActingScreen
+from console.screens.base import as_json, bindings, split
 from console.screens.fx_lines import (
     COLUMNS,
     cells,
@@ -29,93 +27,76 @@ from console.screens.fx_lines import (
     turn_lines,
     typed_word,
 )
+from console.screens.lists import FetchedList
 from console.text import count, plural
-from console.widgets.bars import KeyBar
-from console.widgets.lines import Lines, Rows
+from console.widgets.lines import Lines
 from console.widgets.pieces import Line, cut, fitted, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
 
 UNDOABLE = ("fx_use_eod_once",)
-MOVES_IT = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
 
 
-class Fx(ListScreen):
+class Fx(ActingScreen, FetchedList[Document]):
     """Screen 4."""
 
     ID = actions.FX
     BINDINGS = bindings(actions.FX)
+    MOVED_BY = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
 
     def __init__(self) -> None:
         super().__init__()
         self._found: Document = {"pairs": [], "drift_bps_max": "0"}
-        self._shown: list[Document] = []
         self._providers: list[Document] = []
         self._about: Document | None = None  # the pair under the cursor, with its fixings
-        self._trouble = ""
         self._desk = Acting(self, UNDOABLE)
 
     def body(self) -> Sequence[Widget]:
-        side = Lines(self._side, NOTHING, id="side")
-        side.border_title = "Pair"
         return (
             Lines(self._head, NOTHING, id="head"),
-            Horizontal(Rows(self._row, NOTHING, id="list"), side, id="split"),
+            split("Pair", self._row, self._side, NOTHING),
             Lines(self._panel, NOTHING, id="providers"),
         )
 
-    def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"),)
-
     def there(self) -> Collection[Need]:
-        row = self._chosen()
+        row = self.chosen()
         found: set[Need] = {"row"} if row else set()
         return found | {"held"} if row and row["held"] else found
 
     # -- the list --
 
-    def redraw(self, topics: Topics) -> None:
-        """Asks again when rates, values or ages moved, while somebody looks."""
-        super().redraw(topics)
-        if topics & MOVES_IT and self.is_current:
-            self._ask()
+    async def fetch(self) -> None:
+        self._found = await self.deck.session.ask(Query("fx_status", {}))
+        self._providers = (await self.deck.session.ask(Query("providers", {})))["providers"]
 
-    @work(exclusive=True, group="page")
-    async def _ask(self) -> None:
-        self._trouble = ""
-        try:
-            self._found = await self.deck.session.ask(Query("fx_status", {}))
-            self._providers = (await self.deck.session.ask(Query("providers", {})))["providers"]
-        except (EngineError, OSError) as error:
-            self._trouble = str(error)
-        self._fill()
+    async def fetched(self) -> None:
         await self._look()
 
     async def _look(self) -> None:
         """All about the pair under the cursor."""
-        row = self._chosen()
+        row = self.chosen()
         if row is None:
             self._about = None
-        elif not self._trouble:
+        elif not self.trouble:
             try:
                 self._about = await self.deck.session.ask(Query("fx_status", {"pair": row["pair"]}))
             except (EngineError, OSError) as error:
-                self._trouble = str(error)
-        self._repaint()
+                self.trouble = str(error)
+        self.repaint()
 
     def refilter(self) -> None:
-        self.rows.cursor = 0
-        self._fill()
+        super().refilter()
         self._look_soon()
 
-    def _fill(self) -> None:
+    def passing(self) -> list[Document]:
         """What is held comes first."""
         passing = [row for row in self._found["pairs"] if self.filter.passes(self._text(row))]
-        self._shown = sorted(passing, key=lambda row: (not row["held"], row["pair"]))
-        self.rows.fill(len(self._shown), self.rows.cursor)
+        return sorted(passing, key=lambda row: (not row["held"], row["pair"]))
+
+    def fill(self) -> None:
         self.query_one("#providers").styles.height = len(self._providers) + bool(self._providers)
-        self._repaint()
+        super().fill()
 
     def _text(self, row: Document) -> str:
         return " ".join(text for text, _ in cells(row, self._band()))
@@ -123,18 +104,9 @@ class Fx(ListScreen):
     def _band(self) -> float:
         return float(self._found["drift_bps_max"])
 
-    def _repaint(self) -> None:
-        for part in self.query(Lines):
-            part.repaint()
-        self.query_one(KeyBar).repaint()
-
-    def _chosen(self) -> Document | None:
-        return self._shown[self.rows.cursor] if self.rows.cursor < len(self._shown) else None
-
-    @on(Rows.Moved)
-    def _moved(self) -> None:
+    def moved(self) -> None:
         self._about = None
-        self._repaint()
+        self.repaint()
         self._look_soon()
 
     @work(exclusive=True, group="about")
@@ -151,10 +123,7 @@ class Fx(ListScreen):
         sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
         if not self._found["pairs"] and self._found["drift_bps_max"] == "0":
             sign = ("  looking …", "muted")
-        told = plural(len(self._found["pairs"]), "pair")
-        first = (*panels.head("FX", told), sign, *self.filter_told())
-        if self._trouble:
-            first = line((self._trouble, "bad"))
+        first = self.first_line("FX", plural(len(self._found["pairs"]), "pair"), sign)
         about = (
             f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"
         )
@@ -169,9 +138,6 @@ class Fx(ListScreen):
     def _panel(self, width: int, _height: int) -> list[Line]:
         return provider_lines(self._providers, width, self.now)
 
-    def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._desk.told, width)]
-
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         about = self._about
         if about is None:
@@ -179,7 +145,7 @@ class Fx(ListScreen):
         return "Pair", partial(pair_lines, about, now=self.now, ascii_only=self.deck.terminal.ascii)
 
     def copied(self) -> str:
-        return json.dumps(self._about, ensure_ascii=False) if self._about else ""
+        return as_json(self._about)
 
     # -- providers --
 
@@ -215,21 +181,9 @@ class Fx(ListScreen):
     # -- the override --
 
     def do_hold(self) -> None:
-        row = self._chosen()
+        row = self.chosen()
         if row:
             self._desk.carry("hold", self._override(row["pair"]))
-
-    def do_undo(self) -> None:
-        self._desk.carry("undo", self._desk.undo())
-
-    def told(self) -> None:
-        """The desk has something else to say."""
-        self.set_class(bool(self._desk.told), "-told")
-        self.query_one("#strip", Lines).repaint()
-
-    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
-        """Everything is asked for again."""
-        self._ask()
 
     async def _override(self, pair: str) -> None:
         """A dry run, the question, the decision."""

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from textual import on
-from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
@@ -12,12 +10,12 @@ from console.actions import Need
 from console.client import Topics, waiting
 from console.modals.preview import Preview
 from console.screens import panels
-from console.screens.base import ListScreen, bindings
+from console.screens.base import bindings, split
+from console.screens.lists import HeldList
 from console.text import UNKNOWN, bytes_text, count, instant, words
 from console.widgets.figures import age, share, span
-from console.widgets.lines import Lines, Rows
+from console.widgets.lines import Lines
 from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line, wrapped
-from engine.api import EngineError, actor
 
 Document = dict[str, Any]
 
@@ -113,24 +111,15 @@ def _advice(entry: Document, width: int) -> list[Line]:
     return []
 
 
-class Inbox(ListScreen):
+class Inbox(HeldList[Document]):
     """Screen 2."""
 
     ID = actions.INBOX
     BINDINGS = bindings(actions.INBOX)
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._entries: list[Document] = []
-
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"inbox", "time"})
-        side = Lines(self._side, mine, id="side")
-        side.border_title = "File"
-        return (
-            Lines(self._head, mine, id="head"),
-            Horizontal(Rows(self._row, mine, id="list"), side, id="split"),
-        )
+        return Lines(self._head, mine, id="head"), split("File", self._row, self._side, mine)
 
     def redraw(self, topics: Topics) -> None:
         if topics & {"inbox", "time"}:
@@ -143,39 +132,31 @@ class Inbox(ListScreen):
 
     def _fill(self) -> None:
         """Takes the newest list; the cursor stays on its file."""
-        before = self._chosen()
-        self._entries = [entry for entry in entries(self.doc["inbox"]) if self.filter.passes(_text(entry))]
-        self.rows.fill(len(self._entries), _place(self._entries, before, self.rows.cursor))
-
-    def _chosen(self) -> Document | None:
-        return self._entries[self.rows.cursor] if self.rows.cursor < len(self._entries) else None
+        before = self.chosen()
+        self._shown = [entry for entry in entries(self.doc["inbox"]) if self.filter.passes(_text(entry))]
+        self.rows.fill(len(self._shown), _place(self._shown, before, self.rows.cursor))
 
     def _row(self, index: int, width: int) -> Line:
-        return fitted(COLUMNS, width).row(entry_row(self._entries[index], self.now))
+        return fitted(COLUMNS, width).row(entry_row(self._shown[index], self.now))
 
     def _head(self, width: int, _height: int) -> list[Line]:
         inbox = self.doc["inbox"]
-        about = f"{count(len(waiting(inbox)))} waiting, {count(len(self._entries))} shown"
-        first = (*panels.head("Inbox", about), *self.filter_told())
+        about = f"{count(len(waiting(inbox)))} waiting, {count(len(self._shown))} shown"
+        first = self.first_line("Inbox", about)
         active = (
             panels.active_line(inbox["active"], width)
             if inbox["active"]
             else line(("✓ ", "ok"), ("nothing is being read", "muted"))
         )
-        heads = line("  ", *fitted(COLUMNS, self.rows.width - 2).head())
-        return [cut(first, width), cut(active, width), heads]
+        return [cut(first, width), cut(active, width), self.heads(COLUMNS)]
 
     def _side(self, width: int, height: int) -> list[Line]:
-        entry = self._chosen()
+        entry = self.chosen()
         made = entry_detail(entry, self.now, width) if entry else [line(("no file here", "muted"))]
         refused = _refused(self.doc["inbox"]["recent"])
         if refused:
             made += [BLANK, panels.head("Refused, by reason"), *panels.reasons(refused, width, 8)]
         return made[:height]
-
-    @on(Rows.Moved)
-    def _moved(self) -> None:
-        self.query_one("#side", Lines).repaint()
 
     def there(self) -> Collection[Need]:
         return {"files"} if self.doc["inbox"]["waiting"] else set()
@@ -185,19 +166,14 @@ class Inbox(ListScreen):
 
     async def _previewed(self) -> Document | None:
         """What the engine says of the files that wait; it stores nothing."""
-        action = actions.BY_ID["preview"]
-        try:
-            return await self.deck.session.do(actions.command(action, actor(), dry_run=True))
-        except (EngineError, OSError) as error:
-            self.deck.tell_error(action.label, error)
-            return None
+        return await self.deck.done(actions.BY_ID["preview"], dry_run=True)
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
-        entry = self._chosen()
+        entry = self.chosen()
         return ("File", lambda width: entry_detail(entry, self.now, width)) if entry else None
 
     def copied(self) -> str:
-        entry = self._chosen()
+        entry = self.chosen()
         return entry["name"] if entry else ""
 
 

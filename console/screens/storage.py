@@ -1,6 +1,5 @@
 """Storage: memory against its marks, what the lake holds, and what can be compacted or dropped."""
 
-import json
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -13,7 +12,8 @@ from console.acting import Acting
 from console.client import NOTHING, Topics
 from console.modals.ask import Option, Question
 from console.screens import panels
-from console.screens.base import DeckScreen, bindings
+from console.screens.acts import ActingScreen
+from console.screens.base import as_json, bindings
 from console.screens.storage_lines import (
     COLUMNS,
     cells,
@@ -32,7 +32,7 @@ from engine.api import EngineError, Query
 Document = dict[str, Any]
 
 
-class Storage(DeckScreen):
+class Storage(ActingScreen):
     """Screen 6."""
 
     ID = actions.STORAGE
@@ -51,9 +51,6 @@ class Storage(DeckScreen):
             Rows(self._row, NOTHING, id="list"),
         )
 
-    def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"),)
-
     def redraw(self, topics: Topics) -> None:
         """Asks again when values, and so files, moved."""
         super().redraw(topics)
@@ -69,8 +66,7 @@ class Storage(DeckScreen):
             self._trouble = str(error)
         rows = self.query_one(Rows)
         rows.fill(len(self._lake()), rows.cursor)
-        for part in self.query(Lines):
-            part.repaint()
+        self.repaint()
 
     def _lake(self) -> Sequence[Document]:
         return rows_of(self._found) if self._found else ()
@@ -94,11 +90,8 @@ class Storage(DeckScreen):
         keep = self._found["keep_days"] if self._found else {}
         return fitted(COLUMNS, width).row(cells(self._lake()[index], keep))
 
-    def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._desk.told, width)]
-
     def copied(self) -> str:
-        return json.dumps(self._found, ensure_ascii=False) if self._found else ""
+        return as_json(self._found)
 
     # -- jobs --
 
@@ -119,11 +112,6 @@ class Storage(DeckScreen):
         done = await self._desk.carry_out(job, label.lower(), {})
         if done is not None:
             await self._desk.after(line(("✓ ", "ok"), outcome(job, done)))
-
-    def told(self) -> None:
-        """The desk has something else to say."""
-        self.set_class(bool(self._desk.told), "-told")
-        self.query_one("#strip", Lines).repaint()
 
     def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
         """Everything is asked for again."""

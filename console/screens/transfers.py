@@ -3,25 +3,23 @@
 The list, its filter and its marks are this screen's; what may be matched or settled is the engine's to say.
 """
 
-import json
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any
 
-from textual import on, work
-from textual.containers import Horizontal
 from textual.widget import Widget
 
 from console import actions
 from console.acting import Acting
 from console.actions import Need
-from console.client import NOTHING, Topics
+from console.client import NOTHING
 from console.modals.ask import Answer, Option, Question
 from console.modals.pick import Pick
 from console.modals.settle import SettleForm
 from console.screens import panels
-from console.screens.base import ListScreen, bindings
-from console.screens.pages import Marks
+from console.screens.acts import ActingScreen
+from console.screens.base import as_json, bindings, split
+from console.screens.lists import FetchedList, Marked
 from console.screens.rows import MARKED, UNMARKED
 from console.screens.transfer_lines import (
     COLUMNS,
@@ -34,10 +32,9 @@ from console.screens.transfer_lines import (
     settle_lines,
 )
 from console.text import count, plural
-from console.widgets.bars import KeyBar
-from console.widgets.lines import Lines, Rows
+from console.widgets.lines import Lines
 from console.widgets.pieces import BLANK, Line, Piece, cut, fitted, line
-from engine.api import EngineError, Query
+from engine.api import Query
 
 Document = dict[str, Any]
 
@@ -48,35 +45,29 @@ UNDOABLE = ("transfer_match", "transfer_settle")
 UNDO_TOLD: Piece = ("  z undoes it", "muted")
 
 
-class Transfers(ListScreen):
+class Transfers(ActingScreen, Marked, FetchedList[Item]):
     """Opened over another screen; esc goes back to it."""
 
     ID = actions.TRANSFERS
+    IS_OVER = True
+    MOVED_BY = frozenset({"counts", "nav"})
     BINDINGS = bindings(actions.TRANSFERS)
 
     def __init__(self) -> None:
         super().__init__()
         self._found: Document = {"counts": dict.fromkeys(SHOWN[1:], 0)}
         self._items: list[Item] = []
-        self._shown: list[Item] = []
-        self._marks = Marks()
         self._state = 0
-        self._trouble = ""
         self._desk = Acting(self, UNDOABLE)
 
     def body(self) -> Sequence[Widget]:
-        side = Lines(self._side, NOTHING, id="side")
-        side.border_title = "Transfer"
         return (
             Lines(self._head, NOTHING, id="head"),
-            Horizontal(Rows(self._row, NOTHING, id="list"), side, id="split"),
+            split("Transfer", self._row, self._side, NOTHING),
         )
 
-    def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"),)
-
     def there(self) -> Collection[Need]:
-        item = self._chosen()
+        item = self.chosen()
         found: set[Need] = {"row"} if item else set()
         if self._marks:
             found |= {"row", "mark", "loose"}
@@ -84,44 +75,18 @@ class Transfers(ListScreen):
 
     # -- the list --
 
-    def redraw(self, topics: Topics) -> None:
-        """Asks for the list again when the ledger or a value moved."""
-        super().redraw(topics)
-        if topics & {"counts", "nav"}:
-            self._ask()
-
-    @work(exclusive=True, group="page")
-    async def _ask(self) -> None:
-        self._trouble = ""
-        try:
-            self._found = await self.deck.session.ask(Query("transfers", {"limit": FETCHED}))
-            self._items = items(self._found)
-        except (EngineError, OSError) as error:
-            self._trouble = str(error)
+    async def fetch(self) -> None:
+        self._found = await self.deck.session.ask(Query("transfers", {"limit": FETCHED}))
+        self._items = items(self._found)
         here = {item.id for item in self._items if item.is_loose}
         self._marks.forget([id for id in self._marks.ids() if id not in here])
-        self._fill()
 
-    def refilter(self) -> None:
-        self.rows.cursor = 0
-        self._fill()
-
-    def _fill(self) -> None:
+    def passing(self) -> list[Item]:
         wanted = SHOWN[self._state]
-        self._shown = [
+        return [
             item for item in self._items
             if wanted in ("all", item.state) and self.filter.passes(item.text())
         ]  # fmt: skip
-        self.rows.fill(len(self._shown), self.rows.cursor)
-        self._repaint()
-
-    def _repaint(self) -> None:
-        for part in self.query(Lines):
-            part.repaint()
-        self.query_one(KeyBar).repaint()
-
-    def _chosen(self) -> Item | None:
-        return self._shown[self.rows.cursor] if self.rows.cursor < len(self._shown) else None
 
     def _row(self, index: int, width: int) -> Line:
         item = self._shown[index]
@@ -130,41 +95,22 @@ class Transfers(ListScreen):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         counts = self._found["counts"]
-        marked = f"  ■ {count(len(self._marks))} marked" if self._marks else ""
         about = f"{count(len(self._shown))} of {count(sum(counts.values()))}"
-        first = (*panels.head("Transfers", about), (marked, "mark"), *self.filter_told())
-        if self._trouble:
-            first = line((self._trouble, "bad"))
+        first = self.first_line("Transfers", about, self.marks_told())
         names = [(name.replace("_", " "), None if name == "all" else counts[name]) for name in SHOWN]
-        heads = line("  ", *fitted(COLUMNS, self.rows.width - 2).head())
-        return [cut(first, width), panels.chips(names, self._state, width), heads]
+        return [cut(first, width), panels.chips(names, self._state, width), self.heads(COLUMNS)]
 
     def _side(self, width: int, height: int) -> list[Line]:
-        item = self._chosen()
+        item = self.chosen()
         return item_lines(item, width)[:height] if item else [line(("no transfer here", "muted"))]
 
-    def _strip(self, width: int, _height: int) -> list[Line]:
-        return [cut(self._desk.told, width)]
-
-    @on(Rows.Moved)
-    def _moved(self) -> None:
-        self.query_one("#side", Lines).repaint()
-        self.query_one(KeyBar).repaint()
-
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
-        item = self._chosen()
+        item = self.chosen()
         return ("Transfer", partial(item_lines, item)) if item else None
 
     def copied(self) -> str:
-        item = self._chosen()
-        return json.dumps(item.doc, ensure_ascii=False) if item else ""
-
-    def do_back(self) -> None:
-        """Leaves the filter, then the screen."""
-        if self.has_class("-filtering") or self.filter.typed:
-            super().do_back()
-        else:
-            self.dismiss()
+        item = self.chosen()
+        return as_json(item.doc if item else None)
 
     # -- states and marks --
 
@@ -179,26 +125,21 @@ class Transfers(ListScreen):
         self.refilter()
 
     def do_mark(self) -> None:
-        item = self._chosen()
+        item = self.chosen()
         if item and item.is_loose:
-            self._marks.turn(item.doc)
+            self.mark(item.doc)
         elif item:
             self.deck.tell("Only what is left over can be marked: it can be settled.", "warning")
-        self.rows.move(self.rows.cursor + 1)
-        self._repaint()
+            self.rows.move(self.rows.cursor + 1)
 
     def do_mark_all(self) -> None:
         self._marks.add(item.doc for item in self._shown if item.state == "unmatched")
-        self._repaint()
-
-    def do_unmark(self) -> None:
-        self._marks = Marks()
-        self._repaint()
+        self.repaint()
 
     # -- acts --
 
     def do_match(self) -> None:
-        item = self._chosen()
+        item = self.chosen()
         if item is None or not item.is_loose:
             self.deck.tell("match: the cursor is on no row with something left over", "warning")
         elif not item.doc["candidates"]:
@@ -208,13 +149,15 @@ class Transfers(ListScreen):
             self._desk.carry("match", self._match(item.doc))
 
     def do_settle(self) -> None:
-        item = self._chosen()
-        rows = self._marks.known(self._marks.ids()) or ([item.doc] if item and item.is_loose else [])
+        item = self.chosen()
+        rows = self.subjects(item.doc if item and item.is_loose else None)
         if rows:
             self._desk.carry("settle", self._settle(rows))
 
-    def do_undo(self) -> None:
-        self._desk.carry("undo", self._desk.undo())
+    def renew(self, gone: Sequence[str], good: Sequence[str]) -> None:
+        """The list is asked for again; rows dealt with lose their marks."""
+        self._marks.forget(gone)
+        super().renew(gone, good)
 
     async def _match(self, row: Document) -> None:
         candidates = row["candidates"]
@@ -257,18 +200,6 @@ class Transfers(ListScreen):
         if done is not None:
             told = f"settled {plural(done['settled'], 'transfer')} as {done['as']}"
             await self._desk.after(line(("✓ ", "ok"), told, UNDO_TOLD), wanted["ids"])
-
-    # -- what the desk needs --
-
-    def told(self) -> None:
-        """The desk has something else to say."""
-        self.set_class(bool(self._desk.told), "-told")
-        self.query_one("#strip", Lines).repaint()
-
-    def renew(self, gone: Sequence[str], _good: Sequence[str]) -> None:
-        """The list is fetched again; rows dealt with lose their marks."""
-        self._marks.forget(gone)
-        self._ask()
 
 
 def _of_row(row: Document, width: int) -> list[Line]:

@@ -13,21 +13,20 @@ from engine.domain.instants import MINUTE_US
 from engine.errors import ProviderError
 from engine.providers.answers import Harvest, plain_text, read_json, unreadable, whole
 from engine.providers.limits import Window
+from engine.providers.priced import Priced
 from engine.providers.protocol import (
     BAD_ROW,
     UNFINISHED,
     Answer,
     Gives,
     Instrument,
-    Kind,
     PriceRow,
     Series,
-    check_id,
     name_gaps,
     price_problem,
     utc_closes,
 )
-from engine.providers.transport import Caller, Ports, ProviderState, Terms
+from engine.providers.transport import Caller, Ports, Terms
 from engine.providers.wire import Reply, Request
 
 NAME = "binance"
@@ -55,7 +54,7 @@ def terms(root: str = ROOT, weight_a_minute: int = WEIGHT_A_MINUTE) -> Terms:
     return Terms(root, (Window(weight_a_minute, MINUTE_US),), CALL_WEIGHT)
 
 
-class Binance:
+class Binance(Priced):
     """`ids`: asset -> the exchange's symbol and the currency it is quoted in. ValueError for a bad one."""
 
     name = NAME
@@ -64,21 +63,7 @@ class Binance:
     def __init__(
         self, ids: Mapping[str, Instrument], given: Terms, ports: Ports, source: str = SOURCE
     ) -> None:
-        for asset, instrument in ids.items():
-            check_id(asset)
-            check_id(instrument.quote)
-            if _SYMBOL.fullmatch(instrument.symbol) is None:
-                raise ValueError(f"not a symbol of {NAME}: {instrument.symbol!r}")
-        self._ids, self._source = dict(ids), source
-        self.caller = Caller(NAME, given, ports)
-
-    def knows(self, kind: Kind, name: str) -> bool:
-        """Whether the asset has a symbol."""
-        return kind == "price" and name in self._ids
-
-    def state(self) -> ProviderState:
-        """What a panel shows."""
-        return self.caller.state()
+        super().__init__(ids, _SYMBOL, "symbol", source, Caller(NAME, given, ports))
 
     async def fetch_prices(self, asset: str, resolution: str, start: int, end: int) -> Answer:
         """Bars for the closes in (start, end]."""

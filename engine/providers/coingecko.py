@@ -14,6 +14,7 @@ from engine.domain.instants import DAY_US, MINUTE_US, SECOND_US
 from engine.errors import AnswerRefused, ProviderError
 from engine.providers.answers import Harvest, plain_text, read_json, unreadable, whole
 from engine.providers.limits import Window
+from engine.providers.priced import Priced
 from engine.providers.protocol import (
     BAD_ROW,
     BEYOND_HISTORY,
@@ -21,16 +22,14 @@ from engine.providers.protocol import (
     Answer,
     Gives,
     Instrument,
-    Kind,
     PriceRow,
     Series,
-    check_id,
     name_gaps,
     price_problem,
     utc_closes,
 )
 from engine.providers.secrets import Secret
-from engine.providers.transport import Caller, Ports, ProviderState, Terms
+from engine.providers.transport import Caller, Ports, Terms
 from engine.providers.wire import Reply, Request
 
 NAME = "coingecko"
@@ -72,7 +71,7 @@ def terms(
     return Terms(root or (ROOT_PRO if pro else ROOT), (Window(calls_a_minute),), secrets=secrets)
 
 
-class CoinGecko:
+class CoinGecko(Priced):
     """`ids`: asset -> coin id and quote currency. `key` goes in a header, `pro` says which."""
 
     name = NAME
@@ -81,23 +80,9 @@ class CoinGecko:
         self, ids: Mapping[str, Instrument], given: Terms, ports: Ports, key: Secret | None = None,
         pro: bool = False, source: str = SOURCE, back_days: int = BACK_DAYS,
     ) -> None:  # fmt: skip
-        for asset, instrument in ids.items():
-            check_id(asset)
-            check_id(instrument.quote)
-            if _COIN.fullmatch(instrument.symbol) is None:
-                raise ValueError(f"not a coin id of {NAME}: {instrument.symbol!r}")
-        self._ids, self._source = dict(ids), source
+        super().__init__(ids, _COIN, "coin id", source, Caller(NAME, given, ports, _judge))
         self._headers = () if key is None else ((HEADER_PRO if pro else HEADER, key),)
         self.gives = gives(back_days)
-        self.caller = Caller(NAME, given, ports, _judge)
-
-    def knows(self, kind: Kind, name: str) -> bool:
-        """Whether the asset has a coin id."""
-        return kind == "price" and name in self._ids
-
-    def state(self) -> ProviderState:
-        """What a panel shows."""
-        return self.caller.state()
 
     async def fetch_prices(self, asset: str, resolution: str, start: int, end: int) -> Answer:
         """Points that serve the closes in (start, end]."""

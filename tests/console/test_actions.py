@@ -7,17 +7,23 @@ import pytest
 from console import actions
 from console.app import NavdeckApp
 from console.modals.help import help_lines
-from console.screens.base import DeckScreen, ListScreen
+from console.screens.base import DeckScreen
 from console.widgets.bars import key_entries
 from console.widgets.pieces import cells
 
 SCREENS: dict[str, type[DeckScreen]] = NavdeckApp.MODES  # type: ignore[assignment]
+
+
+def screens_of(kind: type[DeckScreen]) -> dict[str, type[DeckScreen]]:
+    """All screens of a kind, by their ids."""
+    found = {kind.ID: kind} if "ID" in vars(kind) else {}
+    for below in kind.__subclasses__():
+        found |= screens_of(below)
+    return found
+
+
 # Screens that open over another one; the app knows them all.
-OPENED: dict[str, type[DeckScreen]] = {
-    screen.ID: screen
-    for screen in (*DeckScreen.__subclasses__(), *ListScreen.__subclasses__())
-    if screen is not ListScreen and screen.ID not in SCREENS
-}
+OPENED = {id: screen for id, screen in screens_of(DeckScreen).items() if id not in SCREENS}
 
 
 @pytest.mark.parametrize("screen", [*SCREENS, *OPENED])

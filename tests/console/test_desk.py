@@ -13,7 +13,7 @@ from console.modals.ask import Question
 from console.modals.bulk import BulkForm
 from console.modals.pick import Pick
 from console.modals.row import RowPage
-from console.screens import pages, quarantine
+from console.screens import lists, pages
 from console.screens.quarantine import Quarantine
 from engine.api import Command, EngineError, Result, UsageError
 from tests.console.deck_driver import Console, console
@@ -90,7 +90,7 @@ def test_range__every_row_between__shown_before_it_is_marked() -> None:
 
 def test_range__over_rows_not_here__asks_for_their_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "PAGES_KEPT", 2)
-    for module in (pages, quarantine):
+    for module in (pages, lists):
         monkeypatch.setattr(module, "PAGE_ROWS", 50)
 
     async def run(deck: Console) -> None:

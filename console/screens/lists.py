@@ -1,0 +1,179 @@
+"""Where a list screen has its rows from: all at hand, asked for whole, or a page at a time; and its marks.
+
+What a row says, what is asked for and what can be done with it are each screen's own.
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from textual import work
+
+from console.client import Topics
+from console.modals.detail import Detail
+from console.screens.base import ListScreen
+from console.screens.pages import PAGE_ROWS, Marks, Pages
+from console.text import count
+from console.widgets.pieces import Line, Piece, line
+from engine.api import EngineError
+
+Document = dict[str, Any]
+
+
+class HeldList[Row](ListScreen):
+    """A list whose rows are all here."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: list[Row] = []
+
+    def chosen(self) -> Row | None:
+        """The row under the cursor."""
+        return self._shown[self.rows.cursor] if self.rows.cursor < len(self._shown) else None
+
+    @abstractmethod
+    def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
+        """The title and the lines, for a width, of all about the row under the cursor."""
+
+    def do_detail(self) -> None:
+        found = self.detail()
+        if found:
+            self.deck.push_screen(Detail(*found))
+
+
+class FetchedList[Row](HeldList[Row]):
+    """A list that the engine is asked for whole, and that is filtered here."""
+
+    MOVED_BY: ClassVar[Topics]  # what may change it
+
+    @abstractmethod
+    async def fetch(self) -> None:
+        """Asks the engine for the rows and keeps them."""
+
+    @abstractmethod
+    def passing(self) -> list[Row]:
+        """The rows that pass the filter, in their order."""
+
+    async def fetched(self) -> None:
+        """The list was filled anew."""
+
+    def redraw(self, topics: Topics) -> None:
+        """Asks again when the rows may have changed, while somebody looks."""
+        super().redraw(topics)
+        if topics & self.MOVED_BY and self.is_current:
+            self.ask()
+
+    @work(exclusive=True, group="page")
+    async def ask(self) -> None:
+        """Asks for the list again, and shows it."""
+        self.trouble = ""
+        try:
+            await self.fetch()
+        except (EngineError, OSError) as error:
+            self.trouble = str(error)
+        self.fill()
+        await self.fetched()
+
+    def refilter(self) -> None:
+        self.rows.cursor = 0
+        self.fill()
+
+    def fill(self) -> None:
+        """Shows what passes the filter."""
+        self._shown = self.passing()
+        self.rows.fill(len(self._shown), self.rows.cursor)
+        self.repaint()
+
+    def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
+        """Asks again after an act."""
+        self.ask()
+
+
+class PagedList(ListScreen):
+    """A list of which the engine is asked for the pages in sight: it may have a million rows."""
+
+    MOVED_BY: ClassVar[Topics]  # what may change it
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages = Pages()
+        self._wanted: int | None = None
+
+    @abstractmethod
+    async def fetch(self, place: Document) -> Document:
+        """Asks the engine for the rows of a place, as `offset` and `limit`: `total` and `rows`."""
+
+    @abstractmethod
+    def told_row(self, index: int, row: Document, width: int) -> Line:
+        """A row that is here."""
+
+    def chosen(self) -> Document | None:
+        """The row under the cursor, if its page is here."""
+        return self._pages.row(self.rows.cursor)
+
+    def redraw(self, topics: Topics) -> None:
+        """Asks for the page in sight again when the rows may have changed."""
+        super().redraw(topics)
+        if topics & self.MOVED_BY:
+            self.want_sight()
+
+    def refilter(self) -> None:
+        self._pages = Pages()
+        self.rows.cursor = 0
+        self._want(0)
+
+    def want_sight(self) -> None:
+        """Asks for the page that the cursor is on."""
+        self._want(self.rows.cursor // PAGE_ROWS)
+
+    def _want(self, page: int) -> None:
+        self._wanted = page
+        self._ask(page)
+
+    @work(exclusive=True, group="page")
+    async def _ask(self, page: int) -> None:
+        self.trouble = ""
+        try:
+            self._pages.take(page, await self.fetch({"offset": page * PAGE_ROWS, "limit": PAGE_ROWS}))
+        except (EngineError, OSError) as error:
+            self.trouble = str(error)
+        self._wanted = None
+        self.rows.fill(self._pages.total, self.rows.cursor)
+        self.repaint()
+
+    def _missing(self, page: int) -> None:
+        if self._wanted is None and not self.trouble:
+            self._want(page)
+
+    def _row(self, index: int, width: int) -> Line:
+        row = self._pages.row(index)
+        if row is None:
+            self.call_later(self._missing, index // PAGE_ROWS)
+            return line(("…", "muted"))
+        return self.told_row(index, row, width)
+
+
+class Marked(ListScreen):
+    """A list whose rows can be marked; an act takes the marked ones, else the one under the cursor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._marks = Marks()
+
+    def marks_told(self) -> Piece:
+        """How many rows are marked, for the head of the list."""
+        return f"  ■ {count(len(self._marks))} marked" if self._marks else "", "mark"
+
+    def mark(self, row: Document) -> None:
+        """Marks the row under the cursor, or takes its mark away, and goes on to the next."""
+        self._marks.turn(row)
+        self.rows.move(self.rows.cursor + 1)
+        self.repaint()
+
+    def subjects(self, chosen: Document | None) -> Sequence[Document]:
+        """What is known of the rows that an act takes."""
+        return self._marks.known(self._marks.ids()) or ([chosen] if chosen else [])
+
+    def do_unmark(self) -> None:
+        self._marks = Marks()
+        self.repaint()
