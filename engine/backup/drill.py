@@ -22,6 +22,7 @@ from engine.backup.restore import restore
 from engine.domain.instants import format_instant
 from engine.errors import BackupError, EngineError, JobCancelled, StoreError
 from engine.store.files import publish
+from engine.store.troubles import writable
 
 READABLE = "drill_report.txt"
 INPUTS = ("ledger", "observations", "decisions", "open_lots", "realized")
@@ -54,7 +55,10 @@ class Drill:
 
 
 def drill(shelf: Shelf, home: Path, ports: Ports, recompute: Check) -> dict[str, Any]:
-    """Runs a drill and keeps its report; a drill that fails is a report too. The caller holds the shelf."""
+    """Runs a drill and keeps its report; a drill that fails is a report too. The caller holds the shelf.
+
+    StoreFull where there is no room even for the report; then nothing is kept of the drill.
+    """
     at = ports.clock()
     clear_leftovers(shelf)
     scratch = shelf.path / f"{TEMPORARY}drill"
@@ -142,8 +146,13 @@ def _unsaved(shelf: Shelf, home: Path, ports: Ports) -> dict[str, Any]:
 
 def _keep(shelf: Shelf, name: str, report: dict[str, Any]) -> None:
     folder = shelf.path / DRILLS / name
-    publish(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
-    publish(folder / READABLE, readable(report).encode())
+    with writable():
+        try:
+            publish(folder / READABLE, readable(report).encode())
+            publish(folder / REPORT, (json.dumps(report, indent=1) + "\n").encode())
+        except BaseException:
+            remove(folder)
+            raise
 
 
 def readable(report: dict[str, Any]) -> str:

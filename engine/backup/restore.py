@@ -88,7 +88,9 @@ def _bring_up(plan: Plan) -> None:
     """The base's state.db at today's schema; without a base, one as `init` leaves it."""
     if plan.base is not None and plan.base.schema == len(MIGRATIONS):
         return
-    from sqlalchemy import create_engine  # half a second to import, for old backups only
+    # Half a second to import, for old backups only.
+    from sqlalchemy import create_engine
+    from sqlalchemy.exc import DBAPIError
 
     state = plan.to / TEMPORARY
     engine = create_engine(f"sqlite:///{state}")
@@ -98,6 +100,10 @@ def _bring_up(plan: Plan) -> None:
             if plan.base is None:
                 fixed = list(plan.home.items())
                 connection.exec_driver_sql("INSERT INTO meta(key, value) VALUES (?, ?)", fixed)
+    except DBAPIError as error:
+        if isinstance(error.orig, sqlite3.Error):
+            raise error.orig from error  # as everything else here says it
+        raise
     finally:
         engine.dispose()
     state.chmod(FILE_MODE)

@@ -1,0 +1,109 @@
+"""What backups cost: ingest beside one, one of a home that did not change, one after a small change.
+
+The store grows from round to round, so each round ingests once alone and once beside, in turn first. Beside:
+another process makes one backup after the other, as nice as the engine makes them; each commit of the
+ingest leaves the next one something to do.
+"""
+
+import asyncio
+import hashlib
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.runtime import backups
+from engine.runtime.engine import Engine
+from tests.bench.homes import MB, bytes_below, ingest, warm_engine
+from tests.bench.rounds import ROOT
+from tests.bench.trades import write_trades
+
+ROUNDS, ROWS, PARTS, SEED = 5, 50_000, 5, 1
+SMALL_ROWS = 500
+FOR_EVER = """
+import sys, time
+from engine.runtime import backups
+while True:
+    backups.run("backup_create", sys.argv[1], time.time_ns() // 1000, {})
+    print("made", flush=True)
+"""
+
+
+@pytest.mark.bench
+def test_backup__beside_ingest_unchanged_and_little_changed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = asyncio.run(_measured(tmp_path))
+    with capsys.disabled():
+        print("\n".join(["", *lines]))
+
+
+async def _measured(folder: Path) -> list[str]:
+    files = write_trades(folder / "trades", 2 * ROUNDS * ROWS, SEED, 2 * ROUNDS * PARTS)
+    parts = [[str(path) for path in files[at : at + PARTS]] for at in range(0, len(files), PARTS)]
+    alone, beside, made = [], [], 0
+    async with warm_engine(folder) as engine:
+        for number in range(ROUNDS):
+            for is_beside in (number % 2 == 0, number % 2 == 1):
+                if is_beside:
+                    seconds, count = await _beside(engine, parts.pop(0))
+                    beside.append(seconds)
+                    made += count
+                else:
+                    alone.append((await ingest(engine, parts.pop(0)))["seconds"])
+        ratios = [with_it / without for with_it, without in zip(beside, alone, strict=True)]
+        told = [
+            f"ingest of {ROWS:,} rows beside backups ({made} made), n = {ROUNDS}, seed {SEED}:"
+            f" {statistics.median(ratios):.2f} of alone ({min(ratios):.2f} to {max(ratios):.2f})"
+        ]
+        told += _alone(engine.home.path)
+        small = write_trades(folder / "small", SMALL_ROWS, SEED + 1)
+        await ingest(engine, [str(path) for path in small])
+        return told + _changed(engine.home.path)
+
+
+async def _beside(engine: Engine, files: list[str]) -> tuple[float, int]:
+    """Seconds of an ingest while backups are made, and how many were."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", FOR_EVER, str(engine.home.path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    await process.stdout.readline()  # it has imported all, and the next one is under way
+    seconds: float = (await ingest(engine, files))["seconds"]
+    process.kill()
+    told, _ = await process.communicate()
+    return seconds, told.count(b"made")
+
+
+def _create(home: Path) -> dict[str, Any]:
+    return backups.ACTS["backup_create"](str(home), time.time_ns() // 1000, {})
+
+
+def _alone(home: Path) -> list[str]:
+    """A home that did not change since the last backup."""
+    _create(home)
+    taken = []
+    for _ in range(ROUNDS):
+        started = time.perf_counter()
+        _create(home)
+        taken.append(time.perf_counter() - started)
+    size = (bytes_below(home) - bytes_below(home / "backups")) / MB
+    return [f"backup of an unchanged home of {size:.0f} MB: {statistics.median(taken) * 1000:.1f} ms"]
+
+
+def _changed(home: Path) -> list[str]:
+    """After one small file: the backup against hashing the bytes that are new in it."""
+    started = time.perf_counter()
+    made = _create(home)
+    seconds = time.perf_counter() - started
+    data = os.urandom(made["new_bytes"])
+    started = time.perf_counter()
+    hashlib.sha256(data).digest()
+    hashing = time.perf_counter() - started
+    new = f"{made['new_bytes'] / MB:.1f} MB that are new"
+    ratio = f"{seconds / hashing:.1f} of hashing them ({hashing:.3f} s)"
+    return [f"backup after {SMALL_ROWS} more rows: {seconds:.2f} s for {new}, {ratio}"]
