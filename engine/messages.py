@@ -42,11 +42,15 @@ class Query(_Message):
 
 @dataclass(frozen=True, slots=True)
 class Event(_Message):
-    """Something that happened or moved on, told after it was stored. `seq` has no gaps."""
+    """Something that happened or moved on, told after it was stored. `seq` has no gaps.
+
+    `trace_id`: the piece of work that it is of, if it is of one.
+    """
 
     seq: int
     kind: str
     data: dict[str, Any] = field(default_factory=dict)
+    trace_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@
     client   {"listen": true}                                 from here on it is told events
     client   {"id": 7, "do": command}   {"id": 8, "ask": query}   {"forget": 8}
     engine   {"id": 7, "value": {…}}    {"id": 8, "error": {"code", "tried", "hint", "retryable"}}
-    engine   {"event": {"seq", "kind", "data"}}
+    engine   {"event": {"seq", "kind", "data", "trace_id"}}
 
 It opens no socket and understands no message.
 """
@@ -22,7 +22,7 @@ from engine.errors import EngineError, EngineGone, FrameRefused, VersionSkew
 
 Frame = dict[str, Any]
 
-PROTO = 1  # raised when a frame changes its meaning
+PROTO = 2  # raised when a frame changes its meaning
 SOCKET_NAME = "engine.sock"
 REQUEST_BYTES_MAX = 8 * 2**20  # ten thousand rows of an act, with a value each, are far below
 ANSWER_BYTES_MAX = 64 * 2**20  # a console asks by pages; more is a mistake somewhere

@@ -11,6 +11,7 @@ import socket
 import stat
 import struct
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -161,7 +162,7 @@ class SocketServer:
     def _tell(self, event: Event) -> None:
         listening = [client for client in self._clients if client.listening]
         if listening:
-            line = protocol.encode({"event": {"seq": event.seq, "kind": event.kind, "data": event.data}})
+            line = protocol.encode({"event": asdict(event)})
             for client in listening:
                 client.tell(line)
 

@@ -9,7 +9,7 @@ import shutil
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import asdict
 from functools import cached_property
 from itertools import batched
@@ -22,7 +22,7 @@ from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import DiskLow, MemoryLow, UsageError, WorkerLost, WorkerOverLimit
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking
-from engine.runtime.executors import AloneExecutor, Executor, WorkerExecutor
+from engine.runtime.executors import SPAN, AloneExecutor, Executor, WorkerExecutor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
 from engine.runtime.memory import NARROWEST, Batches, Watch, give_back
@@ -40,6 +40,7 @@ from engine.runtime.tasks import (
     VALUE,
     WANTED,
 )
+from engine.runtime.telemetry.spans import Silent, Span, Telemetry, span, trace_id
 from engine.store.files import HomeLock, sweep
 from engine.store.troubles import writable
 
@@ -53,6 +54,15 @@ FILES_AT_ONCE = 8  # handed to the worker; few, so that whoever waits for a turn
 LOOK_EVERY_S = 2.1  # a little over the inbox's settle time
 CANCEL_JOB = "backup_cancel"
 NOTHING = "nothing"  # `touched_from` of an act that changes no figure
+STEP_OF = {  # commands that are one step
+    "compact": "compact",
+    "retention": "retention",
+    "backup_create": "backup",
+    "backup_verify": "backup_verify",
+    "backup_restore": "backup_restore",
+    "backup_promote": "backup_promote",
+    "backup_drill": "drill",
+}
 Listener = Callable[[Event], None]
 
 
@@ -78,9 +88,10 @@ class Engine:
         self, home: Home, config: Config, executor: Executor, clock: Callable[[], int],
         lock: HomeLock | None = None, writer: "Writer | None" = None,
         free_bytes: Callable[[Path], int] = free_bytes, acting: Executor | None = None,
-        asking: Executor | None = None,
+        asking: Executor | None = None, telemetry: Telemetry | None = None,
     ) -> None:  # fmt: skip
         self.home = home
+        self.telemetry: Telemetry = telemetry or Silent()
         self.config = config
         self._executor = executor
         self._acting = acting or executor
@@ -106,12 +117,12 @@ class Engine:
 
             self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
-        executor.listen(self.tell)
+        executor.listen(self._reported)
 
     @classmethod
     async def open(
         cls, home: Home, executor: Executor, clock: Callable[[], int] = system_clock, writing: bool = False,
-        acting: Executor | None = None, asking: Executor | None = None,
+        acting: Executor | None = None, asking: Executor | None = None, telemetry: Telemetry | None = None,
     ) -> "Engine":  # fmt: skip
         """Opens an existing home. HomeMissing, HomeInUse, ConfigInvalid or StoreTooNew if it cannot.
 
@@ -134,13 +145,16 @@ class Engine:
                 await writer.close()
             lock.release()
             raise
-        return cls(home, config, executor, clock, lock, writer, acting=acting, asking=asking)
+        return cls(
+            home, config, executor, clock, lock, writer, acting=acting, asking=asking, telemetry=telemetry
+        )
 
     async def close(self) -> None:
-        """Ends connections, the executor, the writer and the lock, in that order."""
+        """Ends connections, the executor, telemetry, the writer and the lock, in that order."""
         if "feeds" in self.__dict__:
             await self.feeds.close()
         self._executor.close()
+        await self.telemetry.close()
         if self._writer is not None:
             await self._writer.close()
         if self._lock is not None:
@@ -174,7 +188,7 @@ class Engine:
         What a listener tells in turn waits, so that everyone hears events in the order of their numbers.
         """
         self._told += 1
-        self._untold.append(Event(self._told, kind, data))
+        self._untold.append(Event(self._told, kind, data, trace_id()))
         if self._telling:
             return
         self._telling = True
@@ -188,7 +202,19 @@ class Engine:
 
     def log(self, level: str, kind: str, text: str) -> None:
         """Tells a line for people: level info, warn or bad."""
+        text = self.telemetry.strike(text)
         self.tell("log", {"at": format_instant(self._clock()), "level": level, "kind": kind, "text": text})
+
+    def _reported(self, kind: str, told: dict[str, Any]) -> None:
+        """What a task said: a step that is over, or an event."""
+        if kind == SPAN:
+            self.telemetry.keep(told)
+        else:
+            self.tell(kind, told)
+
+    def step(self, name: str, /, **attributes: Any) -> AbstractContextManager[Span]:
+        """A step of what is under way here, else the first of a new piece of work."""
+        return span(name, self.telemetry.keep, **attributes)
 
     async def do(self, command: Command) -> Result:
         """Carries a command out. UsageError for a command that does not exist."""
@@ -198,7 +224,10 @@ class Engine:
         reads = command.name in (*BACKUPS, CANCEL_JOB) or (command.dry_run and command.name not in ACTS)
         if self._writer is None and not reads:
             raise UsageError("This engine only reads.", "Open the home for writing.")
-        return Result(await act(command))
+        about = {"name": command.name, "actor": command.actor, "dry_run": command.dry_run}
+        step = STEP_OF.get(command.name)
+        with self.step("command", **about), nullcontext() if step is None else span(step):
+            return Result(await act(command))
 
     async def ask(self, query: Query) -> Result:
         """Answers a query. UsageError for one that does not exist."""
@@ -264,7 +293,15 @@ class Engine:
 
     async def claim(self, names: Iterable[str]) -> list[Source]:
         """Takes files out of the inbox, all that are still there."""
-        return await asyncio.to_thread(_claimed, self.home, list(names))
+        with self.step("claim") as step:
+            claims = await asyncio.to_thread(_claimed, self.home, list(names))
+            step.attributes["files"] = len(claims)
+        return claims
+
+    async def take_in(self, names: Iterable[str]) -> list[dict[str, Any]]:
+        """Takes files of the inbox in, as one piece of work."""
+        with self.step("intake"):
+            return await self.take(await self.claim(names))
 
     async def _ingest(self, command: Command) -> dict[str, Any]:
         paths = [Path(path) for path in command.arguments.get("paths", [])]
@@ -291,7 +328,7 @@ class Engine:
             settled = sorted(name for name in pending if ready(seen.get(name), looks[name]))
             pending.difference_update(settled)
             for names in batched(settled, FILES_AT_ONCE):
-                entries += await self.take(await self.claim(names))
+                entries += await self.take_in(names)
             seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             if pending:
                 self.tell("settling", {"names": sorted(pending)})
@@ -304,7 +341,11 @@ class Engine:
         left = [Source(str(claim.path), claim.name, claimed=True) for claim in claims]
         partial = await self._executor.run(PARTIAL_FILES, str(self.home.path))
         archived = [(self.home.archived(file["sha256"], ".parquet"), file["name"]) for file in partial]
-        return await self.take([*left, *(Source(str(path), name) for path, name in archived)])
+        sources = [*left, *(Source(str(path), name) for path, name in archived)]
+        if not sources:
+            return []
+        with self.step("intake"):
+            return await self.take(sources)
 
     def disk_short(self) -> str:
         """Why nothing is taken in now, for want of room; empty if there is enough."""
@@ -361,7 +402,7 @@ class Engine:
         if self._acting is self._executor:
             return await self._executor.run(*job)
         worker = WorkerExecutor()  # it ends with the job, and gives its memory back
-        worker.listen(self.tell)
+        worker.listen(self._reported)
         try:
             return await worker.run(*job)
         finally:
@@ -388,7 +429,8 @@ class Engine:
         """One round: what is missing is fetched, and lies in the inbox then."""
         pairs = {"pairs": self.config["providers.pairs"]}
         found = await self._executor.run(WANTED, str(self.home.path), self._clock(), arguments | pairs)
-        done = await self.feeds.round(found)
+        with self.step("fetch"):
+            done = await self.feeds.round(found)
         self._tell_providers()
         return done
 
@@ -431,8 +473,10 @@ class Engine:
         for resolution in RESOLUTIONS if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
-                valued = await self._values(resolution, after, until, reach, touched)
-                await commit_values(self._writer, valued)
+                with self.step("valuation", resolution=resolution):
+                    valued = await self._values(resolution, after, until, reach, touched)
+                    with span("seal", resolution=resolution, days=len(valued.days)):
+                        await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
             each[resolution]["restated"] = valued.restated.told()

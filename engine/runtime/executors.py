@@ -20,6 +20,7 @@ from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
 
 from engine.errors import WorkerLost, WorkerOverLimit
+from engine.runtime.telemetry import spans
 
 T = TypeVar("T")
 Listener = Callable[[str, dict[str, Any]], None]
@@ -33,6 +34,7 @@ ALLOCATORS = {
 WORKER_NICENESS = 5  # whoever looks at the console goes first
 LIMIT_CHECK_S = 0.05  # how long a worker may be over its limit; a look costs some 20 us
 OVER_LIMIT = "worker_over_limit"
+SPAN = "span"  # the kind under which a task's steps are reported as they end
 
 _say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
 
@@ -118,7 +120,8 @@ class WorkerExecutor:
     async def run(self, task: Callable[..., T], *arguments: object) -> T:
         pool = self._pool
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, task, *arguments)
+            at = spans.passed()
+            return await asyncio.get_running_loop().run_in_executor(pool, _traced, at, task, *arguments)
         except BrokenProcessPool as error:
             self._hear()
             if pool is self._pool:
@@ -136,11 +139,12 @@ class WorkerExecutor:
 
     def _hear(self) -> None:
         while not self._hearing.closed and self._hearing.poll():
-            kind, told = self._hearing.recv()
+            kind, told, at = self._hearing.recv()
             if kind == OVER_LIMIT:
                 self._over = self._pool, told
             elif self._listener is not None:
-                self._listener(kind, told)
+                with spans.within(at):
+                    self._listener(kind, told)
 
     def close(self) -> None:
         if self._heard_on is not None and not self._heard_on.is_closed():
@@ -262,12 +266,18 @@ def _warm(threads: int, parent: int, saying: Connection, limit_bytes: int) -> No
 
     def say(kind: str, told: dict[str, Any]) -> None:
         with turn:
-            saying.send((kind, told))
+            saying.send((kind, told, spans.passed()))
 
     _say = say
     if limit_bytes:
         threading.Thread(target=_end_over, args=(limit_bytes,), daemon=True).start()
     os.environ.setdefault("POLARS_MAX_THREADS", str(threads))  # read once, when a task imports polars
+
+
+def _traced[R](at: tuple[str, str] | None, task: Callable[..., R], *arguments: object) -> R:
+    """A task in its worker, as part of the piece of work that asked for it."""
+    with spans.within(at, lambda ended: report(SPAN, ended)):
+        return task(*arguments)
 
 
 def _end_over(limit_bytes: int) -> None:

@@ -35,6 +35,7 @@ from engine.providers.secrets import Secret
 from engine.providers.transport import Ports, ProviderState
 from engine.runtime import gaps
 from engine.runtime.home import Home, safe_name
+from engine.runtime.telemetry.spans import span
 from engine.store.files import publish
 from engine.valuation.market_hours import is_target_day
 
@@ -181,6 +182,16 @@ def _given(fetch: Fetch, answer: Answer, wanted: Iterable[int]) -> set[int]:
 
 
 async def _fetched(provider: Any, fetch: Fetch) -> Answer:
+    series = fetch.series
+    with span("provider_call", provider=fetch.provider, **series._asdict()) as step:
+        answer = await _asked(provider, fetch)
+        step.attributes |= {"observations": len(answer.rows), "pages": len(answer.pages)}
+        if answer.trouble is not None:
+            step.fail(answer.trouble.code, str(answer.trouble))
+    return answer
+
+
+async def _asked(provider: Any, fetch: Fetch) -> Answer:
     series = fetch.series
     if series.kind == "price":
         found: Answer = await provider.fetch_prices(series.name, series.resolution, fetch.start, fetch.end)

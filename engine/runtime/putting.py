@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from engine.domain.instants import DAY_US, format_instant
+from engine.runtime.telemetry.spans import trace_id
 from engine.runtime.valued import Valued
 from engine.snapshots.schemas import DATASET, OPEN_COLUMNS, OPEN_KEY, FileRecord
 from engine.store.reader import LAST
@@ -30,10 +31,10 @@ RECORD_COLUMNS = (
     "schema_id",
 )
 _LIVE = (
-    f"INSERT INTO lake_files(dataset, live_at, generation, {', '.join(RECORD_COLUMNS)})"
-    f" VALUES ({', '.join('?' * (len(RECORD_COLUMNS) + 3))}) ON CONFLICT(path) DO UPDATE SET"
-    " dead_at = NULL, live_at = excluded.live_at, generation = excluded.generation, checked_at = NULL,"
-    " dropped_at = NULL"
+    f"INSERT INTO lake_files(dataset, live_at, generation, trace_id, {', '.join(RECORD_COLUMNS)})"
+    f" VALUES ({', '.join('?' * (len(RECORD_COLUMNS) + 4))}) ON CONFLICT(path) DO UPDATE SET"
+    " dead_at = NULL, live_at = excluded.live_at, generation = excluded.generation,"
+    " trace_id = excluded.trace_id, checked_at = NULL, dropped_at = NULL"
 )
 _DEAD = "UPDATE lake_files SET dead_at = ? WHERE path = ? AND dead_at IS NULL"
 _FILES = (
@@ -49,7 +50,7 @@ _CLOSE = f"{_GONE} AND {' AND '.join(f'{name} = ?' for name in OPEN_KEY)}"
 async def make_live(connection: Any, files: Sequence[FileRecord], now: int, generation: int = 0) -> None:
     """Lists files from now on; also ones that were replaced and not yet swept."""
     if files:
-        rows = [(DATASET, now, generation, *asdict(file).values()) for file in files]
+        rows = [(DATASET, now, generation, trace_id(), *asdict(file).values()) for file in files]
         await connection.exec_driver_sql(_LIVE, rows)
 
 

@@ -211,7 +211,7 @@ class Service:
                 self._taking = True
                 for name in names:
                     looks.pop(name)
-                await self.engine.take(await self.engine.claim(names))
+                await self.engine.take_in(names)
             self._taking = False
             seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             self._well("inbox")
@@ -325,7 +325,8 @@ class Service:
         while not await self._pause(UPKEEP_EVERY_S):
             advice = self.engine.memory.advice
             if advice.optional_work and steady() >= check_at:
-                await upkeep.check(AloneExecutor())
+                with self.engine.step("integrity"):
+                    await upkeep.check(AloneExecutor())
                 check_at = steady() + CHECK_EVERY_S
             if advice.optional_work and steady() >= tidy_at:
                 await self.engine.do(Command("retention", actor=ACTOR))

@@ -13,7 +13,8 @@ import stat
 import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
@@ -33,6 +34,7 @@ from engine.runtime.puts import Puts, codes, observations, quarantined, transact
 from engine.runtime.rejected import set_aside
 from engine.runtime.spans import Span, joined_spans
 from engine.runtime.taken import COUNTS, Source, Taken
+from engine.runtime.telemetry.spans import committing, span, trace_id
 from engine.runtime.touched import joined, touched_assets, touched_span
 from engine.store.commit import transaction
 from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
@@ -82,19 +84,31 @@ def take_files(
     task = _Task(Home(Path(home_path)), now_us, batch_rows, keep, window_rows or WINDOW_ROWS)
     done: list[Taken] = []
     with writable(), ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
-        coming = deque(reading.submit(_read, source, task) for source in sources[:1])
+        context = copy_context()  # the piece of work that this is part of
+
+        def read_next(source: Source) -> Future[_Read]:
+            return reading.submit(context.run, _read, source, task)
+
+        coming = deque(read_next(source) for source in sources[:1])
         for at, source in enumerate(sources):
             if keep:
                 report("file_started", {"name": _told(source.name)})
             read = coming.popleft().result()
-            coming.extend(reading.submit(_read, following, task) for following in sources[at + 1 : at + 2])
+            coming.extend(read_next(following) for following in sources[at + 1 : at + 2])
             if source.claimed and _changed(read):
                 put_back(Path(source.path), task.home.inbox)
                 continue
-            done.append(_store(read, task))
-            if keep:
-                report("file_done", {"at": format_instant(now_us), **done[-1].answer()})
+            with span("file", name=read.about.name) as step:
+                done.append(_store(read, task))
+                step.attributes |= _facts(done[-1])
+                if keep:
+                    report("file_done", {"at": format_instant(now_us), **done[-1].answer()})
     return done
+
+
+def _facts(taken: Taken) -> dict[str, Any]:
+    """What the step of a file says of it."""
+    return {name: getattr(taken, name) for name in ("sha256", "status", "kind", "reason", *COUNTS)}
 
 
 def _changed(read: _Read) -> bool:
@@ -115,6 +129,13 @@ def take_file(
 
 def _read(source: Source, task: _Task) -> _Read:
     """Opens a file once, hashes it and, if it is a CSV, parses it. Stores nothing."""
+    with span("read", name=_told(source.name)) as step:
+        read = _opened_once(source, task)
+        step.attributes["bytes"] = read.about.bytes
+        return read
+
+
+def _opened_once(source: Source, task: _Task) -> _Read:
     name = _told(source.name)
     shown = str(task.home.inbox / name) if source.claimed else _told(source.path)  # where it came from
     about = Taken(shown, name, None, 0, "ingested")
@@ -241,7 +262,8 @@ def _refuse(about: Taken, source: Source, bad: BadFile, task: _Task) -> Taken:
     if task.keep:
         set_aside(task.home, refused.answer(), Path(source.path), source.claimed)
         if refused.sha256 is not None:
-            with transaction(task.home.state, task.home.journal, task.now_us, "refuse") as work:
+            place = task.home.state, task.home.journal, task.now_us, "refuse"
+            with transaction(*place, around=committing) as work:
                 work.put("files", _file_row(refused, _file_number(work.reader, refused), work.now))
     return refused
 
@@ -279,8 +301,9 @@ def _taken(
             return _judged(parsed, reader, about, 0, earlier, task.home)[0]
     progress = _Progress(about, parsed.rows)
     with transaction(
-        task.home.state, task.home.journal, task.now_us, "ingest", progress.inserted, task.batch_rows
-    ) as work:
+        task.home.state, task.home.journal, task.now_us, "ingest", progress.inserted, task.batch_rows,
+        committing,
+    ) as work:  # fmt: skip
         file = _file_number(work.reader, about)
         taken, puts = _judged(parsed, work.reader, about, file, None, task.home)
         for table, frame in puts:
@@ -320,13 +343,20 @@ def _file_number(reader: Reader, about: Taken) -> int:
 def _file_row(taken: Taken, file: int, now: int) -> pl.DataFrame:
     names = ("sha256", "name", "kind", "status", "bytes", *COUNTS, "reason", "detail")
     values = {name: getattr(taken, name) for name in names}
-    return pl.DataFrame([{"file": file, **values, "committed_at": now}])
+    return pl.DataFrame([{"file": file, **values, "committed_at": now, "trace_id": trace_id()}])
 
 
 def _judged(
     parsed: Parsed, reader: Reader, about: Taken, file: int, earlier: list[pl.DataFrame] | None, home: Home
 ) -> tuple[Taken, Puts]:
     """Adds the verdict on these rows to what is known of their file; what is to be stored."""
+    with span("validate", rows=parsed.rows):
+        return _verdict(parsed, reader, about, file, earlier, home)
+
+
+def _verdict(
+    parsed: Parsed, reader: Reader, about: Taken, file: int, earlier: list[pl.DataFrame] | None, home: Home
+) -> tuple[Taken, Puts]:
     if parsed.kind == "transactions":
         accepted, duplicates, rejects, puts = transactions(parsed, reader, file)
         charged = (pl.col("fee_amount") != "0") & (pl.col("action") != Action.FEE)

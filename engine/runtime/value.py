@@ -35,6 +35,7 @@ from engine.runtime.series import (
 )
 from engine.runtime.series import series_of as series_of
 from engine.runtime.spans import Span, Touched
+from engine.runtime.telemetry.spans import span
 from engine.runtime.valued import Restated, Valued
 from engine.snapshots.nav_reader import read_points, read_sums
 from engine.snapshots.open_rows import changes, stored, typed
@@ -87,7 +88,8 @@ def value_resolution(
         wanted = np.any([whole, *(days for _, days in parts)], axis=0)
         live = Live(reader, resolution, *calendar.span(wanted))
         done.open_dates = open_dates(calendar, now, live.days)
-        moves = books.movements()
+        with span("lots"):
+            moves = books.movements()
         dropped = dropped_days(reader, resolution)
         gone = calendar.of_dates(dropped)
         before = {day: span for day, span in before.items() if day not in dropped}
@@ -116,11 +118,11 @@ def _left_out(calendar: Calendar, series_first: int | None) -> tuple[int, int] |
 def _by_span(books: Books, touched: Touched) -> dict[Span, frozenset[str]]:
     """The assets of each span, with those that their rows reach: a span without an end is of rows."""
     found: dict[Span, set[str]] = {}
-    for asset, span in touched.items():
-        found.setdefault(span, set()).add(asset)
+    for asset, when in touched.items():
+        found.setdefault(when, set()).add(asset)
     return {
-        span: frozenset(assets) if span[1] is not None else reached(books, assets)
-        for span, assets in found.items()
+        when: frozenset(assets) if when[1] is not None else reached(books, assets)
+        for when, assets in found.items()
     }
 
 
@@ -190,8 +192,9 @@ def _value_slice(
     opens = next((n for n, day in enumerate(series.days) if day in done.open_dates), len(series.days))
     if inputs.positions.size(opens) > ROWS_MAX:
         done.open_dates -= set(series.days)
-    made = _write(home, done, series, inputs, live.by_key)
-    _check(home, made, series)
+    with span("snapshots", closes=len(series.closes)):
+        made = _write(home, done, series, inputs, live.by_key)
+        _check(home, made, series)
     gone, new = changes(live.rows_of(done.open_dates & set(series.days), assets), made.rows)
     done.closed += gone.select(OPEN_KEY).rows()
     done.opened += new.rows()

@@ -10,7 +10,7 @@ import io
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import batched
 from pathlib import Path
@@ -26,6 +26,7 @@ from engine.store.troubles import writable
 BATCH_ROWS = 4000  # rows made ready at a time
 STATEMENT_ROWS = 100  # each statement opens every index anew, and lets other threads in
 Told = Callable[[str, int], None]
+Around = Callable[[], AbstractContextManager[object]]
 
 
 class Work:
@@ -77,11 +78,12 @@ class Work:
 @contextmanager
 def transaction(
     state: Path, journal: Path, clock_us: int, what: str, told: Told = lambda table, rows: None,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int = BATCH_ROWS, around: Around = nullcontext,
 ) -> Iterator[Work]:  # fmt: skip
     """BEGIN IMMEDIATE … COMMIT. Leaving with an error, or with nothing put, leaves nothing behind.
 
-    `told(table, rows)` hears of inserted rows, from another thread. StoreFull if the disk is full;
+    `told(table, rows)` hears of inserted rows, from another thread; `around` is held while all that was put
+    is journalled and committed. StoreFull if the disk is full;
     JournalBroken if journal and store do not belong together.
     """
     with writable(), closing(_connected(state)) as connection:
@@ -97,7 +99,8 @@ def transaction(
                     work.close()
                     connection.execute("ROLLBACK")
                     raise
-                _commit(connection, book, work, what)
+                with around():
+                    _commit(connection, book, work, what)
 
 
 def recover(state: Path, journal: Path, clock_us: int) -> None:

@@ -42,12 +42,18 @@ def _open_day(connection: "Connection") -> None:
     )
 
 
+def _traces(connection: "Connection") -> None:
+    for table in ("files", "decisions", "lake_files"):
+        connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN trace_id TEXT")
+
+
 # After step n a file is as metadata says at schema n; a new file is made at the last one at once.
 MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (
     _first_tables,
     _quarantine_desk,
     _lake_upkeep,
     _open_day,
+    _traces,
 )
 
 

@@ -45,6 +45,7 @@ files = Table(
     Column("reason", Text),
     Column("detail", Text),
     Column("committed_at", Integer, nullable=False),
+    Column("trace_id", Text),  # the piece of work that took it, and so its rows and its quarantine, in
     CheckConstraint("rows = accepted + duplicates + quarantined", name="nothing_lost"),
     sqlite_strict=True,
 )  # fmt: skip
@@ -160,6 +161,7 @@ decisions = Table(
     Column("actor", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("committed_at", Integer, nullable=False),
+    Column("trace_id", Text),  # the piece of work that it was made in
     sqlite_strict=True,
 )  # fmt: skip
 
@@ -183,6 +185,7 @@ lake_files = Table(
     Column("generation", Integer, nullable=False, server_default=text("0")),
     Column("checked_at", Integer),  # when its bytes were last found to be what was written
     Column("dropped_at", Integer),  # by retention: its digest stays when its file is gone
+    Column("trace_id", Text),  # the piece of work that made it live
     sqlite_strict=True,
 )  # fmt: skip
 Index("lake_live", lake_files.c.dataset, lake_files.c.resolution, lake_files.c.dt, lake_files.c.asset,

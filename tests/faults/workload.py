@@ -83,11 +83,13 @@ def lay(home: Path, files: Path) -> None:
 
 
 def dump(connection: Any) -> Dump:
-    """All that state.db holds, but for where the journal stood."""
+    """All that state.db holds, but for where the journal stood and in which piece of work it was done."""
     found = {}
-    for table in metadata.tables:
+    for table, about in metadata.tables.items():
         but_mark = " WHERE key <> 'journal'" if table == "meta" else ""
-        found[table] = sorted(connection.execute(f"SELECT * FROM {table}{but_mark}").fetchall(), key=repr)
+        columns = ", ".join(f'"{one.name}"' for one in about.columns if one.name != "trace_id")
+        rows = connection.execute(f"SELECT {columns} FROM {table}{but_mark}").fetchall()
+        found[table] = sorted(rows, key=repr)
     return found
 
 

@@ -170,7 +170,9 @@ def test_state_db_full__aborted_and_goes_on_when_there_is_room(place: Place) -> 
 
 
 def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
-    """Quarantine rows of a store made before the desk get their codes, lake files their upkeep."""
+    """Quarantine rows of a store made before the desk get their codes, lake files their upkeep;
+    what was stored before there were traces has none.
+    """
     path = tmp_path / "state.db"
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
@@ -183,6 +185,9 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
             "CREATE TABLE valued (resolution TEXT NOT NULL, dt TEXT NOT NULL, PRIMARY KEY (resolution, dt))"
             " STRICT, WITHOUT ROWID;"
             "INSERT INTO lake_files(path) VALUES ('a.parquet');"
+            "CREATE TABLE files (file INTEGER PRIMARY KEY) STRICT;"
+            "CREATE TABLE decisions (decision INTEGER PRIMARY KEY) STRICT;"
+            "INSERT INTO files VALUES (1); INSERT INTO decisions VALUES (1);"
             """INSERT INTO quarantine VALUES (1, 2, 3, 'open', '[]', '[{"code":"PRICE_MISSING"},"""
             """{"code":"ACCOUNT_MISSING"},{"code":"PRICE_MISSING"}]');"""
             "PRAGMA user_version = 1;"
@@ -197,3 +202,5 @@ def test_an_older_file_is_brought_up_to_date(tmp_path: Path) -> None:
             ("ACCOUNT_MISSING,PRICE_MISSING", None, None)
         ]
         assert reader.rows("SELECT generation, checked_at, dropped_at FROM lake_files") == [(0, None, None)]
+        for table in ("files", "decisions", "lake_files"):
+            assert reader.rows(f"SELECT trace_id FROM {table}") == [(None,)]

@@ -17,6 +17,7 @@ from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.rows import NAMED_MAX, Held, by_file, decimal_comma, find, hinted, put_frame
 from engine.runtime.home import Home
+from engine.runtime.telemetry.spans import committing
 from engine.store.commit import transaction
 from engine.store.reader import Reader
 
@@ -31,7 +32,7 @@ def fix(
     UsageError for rows that do not exist or are not open, and for columns that are not there.
     """
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, "fix") as work:
+    with transaction(home.state, home.journal, now_us, "fix", around=committing) as work:
         rows = find(work.reader, _fix_ids(arguments))
         _require_open(rows)
         changes = _changes(work.reader, rows, arguments)
@@ -60,7 +61,7 @@ def reject(
     if not reason.strip():
         raise UsageError("A rejection needs a reason.", "Say why with --reason; nothing was done.")
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, "reject") as work:
+    with transaction(home.state, home.journal, now_us, "reject", around=committing) as work:
         rows = find(work.reader, arguments.get("ids"))
         _require_open([row for row in rows if row.status != "rejected"])
         minutes = Minutes(work, actor, reason)

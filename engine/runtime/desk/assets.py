@@ -11,6 +11,7 @@ from engine.runtime.asking import instant
 from engine.runtime.books import ASSET_STATUS
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.home import Home
+from engine.runtime.telemetry.spans import committing
 from engine.store.commit import transaction
 from engine.store.reader import Reader
 
@@ -34,7 +35,7 @@ def set_status(
     if status not in STATUSES:
         raise UsageError(f"There is no status {status!r:.40}.", f"Choose one of {', '.join(STATUSES)}.")
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, "asset_set") as work:
+    with transaction(home.state, home.journal, now_us, "asset_set", around=committing) as work:
         first = _first_rows(work.reader, arguments.get("assets"))
         minutes = Minutes(work, actor, reason)
         told = []

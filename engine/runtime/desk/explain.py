@@ -15,6 +15,7 @@ from engine.runtime.kept_books import open_books
 from engine.store.reader import Reader
 
 Tx = dict[str, Any]
+_FILE = "SELECT name, sha256, committed_at, trace_id FROM files WHERE file = ?"
 
 
 def explain(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def explain(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, A
     with Reader(home.state) as reader:
         row = find_tx(reader, arguments.get("tx"))
         (tx,) = tx_rows(reader, [row])
-        (file,) = reader.records("SELECT name, sha256, committed_at FROM files WHERE file = ?", (tx["file"],))
+        (file,) = reader.records(_FILE, (tx["file"],))
         outcome = open_books(home, reader).outcome().of_row(row)
         return {
             "tx": _fields(tx),
@@ -53,7 +54,7 @@ def _fields(tx: Tx) -> dict[str, str]:
 
 def _source(tx: Tx, file: dict[str, Any]) -> dict[str, Any]:
     place = {"name": file["name"], "sha256": file["sha256"], "record": tx["record"], "line": tx["line"]}
-    return place | {"taken_at": format_instant(file["committed_at"])}
+    return place | {"taken_at": format_instant(file["committed_at"]), "trace_id": file["trace_id"]}
 
 
 def _replacement(reader: Reader, tx: Tx) -> str | None:

@@ -12,6 +12,7 @@ from engine.runtime.asking import instant
 from engine.runtime.books import FX_OVERRIDE, OVERRIDE_SERVES_US, Books
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.home import Home
+from engine.runtime.telemetry.spans import committing
 from engine.runtime.touched import assets_by_rates
 from engine.store.commit import transaction
 from engine.store.reader import Reader
@@ -35,7 +36,7 @@ def use_eod_once(
         raise UsageError("An override needs a reason.", "Say why with --reason; nothing was done.")
     home = Home(Path(home_path))
     config = home.config()
-    with transaction(home.state, home.journal, now_us, "fx_use_eod_once") as work:
+    with transaction(home.state, home.journal, now_us, "fx_use_eod_once", around=committing) as work:
         book = Books(work.reader, config).rate_book
         pair = known_pair(book, arguments.get("pair"))
         granted = work.now

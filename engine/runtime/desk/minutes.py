@@ -5,11 +5,12 @@ from typing import Any
 
 import polars as pl
 
+from engine.runtime.telemetry.spans import trace_id
 from engine.store.commit import Work
 
 _COLUMNS = {
     "decision": pl.Int64, "kind": pl.String, "subject": pl.String, "detail": pl.String, "actor": pl.String,
-    "reason": pl.String, "committed_at": pl.Int64,
+    "reason": pl.String, "committed_at": pl.Int64, "trace_id": pl.String,
 }  # fmt: skip
 
 
@@ -18,7 +19,7 @@ class Minutes:
 
     def __init__(self, work: Work, actor: str, reason: str) -> None:
         self._work = work
-        self._by = (actor, reason, work.now)
+        self._by = (actor, reason, work.now, trace_id())
         self._next = int(work.reader.value("SELECT coalesce(max(decision), 0) + 1 FROM decisions"))
         self._rows: list[tuple[Any, ...]] = []
 

@@ -23,6 +23,7 @@ from engine.runtime.desk.rows import Held, by_file, find, find_tx, hinted, put_f
 from engine.runtime.home import Home
 from engine.runtime.puts import Puts, ledger_puts, observations
 from engine.runtime.spans import Span, joined_spans
+from engine.runtime.telemetry.spans import committing
 from engine.runtime.touched import touched_assets, touched_span
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
@@ -70,7 +71,7 @@ def release(
     rejected, and for what makes no sense.
     """
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, "release") as work:
+    with transaction(home.state, home.journal, now_us, "release", around=committing) as work:
         rows = find(work.reader, arguments.get("ids"))
         waiting = _waiting(rows)
         mode = _mode(work.reader, arguments, rows)

@@ -27,8 +27,8 @@ NAMED_MAX = 5  # how many ids a message names
 TX_PREFIX_MIN = 8  # characters of a transaction's id that may stand for it, hyphens aside
 _ID = re.compile(rf"([0-9a-f]{{{ID_HEX}}})-([1-9][0-9]{{0,9}})")
 _COLUMNS = (
-    "q.file, f.sha256, f.name, f.kind, f.committed_at AS taken_at, q.record, q.line, q.status, q.fields,"
-    " q.edited, q.reasons, q.row"
+    "q.file, f.sha256, f.name, f.kind, f.committed_at AS taken_at, f.trace_id, q.record, q.line, q.status,"
+    " q.fields, q.edited, q.reasons, q.row"
 )
 
 
@@ -45,6 +45,7 @@ class Held:
     name: str
     kind: str
     taken_at: int
+    trace_id: str | None
     record: int
     line: int
     status: str
@@ -84,6 +85,7 @@ class Held:
         return self.listed() | {
             "edited": self.edited is not None,
             "taken_at": format_instant(self.taken_at),
+            "trace_id": self.trace_id,
             "reasons": [hinted(reason) for reason in self.reasons],
         }
 
@@ -282,7 +284,7 @@ def history(reader: Reader, subject: str) -> list[dict[str, Any]]:
 def decisions(reader: Reader, where: str = "1", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
     """Decisions as JSON under a condition (and its order), each with the number of the one that undid it."""
     rows = reader.records(
-        "SELECT decision, kind, subject, detail, actor, reason, committed_at AS at FROM decisions"
+        "SELECT decision, kind, subject, detail, actor, reason, committed_at AS at, trace_id FROM decisions"
         f" WHERE {where}",
         values,
     )

@@ -19,6 +19,7 @@ from engine.runtime.desk.rows import IDS_MAX
 from engine.runtime.desk.transfer_rows import LIST_HINT, SIDES, Transfers, is_out, told
 from engine.runtime.home import Home
 from engine.runtime.standing import MATCH, SETTLE, counting_rows
+from engine.runtime.telemetry.spans import committing
 from engine.store.commit import transaction
 from engine.store.reader import Reader
 
@@ -37,7 +38,7 @@ def match(
     """
     _require_reason(reason)
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, MATCH) as work:
+    with transaction(home.state, home.journal, now_us, MATCH, around=committing) as work:
         transfers = Transfers(work.reader)
         out, into = transfers.find(arguments.get("out")), transfers.find(arguments.get("in"))
         ids = transfers.ids([out, into])
@@ -63,7 +64,7 @@ def settle(
     _require_reason(reason)
     kind, value = _kind(arguments.get("as")), _value(arguments.get("value"))
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, SETTLE) as work:
+    with transaction(home.state, home.journal, now_us, SETTLE, around=committing) as work:
         transfers = Transfers(work.reader)
         legs = _legs(transfers, arguments, kind)
         _require_settleable(transfers, legs, kind, value)

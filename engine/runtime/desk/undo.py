@@ -30,6 +30,7 @@ from engine.runtime.desk.rows import (
 from engine.runtime.desk.transfers import undone_from
 from engine.runtime.home import Home
 from engine.runtime.standing import MATCH, SETTLE
+from engine.runtime.telemetry.spans import committing
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
 
@@ -47,7 +48,7 @@ def undo(
     UsageError if it cannot be taken back, with what to do instead.
     """
     home = Home(Path(home_path))
-    with transaction(home.state, home.journal, now_us, "undo") as work:
+    with transaction(home.state, home.journal, now_us, "undo", around=committing) as work:
         decision = _chosen(work.reader, arguments.get("decision"))
         minutes = Minutes(work, actor, reason)
         subject = json.dumps({"decision": decision["decision"]})
