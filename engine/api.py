@@ -87,15 +87,20 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
     `worker`: heavy work runs in a warm process of its own, so that this one stays smooth.
     """
     from engine.link.inprocess import InProcessClient
-    from engine.runtime.engine import Engine
+    from engine.runtime.engine import Engine, system_clock
     from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
     from engine.runtime.home import Home
     from engine.runtime.memory import worker_limit
+    from engine.runtime.telemetry.room import OneAct
 
     Home(home).require()
-    executor: Executor = WorkerExecutor(worker_limit(Home(home).config())) if worker else ThreadExecutor()
+    config = Home(home).config()
+    executor: Executor = WorkerExecutor(worker_limit(config)) if worker else ThreadExecutor()
+    telemetry = OneAct(home / "logs", config, system_clock) if writing else None
     try:
-        return InProcessClient(await Engine.open(Home(home), executor, writing=writing))
+        return InProcessClient(
+            await Engine.open(Home(home), executor, writing=writing, telemetry=telemetry)
+        )
     except BaseException:
         executor.close()
         raise

@@ -260,6 +260,8 @@ SETTINGS = (
     Setting("memory.limit", 0, _count(0, 10**15), "Bytes that navdeck keeps its processes under; 0: none."),
     Setting("memory.worker_bytes_max", 0, _count(0, 10**15), "Bytes of one worker; 0: 65 % of the limit."),
     Setting("memory.profile", "DEFAULT", _choice("DEFAULT", "LOW_RAM"), "How large batches are."),
+    Setting("telemetry.textfile", "", _path, "A file that metrics are written to, for a node_exporter."),
+    Setting("telemetry.otlp", "", _url, "A collector that spans are sent to as well (extra `otlp`)."),
     Setting("console.theme", "navdeck-dark", _theme, "The colours of this home's consoles."),
     Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )

@@ -24,7 +24,7 @@ async def opened(
     An engine that runs there already carries out what writes; questions are answered beside it.
     """
     home = api.home_path(arguments.home)
-    client = await _attached(home) if writing else None
+    client = await attached(home) if writing else None
     if client is None:
         client = await api.connect(home, writing=writing, worker=worker)
     try:
@@ -33,7 +33,7 @@ async def opened(
         await client.close()
 
 
-async def _attached(home: Path) -> EngineClient | None:
+async def attached(home: Path) -> EngineClient | None:
     """A client of the engine that runs on the home; None if none answers."""
     try:
         return await api.attach(home)

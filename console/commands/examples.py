@@ -80,6 +80,7 @@ EXAMPLES = {
     "backup drill": ("navdeck backup drill",),
     "compact": ("navdeck compact --dry-run", "navdeck compact --profile LOW_RAM"),
     "retention": ("navdeck retention --dry-run",),
+    "telemetry": ("navdeck telemetry",),
     "journal": ("navdeck journal verify",),
     "journal verify": ("navdeck journal verify --json",),
     "status": ("navdeck status",),

@@ -1,4 +1,4 @@
-"""The verbs of the lake's upkeep: what they take."""
+"""The verbs of the lake's upkeep and of watching it: what they take."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from console.commands.arguments import add_verb
 
 
 def add(verbs: Any) -> None:
-    """`compact` and `retention`."""
+    """`compact`, `retention` and `telemetry`."""
     compact = add_verb(verbs, "compact", "rewrite what is cold or in pieces, remove what is no longer listed")
     compact.add_argument("--dry-run", action="store_true", help="show the plan, change nothing")
     told = "how much is in memory at a time: DEFAULT or LOW_RAM; the setting otherwise"
@@ -14,3 +14,5 @@ def add(verbs: Any) -> None:
 
     retention = add_verb(verbs, "retention", "drop old snapshots that can be made again, and old logs")
     retention.add_argument("--dry-run", action="store_true", help="show what would go, drop nothing")
+
+    add_verb(verbs, "telemetry", "what is measured, as text for Prometheus")

@@ -21,6 +21,7 @@ from console.commands import (
     sql_verbs,
     storage_verbs,
     tables,
+    telemetry_verbs,
     transfer_verbs,
 )
 from console.commands.answers import asked, opened, tell
@@ -213,5 +214,6 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     **sql_verbs.VERBS,
     **backup_verbs.VERBS,
     **storage_verbs.VERBS,
+    **telemetry_verbs.VERBS,
     **service_unit.VERBS,
 }

@@ -31,9 +31,13 @@ class Secret:
         raise TypeError("a key is never written down")
 
     def forms(self) -> set[str]:
-        """How the key may stand in an answer: as it is, in an address, in JSON with escaped slashes."""
-        plain = self._value
-        return {plain, quote(plain, safe=""), quote_plus(plain), quote(plain), plain.replace("/", "\\/")}
+        """How the key may stand in a text."""
+        return forms_of(self._value)
+
+
+def forms_of(plain: str) -> set[str]:
+    """How a key may stand in a text: as it is, in an address, in JSON with escaped slashes."""
+    return {plain, quote(plain, safe=""), quote_plus(plain), quote(plain), plain.replace("/", "\\/")}
 
 
 def strike_text(text: str, secrets: Iterable[Secret]) -> str:

@@ -425,6 +425,10 @@ class Engine:
     def _tell_providers(self) -> None:
         self.tell("providers", {"providers": self.feeds.states()})
 
+    def provider_states(self) -> list[dict[str, Any]]:
+        """A row a provider; none as long as none was needed."""
+        return self.feeds.states() if "feeds" in self.__dict__ else []
+
     async def fetch_missing(self, arguments: dict[str, Any]) -> "Round":
         """One round: what is missing is fetched, and lies in the inbox then."""
         pairs = {"pairs": self.config["providers.pairs"]}

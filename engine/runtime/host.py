@@ -17,14 +17,17 @@ from engine.runtime.engine import Engine, Listener, system_clock
 from engine.runtime.executors import Executor, WorkerExecutor
 from engine.runtime.home import Home
 from engine.runtime.inbox_wait import InboxWait
-from engine.runtime.memory import worker_limit
+from engine.runtime.memory import memory_now, worker_limit
 from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
 from engine.runtime.tasks import QUERIES
+from engine.runtime.telemetry.room import Room
 
+FACTS_S = 30.0  # a scraper may ask often; the home is not read for each
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
 OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
-AT_NEXT_START = ("providers.", "backup.nightly", "memory.")  # settings that a running engine keeps
+# Settings that a running engine keeps.
+AT_NEXT_START = ("providers.", "backup.nightly", "memory.", "telemetry.otlp")
 LIGHT = frozenset(  # have a worker of their own
     {
         "status",
@@ -51,12 +54,13 @@ class Host:
         self._reading = reading
         self._label = label
         self._overview = Overview()
-        self._service = Service(engine, self._overview)
+        self._service = Service(engine, self._overview, self._metrics)
         self._started_at = engine.now()
         self._refreshing: set[asyncio.Task[None]] = set()
         self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command
         self._inbox_waits: set[InboxWait] = set()
         self._running: asyncio.Task[None] | None = None
+        self._facts: tuple[float, dict[str, Any]] | None = None  # when they were read
         engine.subscribe(self._note)
 
     @classmethod
@@ -64,14 +68,21 @@ class Host:
         """Opens the home for writing and starts to work. HomeInUse if another engine has it."""
         # The third one's process is started when it is first asked: what an operator looks into waits for
         # no valuation, and what the screens show waits for neither.
-        limit = worker_limit(home.config())
+        config = home.config()
+        room = await asyncio.to_thread(Room, home.path / "logs", config, clock)
+        limit = worker_limit(config)
         executor, reading, asking = workers = [WorkerExecutor(limit) for _ in range(3)]
         try:
-            engine = await Engine.open(home, executor, clock, writing=True, acting=reading, asking=asking)
+            engine = await Engine.open(
+                home, executor, clock, writing=True, acting=reading, asking=asking, telemetry=room
+            )
         except BaseException:
+            await room.close()
             for worker in workers:
                 worker.close()
             raise
+        engine.subscribe(room.hear)
+        room.begin()
         return await cls.over(engine, executor, reading, asking, label)
 
     @classmethod
@@ -124,9 +135,29 @@ class Host:
         """Answers a query; light ones in a worker of their own, so that they never wait for heavy work."""
         if query.name == "overview":
             return Result(self.document())
+        if query.name == "telemetry":
+            return Result({"live": True, "text": await self._metrics()})
         if query.name in LIGHT:
             return Result(await self._light(query.name, query.arguments))
         return await self._engine.ask(query)
+
+    async def _metrics(self) -> str:
+        """All that is measured, as Prometheus text. What is read from the home is up to FACTS_S old."""
+        asked_at = asyncio.get_running_loop().time()
+        if self._facts is None or asked_at - self._facts[0] >= FACTS_S:
+            self._facts = asked_at, await self._light("telemetry_facts", {"knows_status": True})
+        memory = await asyncio.to_thread(memory_now, self._engine.config["memory.limit"])
+        live = {
+            "state": self._service.state()["state"], "memory": memory,
+            "level": self._engine.memory.advice.level.name.lower(),
+            "providers": self._engine.provider_states(),
+        }  # fmt: skip
+        document = self._facts[1] | {
+            "now_us": self._engine.now(),
+            "status": self._overview.status,
+            "live": live,
+        }
+        return await asyncio.to_thread(self._engine.telemetry.text, document)
 
     async def close(self) -> None:
         """Stops the loops; what is under way is finished, or after DRAIN_S ended before it commits."""

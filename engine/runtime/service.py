@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import batched
+from pathlib import Path
 from typing import Any
 
 import anyio._backends._asyncio  # noqa: F401  else watchfiles imports it on the event loop
@@ -25,6 +26,7 @@ from engine.runtime.memory import memory_now, moved
 from engine.runtime.nightly import Nightly
 from engine.runtime.overview import Overview, waiting_files
 from engine.runtime.spans import Span, joined_spans
+from engine.store.files import publish
 from engine.valuation.buckets import first_close
 
 SCAN_EVERY_S = 10.0  # a full look even if no event came: events only wake
@@ -35,10 +37,12 @@ MEMORY_EVERY_S = 2.0
 UPKEEP_EVERY_S = 15.0
 CHECK_FIRST_S, CHECK_EVERY_S = 600.0, 3_600.0  # of the lake's integrity
 TIDY_FIRST_S, TIDY_EVERY_S = 1_800.0, 86_400.0  # retention and compaction
+TEXTFILE_EVERY_S = 15.0  # as often as it is commonly scraped
 NIGHTLY_EVERY_S = 20.0  # wall clocks jump and machines sleep: looked at often, never slept towards
 FETCH_FIRST_S, FETCH_AGAIN_S, FETCH_EVERY_S = 5.0, 1.0, 300.0  # a round of the providers
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
+READABLE = 0o644  # whoever scrapes is another user
 RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
 ACTOR = "engine"
 LEVELS = {
@@ -98,8 +102,10 @@ class Due:
 class Service:
     """Runs the loops of one engine until told to stop."""
 
-    def __init__(self, engine: Engine, overview: Overview) -> None:
+    def __init__(self, engine: Engine, overview: Overview, metrics: Callable[[], Awaitable[str]]) -> None:
+        """`metrics`: what is measured now, as text."""
         self.engine = engine
+        self._metrics = metrics
         self._overview = overview
         self._due = Due(whole=True)
         self._stop = asyncio.Event()
@@ -116,6 +122,7 @@ class Service:
             "upkeep": self._upkeep,
             "providers": self._providers,
             "backups": self._backups,
+            "textfile": self._textfile,
         }
 
     def stop(self) -> None:
@@ -364,4 +371,16 @@ class Service:
             await nightly.run_due()
             self._well("backups")
             if await self._pause(NIGHTLY_EVERY_S):
+                return
+
+    # -- telemetry --
+
+    async def _textfile(self) -> None:
+        """Metrics where a node_exporter looks for them, whole or not at all."""
+        while True:
+            if path := self.engine.config["telemetry.textfile"]:
+                text = await self._metrics()
+                await asyncio.to_thread(publish, Path(path), text.encode(), READABLE)
+            self._well("textfile")
+            if await self._pause(TEXTFILE_EVERY_S):
                 return

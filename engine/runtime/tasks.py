@@ -56,6 +56,8 @@ QUERIES = _named({
     "sql": ("runtime.sql", "sql"),
     "status": ("runtime.status", "status"),
     "storage": ("runtime.storage_board", "storage"),
+    "telemetry": ("runtime.telemetry.facts", "telemetry"),
+    "telemetry_facts": ("runtime.telemetry.facts", "telemetry_facts"),
     "transfers": ("runtime.desk.transfer_list", "transfers"),
     "verify": ("runtime.queries", "verify"),
     "what_if": ("runtime.what_if", "what_if"),

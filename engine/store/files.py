@@ -12,7 +12,7 @@ from engine.store.troubles import FULL, full
 FOLDER_MODE, FILE_MODE = 0o700, 0o600
 
 
-def publish(path: Path, data: bytes) -> None:
+def publish(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Writes `data` to `path` durably; a reader sees all of it or nothing. OSError if the disk will not."""
     make_folder(path.parent)
     temporary = path.parent / f".{path.name[:40]}.tmp.{os.getpid()}.{secrets.token_hex(4)}"
@@ -20,6 +20,8 @@ def publish(path: Path, data: bytes) -> None:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
             file.write(data)
             file.flush()
+            if mode != FILE_MODE:
+                os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         temporary.rename(path)
     except BaseException:

@@ -51,6 +51,9 @@ class Telemetry(Protocol):
     def strike(self, text: str) -> str:
         """The text without secrets."""
 
+    def text(self, document: dict[str, Any]) -> str:
+        """All that was counted, with the gauges of a document, as Prometheus text."""
+
     async def close(self) -> None: ...
 
 
@@ -62,6 +65,10 @@ class Silent:
 
     def strike(self, text: str) -> str:
         return text
+
+    def text(self, document: dict[str, Any]) -> str:
+        """Nothing was counted."""
+        return ""
 
     async def close(self) -> None:
         """Nothing is open."""
