@@ -91,12 +91,15 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
     from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
     from engine.runtime.home import Home
     from engine.runtime.memory import worker_limit
-    from engine.runtime.telemetry.room import OneAct
 
     Home(home).require()
     config = Home(home).config()
     executor: Executor = WorkerExecutor(worker_limit(config)) if worker else ThreadExecutor()
-    telemetry = OneAct(home / "logs", config, system_clock) if writing else None
+    telemetry = None
+    if writing:
+        from engine.runtime.telemetry.room import OneAct
+
+        telemetry = OneAct(home / "logs", config, system_clock)
     try:
         return InProcessClient(
             await Engine.open(Home(home), executor, writing=writing, telemetry=telemetry)

@@ -66,6 +66,19 @@ def test_status__without_news__loads_nothing_heavy(deck: Deck) -> None:
     assert deck.ask("status")["alerts"] == before
 
 
+WATCHING = {"opentelemetry", "structlog", "prometheus_client"}
+
+
+def test_status__loads_nothing_to_watch_with(deck: Deck) -> None:
+    program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
+    assert loaded(program).isdisjoint(WATCHING)
+
+
+def test_attached_console__loads_nothing_to_watch_with() -> None:
+    program = "import console.app, console.hosted, engine.link.client"
+    assert loaded(program).isdisjoint(WATCHING)
+
+
 def test_api__loads_nothing_heavy() -> None:
     assert loaded("import engine.api").isdisjoint(HEAVY)
 

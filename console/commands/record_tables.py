@@ -116,6 +116,8 @@ def explained(document: Document) -> None:
     tx, file = document["tx"], document["file"]
     facts: list[tuple[str, object]] = [(name, value) for name, value in tx.items() if value not in (None, "")]
     facts.append(("came with", f"{file['name']} line {count(file['line'])}, {instant(file['taken_at'])}"))
+    if file.get("trace_id"):
+        facts.append(("trace", file["trace_id"]))
     facts += _standing(document)
     parts: list[RenderableType] = [pairs(facts), Text(""), as_it_came(document["raw"])]
     if document["decisions"]:

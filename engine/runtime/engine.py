@@ -117,7 +117,8 @@ class Engine:
 
             self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
-        executor.listen(self._reported)
+        for one in {executor, self._acting, self._asking}:
+            one.listen(self._reported)
 
     @classmethod
     async def open(

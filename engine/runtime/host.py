@@ -69,7 +69,7 @@ class Host:
         # The third one's process is started when it is first asked: what an operator looks into waits for
         # no valuation, and what the screens show waits for neither.
         config = home.config()
-        room = await asyncio.to_thread(Room, home.path / "logs", config, clock)
+        room = Room(home.path / "logs", config, clock)
         limit = worker_limit(config)
         executor, reading, asking = workers = [WorkerExecutor(limit) for _ in range(3)]
         try:

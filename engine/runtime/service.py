@@ -169,7 +169,7 @@ class Service:
             except Exception as error:  # whatever the fault: it is told, and the loop starts again
                 if self._stop.is_set():
                     return
-                self._causes[name] = f"{type(error).__name__}: {error}"
+                self._causes[name] = self.engine.telemetry.strike(f"{type(error).__name__}: {error}")
                 self._tell_state()
                 self.engine.log("bad", "task_failed", f"{name} failed and starts again: {self._causes[name]}")
                 await self._pause(pause)

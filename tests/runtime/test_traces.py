@@ -10,7 +10,7 @@ from engine.messages import Command
 from engine.runtime.engine import Engine
 from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
 from engine.runtime.telemetry.spans import Ended, Silent, passed, span, trace_id, within
-from tests.runtime.deck import Deck, bar, buy
+from tests.runtime.deck import PRICE_COLUMNS, Deck, bar, buy, to_csv
 from tests.runtime.desk import held, reject
 
 Events = list[tuple[str, str | None]]
@@ -97,7 +97,7 @@ def test_inbox__claimed_together__is_one_piece_of_work(deck: Deck) -> None:
 
 def test_value__its_lake_files_carry_its_trace(deck: Deck) -> None:
     deck.take(buy())
-    deck.ingest(deck.file("bars.csv", _bars()))
+    deck.ingest(deck.file("bars.csv", to_csv([bar()], PRICE_COLUMNS)))
     kept, events = done(deck, Command("value", {"resolution": "1d"}))
 
     (trace,) = ids(kept.steps)
@@ -107,12 +107,6 @@ def test_value__its_lake_files_carry_its_trace(deck: Deck) -> None:
     }  # fmt: skip
     assert deck.sql("SELECT DISTINCT trace_id FROM lake_files") == [(trace,)]
     assert dict(events)["value_done"] == trace
-
-
-def _bars() -> bytes:
-    from tests.runtime.deck import PRICE_COLUMNS, to_csv
-
-    return to_csv([bar()], PRICE_COLUMNS)
 
 
 def test_decision__and_its_row__tell_their_traces(deck: Deck) -> None:

@@ -3,7 +3,6 @@
 It writes into the home's logs/ and nowhere else: a terminal may belong to a console.
 """
 
-import logging
 from collections.abc import Callable, MutableMapping
 from typing import Any
 
@@ -41,7 +40,7 @@ class Log:
             wrapper_class=structlog.BoundLogger,
         )
 
-    def write(self, level: str, kind: str, **values: Any) -> None:
+    def write(self, level: str, kind: str, /, **values: Any) -> None:
         """One line. `level`: info, warning or error."""
         getattr(self._log, level)(kind, **values)
 
@@ -66,18 +65,3 @@ class _Into:
 
     def __init__(self, lines: Lines) -> None:
         self.info = self.warning = self.error = lines.write
-
-
-class LibraryLog(logging.Handler):
-    """What libraries say by the standard way, from warnings up, as lines of the same log."""
-
-    def __init__(self, log: Callable[..., None]) -> None:
-        super().__init__(logging.WARNING)
-        self._write = log
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = "error" if record.levelno >= logging.ERROR else "warning"
-        told: dict[str, Any] = {"source": record.name, "text": record.getMessage()}
-        if record.exc_info is not None and record.exc_info[0] is not None:
-            told["error"] = logging.Formatter().formatException(record.exc_info)
-        self._write(level, "library", **told)

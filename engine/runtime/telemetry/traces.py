@@ -18,7 +18,6 @@ from opentelemetry.sdk.trace.export import (
 )
 from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-from engine.errors import UsageError
 from engine.runtime.telemetry.lines import Lines
 from engine.runtime.telemetry.redact import Redactor
 from engine.runtime.telemetry.spans import Ended
@@ -27,7 +26,7 @@ COLLECTOR_WAIT_MS = 2_000  # for a collector to take the last spans; a drain has
 
 
 class Traces:
-    """Takes steps that ended. `otlp`: the address of a collector, or nothing. UsageError without its extra.
+    """Takes steps that ended. `otlp`: the address of a collector, or nothing; it needs the extra.
 
     `now`: microseconds UTC, the clock that spans are told by.
     """
@@ -85,11 +84,6 @@ class _ToFile(SpanExporter):
 
 
 def _collector(address: str) -> SpanProcessor:
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError:
-        raise UsageError(
-            "telemetry.otlp is set, and what speaks to a collector is not installed.",
-            "Install navdeck with its extra `otlp`, or take the setting out.",
-        ) from None
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # an extra
+
     return BatchSpanProcessor(OTLPSpanExporter(endpoint=address))
