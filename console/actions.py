@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from engine.api import Command
 
-Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held", "job"]
+Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held", "job", "alert"]
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
@@ -31,7 +31,7 @@ WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
-    "job": "no job is at work",
+    "job": "no job is at work", "alert": "no alert waits for somebody",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
@@ -101,8 +101,8 @@ ACTIONS = (
            (QUARANTINE,), foot=1, danger="typed", needs=AT_DESK, command="quarantine_release"),
     Action("reject", ("x",), "x", "reject", "Leave the marked rows, else this one, out of the books",
            (QUARANTINE,), foot=2, danger="typed", needs=AT_DESK, command="quarantine_reject"),
-    Action("undo", ("z",), "z", "undo", "Take the newest decision back", (*MARKABLE, FX), foot=2,
-           danger="asks", needs=WRITING, command="undo"),
+    Action("undo", ("z",), "z", "undo", "Take the newest decision back", (*MARKABLE, FX, EVENTS),
+           foot=2, danger="asks", needs=WRITING, command="undo"),
     Action("match", ("m",), "m", "match", "This row and one that comes near are one transfer", (TRANSFERS,),
            foot=1, danger="asks", needs=AT_LOOSE, command="transfer_match"),
     Action("settle", ("s",), "s", "settle", "Say what the marked rows, else this one, were", (TRANSFERS,),
@@ -138,6 +138,8 @@ ACTIONS = (
            foot=1),
     Action("level", ("l",), "l", "level", "All events, only warnings and worse, only what is bad", (EVENTS,),
            foot=1),
+    Action("ack", ("A",), "A", "acknowledge", "Say that somebody knows of an alert, and why; until it clears",
+           (OVERVIEW, EVENTS), foot=2, danger="asks", needs=(*WRITING, "alert"), command="alert_ack"),
     Action("ingest", ("i",), "i", "take inbox", "Take the files in the inbox now", (OVERVIEW, INBOX), foot=2,
            needs=WRITING, command="ingest"),
     Action("preview", ("d",), "d", "preview", "What the files in the inbox would bring; nothing is stored",

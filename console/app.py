@@ -18,6 +18,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
 from console import actions, themes
+from console.acking import AckDesk
 from console.actions import Action, Need
 from console.client import EVERYTHING, Mirror, Session, Topics
 from console.driver import Driver
@@ -82,6 +83,7 @@ class NavdeckApp(App[None]):
         self.terminal = terminal
         self.frozen = False
         self.session = Session(connect, self._changed, clock)
+        self._alerts = AckDesk(self)
         self._clock = clock
         self._on_exit = on_exit
         self._themes_folders = [themes_folder or themes.folder(), *([own_themes] if own_themes else [])]
@@ -292,6 +294,13 @@ class NavdeckApp(App[None]):
     def tell(self, text: str, severity: Any = "information", title: str = "") -> None:
         """A toast. Data in it is text, never markup."""
         self.notify(safe_text(text, keep_lines=True), severity=severity, title=title, markup=False)
+
+    def do_ack(self) -> None:
+        self._alerts.acknowledge()
+
+    def do_undo(self) -> None:
+        """On screens without acts of their own: of alerts."""
+        self._alerts.undo()
 
     def do_freeze(self) -> None:
         self.frozen = not self.frozen

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from console.commands import (
+    alert_arguments,
     backup_arguments,
     desk_arguments,
     lot_arguments,
@@ -58,7 +59,7 @@ What withholds a NAV, and what it was worth to hold it:
   navdeck metrics                 returns, drawdown, volatility
   navdeck report gains            realized gains by year; lots --explain: down to the rows
 
-Also: status, digest, verify, decisions, explain, journal, config, split.
+Also: status, alerts, digest, verify, decisions, explain, journal, config, split.
 `navdeck VERB --help` shows options and examples; --json gives any answer to programs.
 """
 
@@ -117,6 +118,7 @@ def parser() -> argparse.ArgumentParser:
     storage_arguments.add(verbs)
     add_verb(verbs, "service", "a systemd unit that keeps the engine of the home running")
     add_verb(verbs, "status", "counts, how far the data reaches, what needs a person")
+    alert_arguments.add(verbs)
     add_verb(verbs, "digest", "the fingerprint of all that is true here")
     add_verb(verbs, "verify", "recount, re-read and recompute; everything must agree")
     add_verb(verbs, "config", "the settings in force, and where each comes from")

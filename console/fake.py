@@ -151,9 +151,10 @@ def overview() -> Document:
                        "prices_last": {name: from_us(ts) for name, ts in CLOSE_US.items()},
                        "valued_last": {name: from_us(ts) for name, ts in CLOSE_US.items()}},
         "last_runs": {"ingest": ago(3 * MINUTE_US), "value": ago(2 * MINUTE_US)},
-        "alerts": [{"code": "QUARANTINE_OPEN", "text": "214 rows wait in quarantine", "hint": "3 shows them"},
-                   {"code": "INBOX_NAME", "text": "the inbox holds a file that is neither .csv nor .parquet",
-                    "hint": "rename or remove it"}],
+        "alerts": [{"id": 7, "code": "QUARANTINE_OPEN", "text": "214 rows wait in quarantine",
+                    "hint": "3 shows them", "acked": None},
+                   {"id": 9, "code": "INBOX_NAME", "hint": "rename or remove it", "acked": None,
+                    "text": "the inbox holds a file that is neither .csv nor .parquet"}],
         "memory": {"used_bytes": 312_400_000, "limit_bytes": 512_000_000, "ratio": 0.61,
                    "rss_bytes": 148_200_000,
                    "history": [[ago((149 - step) * 2_000_000), _ratio(step)] for step in range(150)]},
@@ -233,6 +234,8 @@ class FakeClient:
             return Result(backup_job(command.name))
         if command.name == "asset_set":
             return Result({"assets": [], "decisions": [42]})
+        if command.name == "alert_ack":
+            return Result({"acknowledged": [], "decisions": [43]})
         if command.name == "value":
             return Result({"buckets": 12, "snapshots": 240, "complete": 12})
         return Result(_previewed() if command.dry_run else {"files": []})

@@ -106,6 +106,21 @@ at = "23:45"
 drill_weekday = "friday"
 target = "/mnt/second"
 post_backup = ["rclone", "sync"]
+[alerts]
+failed_minutes = 2
+stuck_minutes = 0
+quarantine_hours = 24
+values_minutes = 5
+coverage_percent = 99
+coverage_minutes = 10
+stale_hours = 0
+held_minutes = 15
+memory_percent = 85
+backup_hours = 30
+clock_jump_s = 5
+transfer_days = 7
+hook = ["notify", "ops"]
+webhook = "https://alerts.example/{key}"
 """
 
 
@@ -152,6 +167,8 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert (config["console.theme"], config["disk.free_bytes_min"]) == ("mine", 5)
     assert config["backup.at"] == "23:45"
     assert config["backup.post_backup"] == ("rclone", "sync")
+    assert config["alerts.hook"] == ("notify", "ops")
+    assert config["alerts.webhook"] == "https://alerts.example/{key}"
     assert set(config.origins.values()) == {"navdeck.toml"}
 
 

@@ -84,6 +84,12 @@ EXAMPLES = {
     "journal": ("navdeck journal verify",),
     "journal verify": ("navdeck journal verify --json",),
     "status": ("navdeck status",),
+    "alerts": ("navdeck alerts list",),
+    "alerts list": ("navdeck alerts list --all",),
+    "alerts ack": (
+        "navdeck alerts ack 17 --reason 'the exchange is down, they know'",
+        "navdeck alerts ack QUARANTINE_OPEN --reason 'looked at tomorrow'",
+    ),
     "service": ("navdeck service --home ~/books",),
     "digest": ("navdeck digest --json",),
     "verify": ("navdeck verify",),

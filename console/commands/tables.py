@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from console.commands import backup_tables
+from console.commands.alert_tables import ack_words
 from console.commands.grid import (
     BAD,
     GOOD,
@@ -303,12 +304,17 @@ def status(document: Document) -> None:
     ]
     counts = [(told, figure(count(document["counts"][key]))) for key, told in COUNT_WORDS.items()]
     settings = f"{document['base_currency']} · {document['timezone']} · {document['lot_method']}"
-    alerts: list[RenderableType] = [
-        Group(text(f"! {alert['text']}", WARN), hint(alert["hint"])) for alert in document["alerts"]
-    ]
+    alerts = [_alert(alert) for alert in document["alerts"]]
     home = [("home", document["home"]), ("engine", _engine(document.get("engine")))]
     show(pairs([*home, ("settings", settings), *counts, *reach]), Text(""),
          *(alerts or [text("✓ nothing waits for you", GOOD)]))  # fmt: skip
+
+
+def _alert(alert: Document) -> RenderableType:
+    known = ack_words(alert)
+    if known:
+        return text(f"✓ {alert['text']} (acknowledged by {known})", QUIET)
+    return Group(text(f"! {alert['text']}", WARN), hint(alert["hint"]))
 
 
 def _engine(found: Document | None) -> str:

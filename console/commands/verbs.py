@@ -10,6 +10,7 @@ from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
 from console.commands import (
+    alert_verbs,
     backup_verbs,
     desk_verbs,
     ingest_tables,
@@ -207,6 +208,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     **market_verbs.VERBS,
     "journal": _check("journal_verify", record_tables.journal),
     "status": _status,
+    **alert_verbs.VERBS,
     "digest": _answer("digest", tables.digest),
     "verify": _check("verify", tables.verified),
     "config": _answer("config", tables.config),

@@ -1,11 +1,13 @@
 """Events: what happened, newest last; the list follows until the cursor is moved up."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from textual.widget import Widget
 
 from console import actions
+from console.acking import waiting
+from console.actions import Need
 from console.client import Topics
 from console.screens import panels
 from console.screens.base import bindings
@@ -31,6 +33,9 @@ class Events(HeldList[Document]):
     def __init__(self) -> None:
         super().__init__()
         self._level = 0
+
+    def there(self) -> Collection[Need]:
+        return {"alert"} if waiting(self.doc) else ()
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"events"})

@@ -1,11 +1,13 @@
 """The overview: the state of everything on one page, in lines where room is short, else in panels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from textual.containers import Grid
 from textual.widget import Widget
 
 from console import actions
+from console.acking import waiting
+from console.actions import Need
 from console.client import EVERYTHING
 from console.screens import panels
 from console.screens.base import DeckScreen, bindings
@@ -21,6 +23,9 @@ class Overview(DeckScreen):
 
     ID = actions.OVERVIEW
     BINDINGS = bindings(actions.OVERVIEW)
+
+    def there(self) -> Collection[Need]:
+        return {"alert"} if waiting(self.doc) else ()
 
     def body(self) -> Sequence[Widget]:
         grid = Grid(

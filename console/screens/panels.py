@@ -173,12 +173,24 @@ def values_line(doc: Document, now: int, width: int) -> Line:
 # -- parts of several lines ---------------------------------------------------------------------------
 
 
+SHOWN_ABOVE = frozenset({"PIPELINE_FAILED", "FX_HELD"})  # as causes and holds, with more about them
+
+
 def attention(doc: Document) -> list[Line]:
     """What needs a person, worst first; one calm line if nothing does."""
     found = [line(("✗ ", "bad"), f"{cause['task']}: {cause['cause']}") for cause in doc["causes"]]
     found += [hold_line(hold) for hold in doc["holds"]]
-    found += [line(("! ", "warn"), alert["text"], (f"  {alert['hint']}", "muted")) for alert in doc["alerts"]]
+    found += [alert_line(alert) for alert in doc["alerts"] if alert["code"] not in SHOWN_ABOVE or not found]
     return found or [line(("✓ ", "ok"), ("nothing needs you", "muted"))]
+
+
+def alert_line(alert: Document) -> Line:
+    """One alert: what, and what to do about it; or who knows of it."""
+    ack = alert.get("acked")
+    if ack:
+        who = f"  {ack['actor']}: {ack['reason']}"
+        return line(("· ", "muted"), (alert["text"], "muted"), (who, "muted"))
+    return line(("! ", "warn"), alert["text"], (f"  {alert['hint']}", "muted"))
 
 
 def folded(told: Line, width: int) -> list[Line]:

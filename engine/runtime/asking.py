@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 # The last commit that may change a figure: of a file, or of a decision.
 LAST_INPUT = (
     "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files UNION ALL"
-    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject'))"
+    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject', 'alert_ack')"
+    " AND NOT (kind = 'undo' AND detail -> 'kind' = '\"alert_ack\"'))"
 )
 
 

@@ -3,10 +3,8 @@
 from typing import Any
 
 from engine.backup.layout import Shelf, stamp_of
-from engine.domain.instants import HOUR_US, SECOND_US
+from engine.domain.instants import SECOND_US
 from engine.runtime.home import Home
-
-OLD_US = 26 * HOUR_US  # a nightly backup and two hours of grace
 
 
 def summary(home: Home, now: int) -> dict[str, Any]:
@@ -25,16 +23,6 @@ def summary(home: Home, now: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def alerts(told: dict[str, Any]) -> list[dict[str, str]]:
-    """What a summary says that needs a person."""
-    found = []
-    if told["age_s"] is not None and told["age_s"] * SECOND_US > OLD_US:
-        text = f"the last backup is {told['age_s'] // 3600} hours old"
-        found.append({"code": "BACKUP_OLD", "text": text, "hint": "navdeck backup create"})
-    if told["verified"] is False:
-        text = f"backup {told['id']} is not what was written"
-        found.append({"code": "BACKUP_DAMAGED", "text": text, "hint": f"navdeck backup verify {told['id']}"})
-    if told["drill"] is not None and told["drill"]["verdict"] == "failed":
-        text = f"the drill of {told['drill']['at']} failed"
-        found.append({"code": "DRILL_FAILED", "text": text, "hint": "navdeck backup drill"})
-    return found
+def newest_at(told: dict[str, Any]) -> int | None:
+    """When the last backup of a summary was made."""
+    return None if told["id"] is None else stamp_of(told["id"])

@@ -22,6 +22,9 @@ from engine.domain.instants import SECOND_US, format_instant
 from engine.errors import DiskLow, MemoryLow, UsageError, WorkerLost, WorkerOverLimit
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking
+from engine.runtime.alerts.book import AlertBook
+from engine.runtime.alerts.courier import owed_bits
+from engine.runtime.alerts.readings import folder_facts, readings, rules_of
 from engine.runtime.executors import SPAN, AloneExecutor, Executor, WorkerExecutor
 from engine.runtime.home import Home, lay_out
 from engine.runtime.inbox import Look, claim, first_look, left_claims, ready, scan
@@ -105,6 +108,7 @@ class Engine:
         self._telling = False
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._free_bytes = free_bytes
+        self.alerts_watched = False  # by a host; otherwise alerts are looked at before an act on them
         self._given_up: set[str] = set()  # claims that end their worker
         self.memory = Watch(config)
         self._batches, self._narrow = Batches.of(config), 1
@@ -116,6 +120,8 @@ class Engine:
             from engine.runtime.upkeep import Upkeep
 
             self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
+            self.alerts = AlertBook(home.state, writer, self.tell, self.log)
+            self._commands["alert_ack"] = self._acknowledge
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
         for one in {executor, self._acting, self._asking}:
             one.listen(self._reported)
@@ -391,6 +397,15 @@ class Engine:
             touched["touched_assets"] = done.get("touched_assets")  # None: all of them
             self.tell("acted", {"name": command.name, **touched})
         return done
+
+    async def _acknowledge(self, command: Command) -> dict[str, Any]:
+        """As any act, once every alert that stands has its number."""
+        if not self.alerts_watched:
+            facts = (await self.ask(Query("status", {"facts": True}))).value["facts"]
+            looked = readings(facts | folder_facts(self.home), self.config, self._clock(), system_clock())
+            owed = owed_bits(self.config)
+            await self.alerts.look(looked, rules_of(self.config), self._clock(), owed=owed)
+        return await self._act(command)
 
     # -- backups --
 

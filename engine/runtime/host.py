@@ -25,12 +25,12 @@ from engine.runtime.telemetry.room import Room
 
 FACTS_S = 30.0  # a scraper may ask often; the home is not read for each
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
-OWN_WORK = frozenset({"INBOX_WAITING", "VALUES_STALE"})  # alerts about what this engine is about to do itself
 # Settings that a running engine keeps.
 AT_NEXT_START = ("providers.", "backup.nightly", "memory.", "telemetry.otlp")
 LIGHT = frozenset(  # have a worker of their own
     {
         "status",
+        "alerts",
         "quarantine",
         "quarantine_page",
         "quarantine_ids",
@@ -55,6 +55,7 @@ class Host:
         self._label = label
         self._overview = Overview()
         self._service = Service(engine, self._overview, self._metrics)
+        engine.alerts_watched = True
         self._started_at = engine.now()
         self._refreshing: set[asyncio.Task[None]] = set()
         self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command
@@ -94,6 +95,7 @@ class Host:
         await host._refresh_status()
         if host._overview.status["watermarks"]["valued_last"]:
             await host._refresh_nav()
+        host._service.alerts.start()
         host._running = asyncio.create_task(host._service.run(), name="service")
         return host
 
@@ -170,6 +172,7 @@ class Host:
                 await asyncio.wait(at_work, timeout=1.0)
         for task in list(self._refreshing):
             task.cancel()
+        await self._service.alerts.close()
         self._reading.close()
         self._asking.close()
         await self._engine.close()
@@ -250,17 +253,16 @@ class Host:
         return light
 
     async def _refresh_status(self) -> None:
-        status = await self._light("status", {})
-        status["alerts"] = [alert for alert in status["alerts"] if alert["code"] not in OWN_WORK]
+        status = await self._light("status", {"facts": True})
         before, self._overview.status = self._overview.status, status
+        status["alerts"] = before.get("alerts", [])  # until they are judged anew, below
         if before.get("counts") != status["counts"]:
             self._engine.tell("counts", {**status["counts"], "watermarks": status["watermarks"],
                                          "last_runs": status["last_runs"], "jobs": self._jobs()})  # fmt: skip
         if before.get("quarantine_reasons") != status["quarantine_reasons"]:
             self._engine.tell("quarantine", {"open": status["counts"]["quarantine_open"],
                                              "by_reason": status["quarantine_reasons"]})  # fmt: skip
-        if before.get("alerts") != status["alerts"]:
-            self._engine.tell("alerts", {"alerts": status["alerts"]})
+        await self._service.alerts.look()
 
     async def _refresh_nav(self) -> None:
         resolution = nav_resolution(self._overview.status)

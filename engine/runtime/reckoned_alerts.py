@@ -1,4 +1,4 @@
-"""Alerts that take reckoning with frames: transfers without another side, prices that look wrong.
+"""Facts of alerts that take reckoning with frames: transfers without another side, prices that look wrong.
 
 What is reckoned hangs on the committed inputs alone. So it is paid for once a commit, and kept in run/ under
 the journal's mark, which no other inputs have: whoever asks next counts nothing and imports nothing.
@@ -9,7 +9,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from engine.domain.instants import DAY_US
 from engine.runtime.home import Home
 from engine.store.files import publish
 from engine.store.reader import Reader
@@ -31,24 +30,6 @@ def reckoned(reader: Reader, home: Home) -> Reckoned:
         with contextlib.suppress(OSError):  # a disk that is full or read-only: it is reckoned again
             publish(home.reckoned, json.dumps(kept).encode())
     return kept
-
-
-def alerts(found: Reckoned, now: int) -> list[dict[str, str]]:
-    """The alerts, or none."""
-    told = []
-    if found["unsettled"] is not None:
-        number, oldest = found["unsettled"]
-        days = max(0, now - oldest) // DAY_US
-        words = "1 transfer has" if number == 1 else f"{number:,} transfers have"
-        text = f"{words} no other side, the oldest for {'1 day' if days == 1 else f'{days:,} days'}"
-        hint = "navdeck transfers list --state unmatched"
-        told.append({"code": "TRANSFERS_UNMATCHED", "text": text, "hint": hint})
-    if found["suspicious"]:
-        signs = sorted(found["suspicious"].items())
-        words = ", ".join(f"{count:,} {code.lower().replace('_', ' ')}" for code, count in signs)
-        text = f"prices of the newest 7 days look wrong: {words}"
-        told.append({"code": "PRICES_SUSPICIOUS", "text": text, "hint": "navdeck prices check"})
-    return told
 
 
 def _unsettled(reader: Reader) -> list[int] | None:

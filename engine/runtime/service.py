@@ -19,6 +19,7 @@ from engine.compaction.memory_manager import Level
 from engine.domain.instants import format_instant
 from engine.errors import EngineError
 from engine.messages import Command, Event
+from engine.runtime.alerts.watch import AlertWatch
 from engine.runtime.engine import FILES_AT_ONCE, NOTHING, Engine, system_clock
 from engine.runtime.executors import AloneExecutor
 from engine.runtime.inbox import Look, first_look, ready, scan
@@ -40,6 +41,7 @@ TIDY_FIRST_S, TIDY_EVERY_S = 1_800.0, 86_400.0  # retention and compaction
 TEXTFILE_EVERY_S = 15.0  # as often as it is commonly scraped
 NIGHTLY_EVERY_S = 20.0  # wall clocks jump and machines sleep: looked at often, never slept towards
 FETCH_FIRST_S, FETCH_AGAIN_S, FETCH_EVERY_S = 5.0, 1.0, 300.0  # a round of the providers
+ALERTS_EVERY_S = 10.0
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
 READABLE = 0o644  # whoever scrapes is another user
@@ -123,7 +125,9 @@ class Service:
             "providers": self._providers,
             "backups": self._backups,
             "textfile": self._textfile,
+            "alerts": self._alerts,
         }
+        self.alerts = AlertWatch(engine, overview, lambda: self._causes)
 
     def stop(self) -> None:
         """Asks every loop to finish what it is in, and end."""
@@ -384,3 +388,10 @@ class Service:
             self._well("textfile")
             if await self._pause(TEXTFILE_EVERY_S):
                 return
+
+    # -- alerts --
+
+    async def _alerts(self) -> None:
+        while not await self._pause(ALERTS_EVERY_S):
+            await self.alerts.look()
+            self._well("alerts")

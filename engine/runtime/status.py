@@ -3,25 +3,32 @@
 Light: it counts by SQL, and imports what reckons with frames only where a commit is asked about first.
 """
 
-import os
-import shutil
+import time
 from pathlib import Path
 from typing import Any
 
-from engine.config import Config
-from engine.domain.instants import format_instant
+from engine.domain.instants import format_instant, parse_instant
 from engine.domain.reasons import counted_codes
 from engine.runtime import backup_alerts, reckoned_alerts
+from engine.runtime.alerts import book as alert_book
+from engine.runtime.alerts.readings import folder_facts, readings, rules_of
 from engine.runtime.asking import LAST_INPUT
 from engine.runtime.home import Home
-from engine.runtime.inbox import takes
 from engine.store.reader import Reader
 
 
-def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
-    """Counts, how far the data reaches, the last runs, and what needs a person."""
+PAST_MAX = 200  # cleared alerts that are told
+
+
+def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Counts, how far the data reaches, the last runs, and what needs a person.
+
+    With the argument `facts` also what alerts are judged by, for an engine that judges them itself.
+    """
     home = Home(Path(home_path))
     config = home.config()
+    backup = backup_alerts.summary(home, now)
+    folders = folder_facts(home)
     with Reader(home.state) as reader:
         counts = {
             "files": reader.count("files", "status = 'ingested'"),
@@ -36,17 +43,23 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         }
         watermarks = _watermarks(reader)
         last_ingest = reader.value("SELECT max(committed_at) FROM files")
-        last_input = reader.value(LAST_INPUT)
         last_value = reader.value("SELECT max(committed_at) FROM valued")
         reasons = _reasons(reader)
         reckoned = reckoned_alerts.reckoned(reader, home)
+        facts = {
+            **{name: counts[name] for name in ("quarantine_open", "files_partial")},
+            **{name: reckoned[name] for name in ("unsettled", "suspicious")},
+            "quarantine_oldest": reader.value(_OLDEST),
+            "last_input": reader.value(LAST_INPUT),
+            "last_value": last_value,
+            "price_last": max(map(_us, watermarks["prices_last"].values()), default=None),
+            "backup": backup,
+            "backup_at": backup_alerts.newest_at(backup),
+            "acks": alert_book.acks(reader),
+        }
+        looked = readings(facts | folders, config, now, time.time_ns() // 1000)
+        standing = alert_book.seen_now(reader, looked, rules_of(config), now)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
-    alerts = _alerts(counts, waiting, last_input, last_value)
-    alerts += reckoned_alerts.alerts(reckoned, now)
-    alerts += _disk_alerts(home, config)
-    alerts += _lake_alerts(home)
-    backup = backup_alerts.summary(home, now)
-    alerts += backup_alerts.alerts(backup)
     return {
         "home": str(home.path),
         "base_currency": config["base_currency"],
@@ -59,12 +72,27 @@ def status(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
         "quarantine_reasons": reasons,
         "inbox": waiting,
         "backup": backup,
-        "alerts": alerts,
+        "alerts": standing,
+        **({"facts": facts} if arguments.get("facts") else {}),
     }
+
+
+# The oldest file of which a row still waits; its rows came when it was committed.
+_OLDEST = (
+    "SELECT committed_at FROM files WHERE quarantined > 0 AND EXISTS"
+    " (SELECT 1 FROM quarantine q WHERE q.file = files.file AND q.status = 'open')"
+    " ORDER BY committed_at LIMIT 1"
+)
 
 
 def _told(us: int | None) -> str | None:
     return None if us is None else format_instant(us)
+
+
+def _us(told: str) -> int:
+    us = parse_instant(told)
+    assert us is not None, told
+    return us
 
 
 def _watermarks(reader: Reader) -> dict[str, Any]:
@@ -87,39 +115,11 @@ def _reasons(reader: Reader) -> dict[str, int]:
     return counted_codes(dict(found))
 
 
-def _alerts(
-    counts: dict[str, int], waiting: list[str], last_input: int | None, last_value: int | None
-) -> list[dict[str, str]]:
-    alerts = []
-
-    def alert(code: str, text: str, hint: str) -> None:
-        alerts.append({"code": code, "text": text, "hint": hint})
-
-    aside = counts["quarantine_open"]
-    if aside:
-        words = "1 row waits" if aside == 1 else f"{aside:,} rows wait"
-        alert("QUARANTINE_OPEN", f"{words} in quarantine", "navdeck quarantine list")
-    if any(takes(name) for name in waiting):
-        alert("INBOX_WAITING", "files wait in the inbox", "navdeck ingest")
-    if any(not takes(name) for name in waiting):
-        alert("INBOX_NAME", "the inbox holds files that are not .csv or .parquet", "rename or remove them")
-    if counts["files_partial"]:
-        alert("FILE_PARTIAL", "a large file was taken in part", "navdeck ingest takes the rest")
-    if last_input is not None and (last_value is None or last_value < last_input):
-        alert("VALUES_STALE", "the books changed since values were computed", "navdeck value")
-    return alerts
-
-
-def _disk_alerts(home: Home, config: Config) -> list[dict[str, str]]:
-    free, least = shutil.disk_usage(home.path).free, config["disk.free_bytes_min"]
-    if free >= least:
-        return []
-    text = f"{free:,} bytes are free; intake needs {least:,}"
-    return [{"code": "DISK_LOW", "text": text, "hint": "free some space"}]
-
-
-def _lake_alerts(home: Home) -> list[dict[str, str]]:
-    bad = len(os.listdir(home.lake_bad)) if home.lake_bad.is_dir() else 0
-    text = f"{'1 lake file was' if bad == 1 else f'{bad:,} lake files were'} damaged and made anew"
-    hint = "check the disk; what was damaged is in lake/.bad until you remove it"
-    return [{"code": "LAKE_FILE_BAD", "text": text, "hint": hint}] if bad else []
+def alerts(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
+    """`alerts list --json`: what stands; with `all` also what was, the newest first."""
+    told: dict[str, Any] = {"alerts": status(home_path, now, {})["alerts"]}
+    if arguments.get("all"):
+        with Reader(Home(Path(home_path)).state) as reader:
+            past, acks = alert_book.stored(reader, "state = 'cleared'"), alert_book.acks(reader)
+        told["cleared"] = [alert_book.told(alert, acks) for alert in past[: -PAST_MAX - 1 : -1]]
+    return told

@@ -28,6 +28,7 @@ def _named(tasks: Mapping[str, tuple[str, str]]) -> dict[str, Task]:
 
 # Questions: (home, now, arguments) -> JSON.
 QUERIES = _named({
+    "alerts": ("runtime.status", "alerts"),
     "assets": ("runtime.asset_board", "assets"),
     "backups": ("runtime.backups", "listed"),
     "compact_plan": ("runtime.compacting", "compact_plan"),
@@ -66,6 +67,7 @@ ALONE = frozenset({"sql"})  # in a process of its own, which can write nothing
 
 # An operator's acts: (home, now, arguments, actor, reason, dry_run) -> JSON.
 ACTS = _named({
+    "alert_ack": ("runtime.desk.alerts", "acknowledge"),
     "asset_set": ("runtime.desk.assets", "set_status"),
     "fx_use_eod_once": ("runtime.desk.fx", "use_eod_once"),
     "quarantine_fix": ("runtime.desk.acts", "fix"),

@@ -47,6 +47,12 @@ def _traces(connection: "Connection") -> None:
         connection.exec_driver_sql(f"ALTER TABLE {table} ADD COLUMN trace_id TEXT")
 
 
+def _alerts(connection: "Connection") -> None:
+    from engine.store.models import alerts
+
+    alerts.create(connection)
+
+
 # After step n a file is as metadata says at schema n; a new file is made at the last one at once.
 MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (
     _first_tables,
@@ -54,6 +60,7 @@ MIGRATIONS: tuple["Callable[[Connection], None]", ...] = (
     _lake_upkeep,
     _open_day,
     _traces,
+    _alerts,
 )
 
 

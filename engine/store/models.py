@@ -230,3 +230,20 @@ valued = Table(
     Column("dropped_at", Integer),  # by retention: valued once, and not there to be read
     sqlite_strict=True, sqlite_with_rowid=False,
 )  # fmt: skip
+
+# What stands or was: derived, like the catalogue, so no part of the journal. Acknowledgements are decisions.
+alerts = Table(
+    "alerts", metadata,
+    Column("alert", Integer, primary_key=True),
+    Column("code", Text, nullable=False),
+    Column("about", Text, nullable=False),  # which of several things; empty where there is one
+    Column("state", Text, nullable=False),  # pending | raised | cleared
+    Column("since", Integer, nullable=False),  # bad from then on
+    Column("text", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("raised_at", Integer),
+    Column("well_since", Integer),
+    Column("cleared_at", Integer),
+    Column("owed", Integer, nullable=False),  # bits: what is still to be delivered
+    sqlite_strict=True,
+)  # fmt: skip

@@ -12,6 +12,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.ingestion.refit import edited
+from engine.runtime.alerts.book import ACK
 from engine.runtime.books import ASSET_STATUS, FX_OVERRIDE
 from engine.runtime.desk.fx import override_touches
 from engine.runtime.desk.judge import with_reasons
@@ -34,7 +35,7 @@ from engine.runtime.telemetry.spans import committing
 from engine.store.commit import Work, transaction
 from engine.store.reader import Reader
 
-UNDOABLE = ("fix", "release", "reject", MATCH, SETTLE, ASSET_STATUS, FX_OVERRIDE)
+UNDOABLE = ("fix", "release", "reject", MATCH, SETTLE, ASSET_STATUS, FX_OVERRIDE, ACK)
 ONLY = "Only an operator's decisions can be undone."
 Decision = dict[str, Any]
 Touched = dict[str, Any]  # `touched_from` and the like, or nothing
@@ -208,6 +209,11 @@ def _undo_override(case: _Case) -> Touched:
     return override_touches(pair, *span, case.work.reader, case.home.config_by(case.work.reader))
 
 
+def _undo_ack(_case: _Case) -> Touched:
+    """The alert asks for somebody again; no figure hangs on it."""
+    return {}
+
+
 def _own(reader: Reader, row: Held) -> int | None:
     """The ledger row that a row became before, if any; not one that it merely repeated."""
     found = tx_rows(reader, [row.row or 0])
@@ -217,5 +223,5 @@ def _own(reader: Reader, row: Held) -> int | None:
 _UNDO: dict[str, Callable[[_Case], Touched]] = {
     "fix": _undo_fix, "reject": _undo_reject, "release": _undo_release,
     MATCH: _undo_transfer, SETTLE: _undo_transfer,
-    ASSET_STATUS: _undo_status, FX_OVERRIDE: _undo_override,
+    ASSET_STATUS: _undo_status, FX_OVERRIDE: _undo_override, ACK: _undo_ack,
 }  # fmt: skip
