@@ -117,6 +117,7 @@ def parser() -> argparse.ArgumentParser:
     backup_arguments.add(verbs)
     storage_arguments.add(verbs)
     add_verb(verbs, "service", "a systemd unit that keeps the engine of the home running")
+    add_verb(verbs, "doctor", "is everything around the books as it must be; exit code 1 if anything is red")
     add_verb(verbs, "status", "counts, how far the data reaches, what needs a person")
     alert_arguments.add(verbs)
     add_verb(verbs, "digest", "the fingerprint of all that is true here")

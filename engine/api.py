@@ -38,6 +38,7 @@ __all__ = [
     "backup",
     "connect",
     "demo_files",
+    "doctor",
     "home_path",
     "host",
     "host_demo",
@@ -124,6 +125,13 @@ async def running(home: Path) -> dict[str, Any] | None:
     from engine.link.client import who_answers
 
     return await who_answers(home / "run")
+
+
+async def doctor(home: Path) -> dict[str, Any]:
+    """`doctor --json`: checks of everything around the books, on a home in any state."""
+    from engine.runtime.doctor import doctor as examine
+
+    return await asyncio.to_thread(examine, str(home), await running(home))
 
 
 async def _served(host: "Host | DemoHost", home: Path) -> "Server":

@@ -5,6 +5,7 @@ EngineError                 code, what was tried, hint, retryable
 │   └── ConfigInvalid       navdeck.toml or a NAVDECK_ variable; carries every problem at once
 ├── HomeMissing             no home here yet
 ├── HomeInUse               another engine holds the home (exit 4)
+├── NetworkFolder           a home on a file system where the database would not be safe
 ├── StoreError              state.db
 │   ├── StoreTooNew         written by a newer navdeck
 │   ├── StoreOutdated       written by an older navdeck, and only to be read now
@@ -83,6 +84,10 @@ class HomeInUse(EngineError):
     code = "HOME_IN_USE"
     exit_code = 4
     retryable = True
+
+
+class NetworkFolder(EngineError):
+    code = "NETWORK_FOLDER"
 
 
 class StoreError(EngineError):

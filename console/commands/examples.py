@@ -84,6 +84,7 @@ EXAMPLES = {
     "journal": ("navdeck journal verify",),
     "journal verify": ("navdeck journal verify --json",),
     "status": ("navdeck status",),
+    "doctor": ("navdeck doctor", "navdeck doctor --json"),
     "alerts": ("navdeck alerts list",),
     "alerts list": ("navdeck alerts list --all",),
     "alerts ack": (

@@ -13,10 +13,12 @@ from console.commands import (
     alert_verbs,
     backup_verbs,
     desk_verbs,
+    doctor_verb,
     ingest_tables,
     lot_verbs,
     market_verbs,
     metrics_verbs,
+    offer,
     record_tables,
     service_unit,
     sql_verbs,
@@ -125,7 +127,7 @@ async def _console(arguments: argparse.Namespace) -> int:
 
     home = api.home_path(arguments.home)
     looks = arguments.read_only
-    if await _is_there(home, looks):
+    if await _is_there(home, looks) or await offer.daemon_started(home):
         await hosted.run(lambda: api.attach(home, read_only=looks), terminal(), attached=True)
         return EXIT_DONE
     api.require_free(home)
@@ -209,6 +211,7 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "journal": _check("journal_verify", record_tables.journal),
     "status": _status,
     **alert_verbs.VERBS,
+    **doctor_verb.VERBS,
     "digest": _answer("digest", tables.digest),
     "verify": _check("verify", tables.verified),
     "config": _answer("config", tables.config),

@@ -44,6 +44,7 @@ from engine.runtime.tasks import (
     WANTED,
 )
 from engine.runtime.telemetry.spans import Silent, Span, Telemetry, span, trace_id
+from engine.store.file_system import require_local
 from engine.store.files import HomeLock, sweep
 from engine.store.troubles import writable
 
@@ -138,6 +139,7 @@ class Engine:
         config = home.config()
         if not writing:
             return cls(home, config, executor, clock)
+        require_local(home.path)
         lock = HomeLock(home.lock)
         from engine.store.writer import Writer  # SQLAlchemy takes long to import, and who reads needs none
 
@@ -537,6 +539,7 @@ async def make_home(
     """`init`: lays the folders out, writes navdeck.toml and a state.db that remembers what is fixed."""
     from engine.store.writer import Writer
 
+    require_local(home.path)
     config = lay_out(home, base_currency, timezone, lot_method)
     lock = HomeLock(home.lock)
     try:

@@ -3,7 +3,6 @@
 Light: it counts by SQL, and imports what reckons with frames only where a commit is asked about first.
 """
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from engine.runtime import backup_alerts, reckoned_alerts
 from engine.runtime.alerts import book as alert_book
 from engine.runtime.alerts.readings import folder_facts, readings, rules_of
 from engine.runtime.asking import LAST_INPUT
+from engine.runtime.engine import system_clock
 from engine.runtime.home import Home
 from engine.store.reader import Reader
-
 
 PAST_MAX = 200  # cleared alerts that are told
 
@@ -57,7 +56,7 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
             "backup_at": backup_alerts.newest_at(backup),
             "acks": alert_book.acks(reader),
         }
-        looked = readings(facts | folders, config, now, time.time_ns() // 1000)
+        looked = readings(facts | folders, config, now, system_clock())
         standing = alert_book.seen_now(reader, looked, rules_of(config), now)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
     return {

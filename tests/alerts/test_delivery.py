@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -168,7 +169,11 @@ def test_hook__hangs__is_ended_with_what_it_started(tmp_path: Path) -> None:
     with pytest.raises(NotDelivered, match="did not end within"):
         asyncio.run(run_hook(command, {}, tmp_path, 3.0))
 
-    assert not _is_alive(int((tmp_path / "child").read_text()))
+    child = int((tmp_path / "child").read_text())
+    until = time.monotonic() + 10
+    while _is_alive(child) and time.monotonic() < until:  # a signal takes its moment
+        time.sleep(0.01)
+    assert not _is_alive(child)
 
 
 def _is_alive(process: int) -> bool:

@@ -43,7 +43,7 @@ def test_host__alert__raised_shown_delivered_acknowledged__once_over_two_runs(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NAVDECK_ALERTS_HOOK", json.dumps([sys.executable, "-c", HOOK]))
-    monkeypatch.setenv("NAVDECK_ALERTS_STALE_HOURS", "0")
+    monkeypatch.setenv("NAVDECK_ALERTS_QUARANTINE_HOURS", "0")
     desk.deck.take(buy(action="buy"))
     home = desk.deck.path
 
