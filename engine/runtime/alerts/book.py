@@ -33,6 +33,7 @@ _ACKS = (
     " (SELECT json_extract(subject, '$.decision') FROM decisions WHERE kind = 'undo') ORDER BY decision"
 )
 Acks = Mapping[str, dict[str, Any]]
+Log = Callable[[str, str, str], None]  # level, kind, text
 Tell = Callable[[str, dict[str, Any]], None]
 
 
@@ -94,7 +95,7 @@ def _instant(us: int | None) -> str | None:
 class AlertBook:
     """What stands, kept in step with state.db. One look or delivery note at a time."""
 
-    def __init__(self, state: Path, writer: "Writer", tell: Tell, log: Callable[[str, str, str], None]) -> None:
+    def __init__(self, state: Path, writer: "Writer", tell: Tell, log: Log) -> None:
         self._state, self._writer = state, writer
         self._tell, self._log = tell, log
         self._one = asyncio.Lock()

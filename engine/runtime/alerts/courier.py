@@ -14,7 +14,7 @@ from typing import Any
 from engine.config import Config
 from engine.domain.instants import DAY_US
 from engine.errors import EngineError
-from engine.runtime.alerts.book import AlertBook, told
+from engine.runtime.alerts.book import AlertBook, Log, told
 from engine.runtime.alerts.rules import Alert
 
 HOOK, WEBHOOK = 1, 4  # bits of `owed` for being raised; the next higher bit is for being cleared
@@ -23,7 +23,6 @@ PAUSE_FIRST_S, PAUSE_MAX_S = 1.0, 20.0  # between two tries; doubles
 REST_S = 600.0  # after a budget is used up
 GIVEN_UP_US = DAY_US  # after which a message is of no use to anybody
 Message = dict[str, Any]
-Log = Callable[[str, str, str], None]  # level, kind, text
 Send = Callable[[Message], Awaitable[None]]
 
 

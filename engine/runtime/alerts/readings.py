@@ -72,7 +72,8 @@ def folder_facts(home: Home) -> dict[str, Any]:
     return {
         "inbox_waiting": len(came), "inbox_others": others,
         "inbox_oldest": None if oldest is None else list(oldest),
-        "disk_free": shutil.disk_usage(home.path).free, "lake_bad": len(os.listdir(home.lake_bad)) if home.lake_bad.is_dir() else 0,
+        "disk_free": shutil.disk_usage(home.path).free,
+        "lake_bad": len(os.listdir(home.lake_bad)) if home.lake_bad.is_dir() else 0,
     }  # fmt: skip
 
 
