@@ -54,6 +54,12 @@ class Seat:
                 f"it ended without {words!r} after {self.drawn[-3000:]!r}"
             )
 
+    def watch(self, seconds: float) -> None:
+        """Reads for so long, whatever comes."""
+        ends_at = time.monotonic() + seconds
+        while time.monotonic() < ends_at and self.process.poll() is None:
+            self._read(0.05)
+
     def press(self, key: bytes) -> None:
         assert self._terminal is not None
         os.write(self._terminal, key)
