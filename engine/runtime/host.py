@@ -5,6 +5,7 @@ wire makes no difference here.
 """
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Callable
 from typing import Any
@@ -262,7 +263,8 @@ class Host:
         if before.get("quarantine_reasons") != status["quarantine_reasons"]:
             self._engine.tell("quarantine", {"open": status["counts"]["quarantine_open"],
                                              "by_reason": status["quarantine_reasons"]})  # fmt: skip
-        await self._service.alerts.look()
+        with contextlib.suppress(EngineError):  # a full disk: the alerts' own loop tells, and looks again
+            await self._service.alerts.look()
 
     async def _refresh_nav(self) -> None:
         resolution = nav_resolution(self._overview.status)

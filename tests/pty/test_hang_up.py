@@ -1,4 +1,4 @@
-"""The terminal goes away at any point of a console's life: nothing is left, nothing lost, the home is free."""
+"""The terminal goes away at any point of a console's life: nothing is left, the home is free."""
 
 import random
 from datetime import UTC, datetime, timedelta

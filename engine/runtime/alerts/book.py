@@ -101,7 +101,7 @@ class AlertBook:
         self._one = asyncio.Lock()
         self._alerts: list[Alert] | None = None  # what stands, and what is owed of others
         self._next_id = 1
-        self.news = asyncio.Event()  # set when something more is to be delivered
+        self.news: list[asyncio.Event] = []  # of each way out: set when something more is to be delivered
 
     async def look(
         self, looked: Looked, rules: Mapping[str, Rule], now: int, *, jump_us: int = 0, owed: int = 0
@@ -149,7 +149,8 @@ class AlertBook:
             self._tell(f"alert_{alert.state}", told(alert, {}))
             level = "warn" if alert.state == "raised" else "info"
             self._log(level, f"alert_{alert.state}", f"{alert.id} {alert.code}: {alert.text}")
-            self.news.set()
+            for news in self.news:
+                news.set()
 
     # -- deliveries --
 

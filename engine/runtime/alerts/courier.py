@@ -51,18 +51,20 @@ class Courier:
         self._way, self._bit = way, bit
         self._book, self._home, self._log, self._world = book, home, log, world
         self._is_down = False
+        self._news = asyncio.Event()
+        book.news.append(self._news)
 
     async def run(self, send: Callable[[], Send | None]) -> None:
         """Delivers what is owed and what comes, for ever. `send`: the way as it is set now, None for none."""
         while True:
-            self._book.news.clear()
+            self._news.clear()
             try:
                 done = await self.deliver_all(send())
             except (EngineError, OSError) as error:  # what is owed stays owed
                 self._log("bad", "alert_not_delivered", f"{self._way}: {error}")
                 done = False
             try:
-                await asyncio.wait_for(self._book.news.wait(), None if done else REST_S)
+                await asyncio.wait_for(self._news.wait(), None if done else REST_S)
             except TimeoutError:
                 continue
 
