@@ -138,6 +138,11 @@ class LotsBook:
         frames = [part.ledger for part in self._parts.values()]
         return pl.concat(frames) if frames else pl.DataFrame(schema=LEDGER_SCHEMA)
 
+    def rows_of(self, assets: frozenset[str]) -> pl.DataFrame:
+        """The rows of some assets, and of all whose rows paid fees in them; none of these is cash."""
+        found = [part.ledger for name, part in self._parts.items() if name in assets or part.pays_in & assets]
+        return pl.concat(found) if found else pl.DataFrame(schema=LEDGER_SCHEMA)
+
     def deficits(self, assets: Iterable[str]) -> list[tuple[int, int]]:
         """What was taken of some assets beyond what was held: row (~row: the FEE made from it), scaled."""
         parts = (self._parts[name] for name in assets if name in self._parts)

@@ -20,7 +20,7 @@ import polars as pl
 
 from engine.compaction.memory_manager import ALERT_RATIO
 from engine.config import Config
-from engine.domain.transactions import LEDGER_SCHEMA, Action
+from engine.domain.transactions import LEDGER_SCHEMA
 from engine.portfolio import holdings, transfers
 from engine.portfolio.lots_outcome import LotsOutcome, decimals
 from engine.portfolio.lots_replay import LotsBook
@@ -79,25 +79,23 @@ class Kept:
     def _move(self, added: pl.DataFrame, removed: pl.DataFrame, stale: set[str], books: Books) -> None:
         """Makes the movements of the assets reached anew; new fees in cash, and money, are steps more."""
         stale |= self._paid(removed)
+        if not stale:
+            return
         late = holdings.beside(added, self._cash).filter(
             pl.col("asset").is_in(list(self._cash_assets - stale))
         )
         others = self.movements.filter(~pl.col("asset").is_in(list(stale)))
-        self.movements = pl.concat([others, self._made_anew(stale, books), late]) if stale else others
+        self.movements = pl.concat([others, self._made_anew(frozenset(stale), books), late])
 
     def _paid(self, rows: pl.DataFrame) -> set[str]:
         """The cash assets that rows moved beside their own."""
         return set(self._cash_assets.intersection(holdings.beside(rows, self._cash)["asset"]))
 
-    def _made_anew(self, assets: set[str], books: Books) -> pl.DataFrame:
-        names = list(assets)
-        wanted = pl.col("asset").is_in(names) | pl.col("fee_asset").is_in(names).fill_null(False)
-        if self._cash == "account" and "USD" in assets:
-            wanted |= pl.col("action").is_in([int(Action.BUY), int(Action.SELL)])
-        rows = self.book.ledger.filter(wanted)
+    def _made_anew(self, assets: frozenset[str], books: Books) -> pl.DataFrame:
+        rows = self.book.rows_of(assets) if assets.isdisjoint(self._cash_assets) else self.book.ledger
         links = transfers.link(rows, books.matches(), books.settlements())
         moves = holdings.movements(rows, links, self._deficits(assets, rows), self._cash, self._cash_assets)
-        return moves.filter(pl.col("asset").is_in(names))
+        return moves.filter(pl.col("asset").is_in(list(assets)))
 
     def _deficits(self, assets: Iterable[str], rows: pl.DataFrame) -> pl.DataFrame:
         """account, asset, ts, quantity of what was taken beyond what was held."""
