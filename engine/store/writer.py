@@ -7,7 +7,7 @@ reader.py). Inputs are written by commit.py in a worker, to which the turn is le
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,19 @@ class Writer:
             with _writable():
                 async with self._engine.begin() as connection:
                     yield connection, await self._commit_instant(connection)
+
+    @staticmethod
+    async def to_its_end(work: Coroutine[Any, Any, None]) -> None:
+        """Does what writes to its end, even if whoever asked for it is cancelled meanwhile.
+
+        A connection that is left in the middle of a statement never answers again, not even to be closed.
+        """
+        task = asyncio.ensure_future(work)
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            await asyncio.wait([task])
+            raise
 
     async def _commit_instant(self, connection: AsyncConnection) -> int:
         last = (

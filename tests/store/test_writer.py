@@ -278,3 +278,28 @@ def test_state_that_is_no_database__told_as_such(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot be read"):
         Reader(path)
     assert open_files(tmp_path) == []
+
+
+def test_cancelled_in_the_middle_of_a_transaction__it_is_committed_and_the_writer_closes(
+    tmp_path: Path,
+) -> None:
+    async def scenario() -> None:
+        writer = await Writer.open(tmp_path / "state.db", lambda: 1)
+        begun = asyncio.Event()
+
+        async def write() -> None:
+            async with writer.transaction() as (connection, _):
+                begun.set()
+                await connection.exec_driver_sql("INSERT INTO meta VALUES ('a', 'b')")
+
+        task = asyncio.create_task(writer.to_its_end(write()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(30):
+            await writer.close()
+
+    asyncio.run(scenario())
+    with Reader(tmp_path / "state.db") as reader:
+        assert reader.meta()["a"] == "b"

@@ -119,7 +119,7 @@ class AlertBook:
             after = judge(before, looked, rules, now, self._next_id)
             after = [_owing(alert, before, owed) for alert in after]
             if _stored_part(after) != _stored_part(standing):
-                await self._store(standing, after)
+                await self._writer.to_its_end(self._store(standing, after))
             self._next_id = max([self._next_id, *(alert.id + 1 for alert in after)])
             kept = [alert for alert in after if alert.state != "cleared" or alert.owed]
             self._alerts = sorted([*others, *kept], key=lambda alert: alert.id)
@@ -162,14 +162,17 @@ class AlertBook:
     async def delivered(self, number: int, bit: int) -> None:
         """Notes that this part of an alert needs no delivery any more."""
         async with self._one:
-            async with self._writer.transaction() as (connection, _):
-                await connection.exec_driver_sql(
-                    "UPDATE alerts SET owed = owed & ~? WHERE alert = ?", (bit, number)
-                )
+            await self._writer.to_its_end(self._note_delivered(number, bit))
             noted = [
                 replace(one, owed=one.owed & ~bit) if one.id == number else one for one in await self._known()
             ]
             self._alerts = [one for one in noted if one.state != "cleared" or one.owed]
+
+    async def _note_delivered(self, number: int, bit: int) -> None:
+        async with self._writer.transaction() as (connection, _):
+            await connection.exec_driver_sql(
+                "UPDATE alerts SET owed = owed & ~? WHERE alert = ?", (bit, number)
+            )
 
 
 def _read(state: Path) -> tuple[list[Alert], int]:
