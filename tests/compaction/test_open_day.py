@@ -162,7 +162,8 @@ def test_some_assets_of_a_day_that_is_over__become_files__the_rest_waits_for_its
         deck.ingest(deck.file("fix.csv", to_csv([row], PRICE_COLUMNS)))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("engine.runtime.open_day.over", lambda *_: [])
-        value(at(half, OVER), assets=["BTC"])  # type: ignore[arg-type]
+        some: dict[str, Any] = {"from": format_instant(OVER), "touched": {"BTC": (None, None)}}
+        value(at(half, OVER), **some)
     assert (opened(half), third("BTC") <= sealed(half)) == (third("ETH"), True)
     value(alone)
     assert told(half)["nav"]["points"] == told(alone)["nav"]["points"]
