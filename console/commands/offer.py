@@ -18,6 +18,7 @@ from engine.api import EngineError
 READY_S = 60.0  # for a daemon to answer: it recovers first
 LOOK_EVERY_S = 0.2
 LOG = Path("logs", "daemon.log")
+_left: list["subprocess.Popen[bytes]"] = []  # meant to outlive this process; forgotten, Python would complain
 
 
 async def daemon_started(
@@ -45,6 +46,7 @@ async def _started(home: Path) -> bool:
     print(f"Starting process {process.pid} …", flush=True)
     for _ in range(round(READY_S / LOOK_EVERY_S)):
         if await api.running(home) is not None:
+            _left.append(process)
             return True
         if process.poll() is not None:
             raise EngineError("The daemon ended before it answered.", _last_words(log, begins))
