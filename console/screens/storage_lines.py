@@ -52,8 +52,8 @@ def disk_line(disk: Document, profile: str) -> Line:
 
 
 def open_words(rows: int) -> str:
-    """What is not in files yet."""
-    return f"the open day has {plural(rows, 'row')}" if rows else ""
+    """What is not in files yet; the disk is told after it."""
+    return f"{plural(rows, 'open row')}  " if rows else ""
 
 
 def plan_lines(plan: Document, width: int) -> list[Line]:

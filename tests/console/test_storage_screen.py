@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from console.screens.storage_lines import disk_line, outcome
+from console.screens.storage_lines import disk_line, open_words, outcome
 from tests.console.deck_driver import console
 
 
@@ -31,6 +31,10 @@ def test_job__left_at_its_plan__nothing_is_done() -> None:
 def test_disk__too_little__says_that_intake_stopped() -> None:
     told = "".join(text for text, _ in disk_line({"free_bytes": 1, "least_bytes": 2}, "DEFAULT"))
     assert "intake stopped" in told
+
+
+def test_open_rows__stand_apart_from_what_follows() -> None:
+    assert [open_words(rows) for rows in (0, 1, 6_657)] == ["", "1 open row  ", "6,657 open rows  "]
 
 
 def test_outcome__what_it_saved() -> None:
