@@ -106,6 +106,11 @@ at = "23:45"
 drill_weekday = "friday"
 target = "/mnt/second"
 post_backup = ["rclone", "sync"]
+
+[telemetry]
+textfile = "/var/lib/node_exporter/navdeck.prom"
+otlp = "http://localhost:4318"
+
 [alerts]
 failed_minutes = 2
 stuck_minutes = 0
@@ -164,6 +169,7 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert config["ingest.batch_rows"] == 7
     assert (config["memory.limit"], config["memory.profile"]) == (900, "LOW_RAM")
     assert (config["compaction.grace_minutes"], config["retention.days_1d"]) == (5, 3)
+    assert config["telemetry.otlp"] == "http://localhost:4318"
     assert (config["console.theme"], config["disk.free_bytes_min"]) == ("mine", 5)
     assert config["backup.at"] == "23:45"
     assert config["backup.post_backup"] == ("rclone", "sync")

@@ -11,7 +11,9 @@ import pytest
 
 from engine.domain.instants import parse_instant
 from engine.messages import Command
+from engine.runtime.open_day import contents
 from engine.runtime.service import Due
+from engine.store.reader import Reader
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, Row, bar, buy, rate, to_csv
 from tests.runtime.desk import act, undo, waiting
 
@@ -86,8 +88,9 @@ def stands(deck: Deck) -> tuple[Any, ...]:
 
 
 def partitions(deck: Deck) -> dict[tuple[str, str], str]:
-    rows = deck.sql("SELECT dt, asset, path FROM lake_files WHERE dead_at IS NULL AND resolution = '1h'")
-    return {(dt, asset): path for dt, asset, path in rows}
+    """What each day of an asset says, in files or open."""
+    with Reader(deck.home.state) as reader:
+        return contents(reader, "1h")
 
 
 def changed(deck: Deck, told: dict[str, Any]) -> tuple[dict[str, Any], set[tuple[str, str]]]:
