@@ -110,7 +110,7 @@ def _bars(chance: Random, start: int, close: int) -> list[Row]:
 
 
 def _rates(day: Plan) -> Iterator[Happening]:
-    for at in range(0, day.seconds, HOUR_S):
+    for at in range(0, day.seconds + 1, HOUR_S):
         asof = _instant(day.start, at)
         row = rate(rate=f"1.1{at // HOUR_S:02}", resolution="1h", asof=asof, fx_source="desk")
         yield Happening(at + 30, "file", f"rates-{at}.csv", to_csv([row], FX_COLUMNS))
