@@ -177,7 +177,9 @@ class Engine:
     def reconfigure(self, config: Config) -> None:
         """Takes new settings; providers keep those with which they were first used."""
         self.config = config
-        self._batch_rows = config["ingest.batch_rows"]
+        self._batches = Batches.of(config)
+        if self._writer is not None:
+            self.upkeep.reconfigure(config)
 
     @property
     def told(self) -> int:
@@ -497,7 +499,7 @@ class Engine:
                 self.tell("value_started", {"resolution": resolution})
                 with self.step("valuation", resolution=resolution):
                     valued = await self._values(resolution, after, until, reach, touched)
-                    with span("seal", resolution=resolution, days=len(valued.days)):
+                    with span("commit", resolution=resolution, days=len(valued.days)):
                         await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}
             sums = {name: total + each[resolution][name] for name, total in sums.items()}
@@ -510,7 +512,6 @@ class Engine:
         await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each}
-
 
     async def _values(self, *wanted: Any) -> "Valued":
         while True:

@@ -171,8 +171,10 @@ class Host:
             if left:
                 self._executor.kill()
                 await asyncio.wait(at_work, timeout=1.0)
-        for task in list(self._refreshing):
+        refreshing = list(self._refreshing)
+        for task in refreshing:
             task.cancel()
+        await asyncio.gather(*refreshing, return_exceptions=True)  # what one of them writes, it writes whole
         await self._service.alerts.close()
         self._reading.close()
         self._asking.close()

@@ -30,6 +30,7 @@ from engine.runtime.tasks import (
     REWRITE,
     SEAL,
 )
+from engine.runtime.telemetry.spans import span
 from engine.store.writer import Writer
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Upkeep:
         self._path = str(home.path)
         self._ended = False
 
+    def reconfigure(self, config: Config) -> None:
+        """Takes new settings; the piece of work that is under way goes by the old ones."""
+        self._config = config
+
     def end(self) -> None:
         """Lets the piece of work that is under way be the last: a later run goes on from there."""
         self._ended = True
@@ -66,8 +71,9 @@ class Upkeep:
         days = await self._executor.run(OVER, self._path, self._now())
         for resolution, dt in takewhile(self._goes_on, days):
             async with self._turn:
-                files = await self._executor.run(SEAL, self._path, resolution, dt)
-                await commit_sealed(self._writer, resolution, dt, files)
+                with span("seal", resolution=resolution, dt=dt):
+                    files = await self._executor.run(SEAL, self._path, resolution, dt)
+                    await commit_sealed(self._writer, resolution, dt, files)
             self._log("info", "sealed", f"{resolution} of {dt} is {len(files):,} files now")
 
     # -- compaction --

@@ -13,6 +13,7 @@ from engine.runtime import service
 from engine.runtime.host import Host
 from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
 
+RELOADED = b"\n[ingest]\nbatch_rows = 70\n\n[compaction]\ngrace_minutes = 5\n"
 PATIENCE_S = 60.0  # a busy machine; nothing here waits for time to pass
 
 
@@ -139,5 +140,18 @@ def test_host__closed__leaves_the_home_to_others(deck: Deck) -> None:
             await host.do(Command("ingest", {"paths": []}))
         async with hosting(deck):
             pass
+
+    asyncio.run(run())
+
+
+def test_settings_read_again__batches_and_upkeep_go_by_them(deck: Deck) -> None:
+    async def run() -> None:
+        async with hosting(deck) as (host, heard):
+            deck.home.config_path.write_bytes(deck.home.config_path.read_bytes() + RELOADED)
+            await host.reload()
+            told = await heard.of("log", lambda data: data["kind"] == "config_read")
+            assert "compaction.grace_minutes, ingest.batch_rows" in told["text"]
+            assert host._engine.batches.insert_rows == 70
+            assert host._engine.upkeep._config["compaction.grace_minutes"] == 5
 
     asyncio.run(run())

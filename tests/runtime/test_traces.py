@@ -6,14 +6,16 @@ from typing import Any
 
 import pytest
 
+from engine.domain.instants import parse_instant
 from engine.messages import Command
 from engine.runtime.engine import Engine
 from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
 from engine.runtime.telemetry.spans import Ended, Silent, passed, span, trace_id, within
-from tests.runtime.deck import PRICE_COLUMNS, Deck, bar, buy, to_csv
+from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
 from tests.runtime.desk import held, reject
 
 Events = list[tuple[str, str | None]]
+NOON = parse_instant("2025-03-01T12:00:00Z") or 0
 
 
 class Kept(Silent):
@@ -103,7 +105,7 @@ def test_value__its_lake_files_carry_its_trace(deck: Deck) -> None:
     (trace,) = ids(kept.steps)
     assert tree(kept.steps) == {
         "command": None, "valuation": "command", "lots": "valuation", "snapshots": "valuation",
-        "seal": "valuation",
+        "commit": "valuation",
     }  # fmt: skip
     assert deck.sql("SELECT DISTINCT trace_id FROM lake_files") == [(trace,)]
     assert dict(events)["value_done"] == trace
@@ -172,3 +174,17 @@ def test_span__within_what_another_process_passed__is_a_part_of_it() -> None:
         assert trace_id() == at[0]
     assert (kept[0]["trace_id"], kept[0]["parent_id"]) == at
     assert trace_id() is None
+
+
+def test_day_that_is_over__sealed__its_files_carry_the_trace_of_that_step(deck: Deck) -> None:
+    deck.take(buy())
+    hour = bar(bucket_close="2025-03-01T11:00:00Z", resolution="1h")
+    deck.ingest(deck.file("bars.csv", to_csv([hour], PRICE_COLUMNS)))
+    deck.clock = lambda: NOON
+    done(deck, Command("value", {"resolution": "1h"}))
+    assert deck.sql("SELECT count(*) FROM lake_files") == [(0,)]
+    deck.clock = lambda: NOW
+    kept, _ = done(deck, Command("value", {"resolution": "1h", "from": "2025-03-01T23:00:00Z"}))
+
+    assert tree(kept.steps)["seal"] == "command"
+    assert deck.sql("SELECT DISTINCT trace_id FROM lake_files") == [(*ids(kept.steps),)]

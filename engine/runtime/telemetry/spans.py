@@ -26,7 +26,7 @@ STEPS = {
     "valuation": "one resolution is valued",
     "lots": "lots and holdings are made from the ledger",
     "snapshots": "values are made and written, and read back",
-    "seal": "lake files are listed with the days they cover",
+    "seal": "the rows of a day that is over become lake files",
     "compact": "files of the lake are merged",
     "retention": "what is past its time is dropped",
     "integrity": "lake files are read and compared",
