@@ -37,11 +37,6 @@ SettledLot = tuple[int, int, int, int, int]  # position of the OUT, place, quant
 Realized = tuple[int, int, int, int, int, int]  # event, place, quantity, proceeds, basis, flags
 
 
-def flag_names(mask: int) -> tuple[str, ...]:
-    """Sorted names of a mask of flags."""
-    return _FLAGS[mask]
-
-
 @dataclass(frozen=True)
 class LotsOutcome:
     """Raw records; quantities, proceeds and bases scaled. What happened is in booking order.

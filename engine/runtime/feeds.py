@@ -13,7 +13,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 
@@ -30,7 +30,15 @@ from engine.providers import (
 from engine.providers import file as file_provider
 from engine.providers.backfill import Fetch
 from engine.providers.limits import MonthCap
-from engine.providers.protocol import NOT_PUBLISHED, Answer, Instrument, Provider, Series
+from engine.providers.protocol import (
+    NOT_PUBLISHED,
+    Answer,
+    Instrument,
+    PriceProvider,
+    Provider,
+    RateProvider,
+    Series,
+)
 from engine.providers.secrets import Secret
 from engine.providers.transport import Ports, ProviderState
 from engine.runtime import gaps
@@ -181,7 +189,7 @@ def _given(fetch: Fetch, answer: Answer, wanted: Iterable[int]) -> set[int]:
     return {at for at in asked if not any(gap.start < at <= gap.end for gap in answer.gaps)}
 
 
-async def _fetched(provider: Any, fetch: Fetch) -> Answer:
+async def _fetched(provider: Provider, fetch: Fetch) -> Answer:
     series = fetch.series
     with span("provider_call", provider=fetch.provider, **series._asdict()) as step:
         answer = await _asked(provider, fetch)
@@ -191,14 +199,13 @@ async def _fetched(provider: Any, fetch: Fetch) -> Answer:
     return answer
 
 
-async def _asked(provider: Any, fetch: Fetch) -> Answer:
+async def _asked(provider: Provider, fetch: Fetch) -> Answer:
     series = fetch.series
-    if series.kind == "price":
-        found: Answer = await provider.fetch_prices(series.name, series.resolution, fetch.start, fetch.end)
-        return found
+    if series.kind == "price":  # the plan asks nobody for what he does not give
+        prices = cast(PriceProvider, provider)
+        return await prices.fetch_prices(series.name, series.resolution, fetch.start, fetch.end)
     base, quote = series.name.split("/")
-    rates: Answer = await provider.fetch_rates(base, [quote], *fetch.days)
-    return rates
+    return await cast(RateProvider, provider).fetch_rates(base, [quote], *fetch.days)
 
 
 def _file_name(fetch: Fetch, data: bytes) -> str:

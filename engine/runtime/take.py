@@ -120,13 +120,6 @@ def _look(about: os.stat_result) -> tuple[int, ...]:
     return about.st_ino, about.st_size, about.st_mtime_ns
 
 
-def take_file(
-    home_path: str, path: str, name: str, now_us: int, batch_rows: int, keep: bool, claimed: bool = False
-) -> Taken:
-    """Takes one file."""
-    return take_files(home_path, [Source(path, name, claimed)], now_us, batch_rows, keep)[0]
-
-
 def _read(source: Source, task: _Task) -> _Read:
     """Opens a file once, hashes it and, if it is a CSV, parses it. Stores nothing."""
     with span("read", name=_told(source.name)) as step:

@@ -145,11 +145,6 @@ class RateBook:
         """The fallback in force at each instant, direct or else through EUR: never checked, never held."""
         return _convert(from_ccy, to_ccy, instants, self._reference_leg)
 
-    def reference_rate(self, from_ccy: str, to_ccy: str, ts: int) -> int | None:
-        """`reference` at one instant: the scaled rate, or None."""
-        found = self.reference(from_ccy, to_ccy, np.array([ts], np.int64))
-        return found.table[int(found.idx[0])].rate
-
     def _ruled_leg(self, from_ccy: str, to_ccy: str, closes: Instants) -> _LegVector:
         pair = pair_name(from_ccy, to_ccy)
         if pair in self._eod_only:

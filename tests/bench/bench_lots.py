@@ -27,7 +27,8 @@ from engine.runtime.books import Books
 from engine.runtime.engine import make_home, system_clock
 from engine.runtime.home import Home
 from engine.runtime.kept_books import KeptBooks, open_books
-from engine.runtime.take import take_file
+from engine.runtime.take import take_files
+from engine.runtime.taken import Source
 from engine.store.reader import Reader
 from tests.bench.peers_lots import PEERS, write_plain
 from tests.bench.rounds import answer, table
@@ -80,7 +81,7 @@ def test_one_back_dated_row__in_the_books_that_a_worker_keeps(
     home = Home(tmp_path / "home")
     asyncio.run(make_home(home, "USD", "UTC", "FIFO"))
     for file in write_trades(tmp_path / "trades", rows, SEED, rows // FILE_ROWS, damaged=0):
-        take_file(str(home.path), str(file), file.name, system_clock(), INSERT_ROWS, True)
+        take_files(str(home.path), [Source(str(file), file.name)], system_clock(), INSERT_ROWS, keep=True)
     told = table(f"books of {rows:,} stored rows", MODULE, list(KEPT), [str(home.path)], 3)
     with capsys.disabled():
         print(told)
@@ -210,7 +211,8 @@ def _take_one(home: Home, fee: str) -> None:
     row = [at, "BUY", "COIN100", "1", "5", *fee.split(), "account-00"]
     file = home.path / "one.csv"
     file.write_text(f"{HEADER}\n,{','.join(row)},,,,,\n")
-    taken = take_file(str(home.path), str(file), file.name, system_clock(), INSERT_ROWS, True)
+    source = Source(str(file), file.name)
+    (taken,) = take_files(str(home.path), [source], system_clock(), INSERT_ROWS, keep=True)
     assert taken.accepted == 1
 
 

@@ -22,6 +22,7 @@ from engine.domain.instants import DAY_US
 from engine.runtime import take
 from engine.runtime.home import Home
 from engine.runtime.inbox import claim
+from engine.runtime.taken import Source
 from engine.store import commit, journal
 from engine.store.models import metadata
 from tests.faults.recorder import Log, patch_sqlite
@@ -126,7 +127,7 @@ class Workload:
             self.log.add("ack", len(self.dumps) - 1)
 
     def _take(self, path: Path, name: str, claimed: bool) -> None:
-        take.take_file(str(self.home.path), str(path), name, self._now, 7, True, claimed)
+        take.take_files(str(self.home.path), [Source(str(path), name, claimed)], self._now, 7, keep=True)
 
     def named(self, name: str) -> None:
         self._take(self.files / name, name, claimed=False)

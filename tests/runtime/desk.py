@@ -3,7 +3,8 @@
 from typing import Any
 
 from engine.messages import Command
-from engine.runtime.take import take_file
+from engine.runtime.take import take_files
+from engine.runtime.taken import Source
 from engine.runtime.tasks import ACTS
 from tests.runtime.deck import Deck, Row
 
@@ -48,7 +49,8 @@ def take(deck: Deck, *rows: Row) -> dict[str, Any]:
     """Ingests rows as one file, as the engine's worker does; the file's entry."""
     name = f"take-{deck.sql('SELECT count(*) FROM files')[0][0]}.csv"
     path = deck.file(name, list(rows))
-    return take_file(str(deck.path), str(path), name, deck.clock(), 4000, True).answer()
+    (taken,) = take_files(str(deck.path), [Source(str(path), name)], deck.clock(), 4000, keep=True)
+    return taken.answer()
 
 
 def held(deck: Deck, *rows: Row) -> list[str]:

@@ -16,7 +16,8 @@ from engine.runtime import executors, kept_books
 from engine.runtime.books import Books
 from engine.runtime.kept_books import KeptBooks, open_books
 from engine.runtime.memory import give_back
-from engine.runtime.take import take_file
+from engine.runtime.take import take_files
+from engine.runtime.taken import Source
 from engine.store.reader import Reader
 from tests.runtime.deck import FX_COLUMNS, Deck, Row, buy, rate, ticking, to_csv
 from tests.runtime.desk import act, held, take, undo, waiting
@@ -91,7 +92,7 @@ def quote(deck: Deck, chance: random.Random) -> None:
     day = chance.randrange(1, 29)
     one = rate(rate=str(chance.randrange(1, 4)), asof=f"2025-0{chance.choice('123')}-{day:02}T13:15:00Z")
     path = deck.file("rate.csv", to_csv([one], FX_COLUMNS))
-    take_file(str(deck.path), str(path), path.name, deck.clock(), 4000, True)
+    take_files(str(deck.path), [Source(str(path), path.name)], deck.clock(), 4000, keep=True)
 
 
 def set_aside(deck: Deck, chance: random.Random) -> None:

@@ -338,12 +338,17 @@ def test_eod_only__as_a_leg__flags_the_cross() -> None:
     assert (used.rate, used.source, used.flags) == (to_scaled("1.375"), "ecb+broker", ("EOD_ONLY",))
 
 
-def test_reference_rate__is_the_fallback_in_force__direct_else_through_eur() -> None:
+def test_reference__is_the_fallback_in_force__direct_else_through_eur() -> None:
     rates = book(WEDNESDAY + "EUR/GBP ecb 2024-01-10 13:15 0.8")
-    assert rates.reference_rate("EUR", "USD", at("2024-01-10 14:00")) == to_scaled("1.1")
-    assert rates.reference_rate("GBP", "USD", at("2024-01-10 14:00")) == to_scaled("1.375")
-    assert rates.reference_rate("USD", "USD", at("2024-01-10 14:00")) == SCALE
-    assert rates.reference_rate("GBP", "USD", at("2024-01-10 13:10")) is None
+
+    def reference(from_ccy: str, instant: str) -> int | None:
+        found = rates.reference(from_ccy, "USD", np.array([at(instant)], np.int64))
+        return found.table[int(found.idx[0])].rate
+
+    assert reference("EUR", "2024-01-10 14:00") == to_scaled("1.1")
+    assert reference("GBP", "2024-01-10 14:00") == to_scaled("1.375")
+    assert reference("USD", "2024-01-10 14:00") == SCALE
+    assert reference("GBP", "2024-01-10 13:10") is None
 
 
 def test_observation_of_the_future__is_never_used() -> None:
