@@ -136,6 +136,30 @@ def test_delivery__one_way_is_down__the_other_is_not_held_up(desk: Desk) -> None
     assert taken == ["1 raised"]
 
 
+def test_delivery__fault_that_nobody_thought_of__is_told_and_the_next_round_delivers(desk: Desk) -> None:
+    taken: list[str] = []
+    faults = [RuntimeError("a bad day")]
+
+    async def send(message: Message) -> None:
+        if faults:
+            raise faults.pop()
+        await noting(taken)(message)
+
+    async def act(book: AlertBook) -> None:
+        await book.look(BAD, RULES, NOW, owed=HOOK)
+        one = Courier("hook", HOOK, book, "/books", desk._log, Time().world())
+        working = asyncio.create_task(one.run(lambda: send))
+        while not any("a bad day" in line for line in desk.lines):
+            await asyncio.sleep(0.01)
+        book.news[0].set()
+        while not taken:
+            await asyncio.sleep(0.01)
+        working.cancel()
+
+    desk.within(act)
+    assert taken == ["1 raised"]
+
+
 # -- a real command -----------------------------------------------------------------------------------
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 from engine.config import Config
 from engine.domain.instants import DAY_US
-from engine.errors import EngineError
 from engine.runtime.alerts.book import AlertBook, Log, told
 from engine.runtime.alerts.rules import Alert
 
@@ -60,7 +59,7 @@ class Courier:
             self._news.clear()
             try:
                 done = await self.deliver_all(send())
-            except (EngineError, OSError) as error:  # what is owed stays owed
+            except Exception as error:  # whatever the fault: it is told, what is owed stays owed
                 self._log("bad", "alert_not_delivered", f"{self._way}: {error}")
                 done = False
             try:
