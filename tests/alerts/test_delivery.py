@@ -140,24 +140,27 @@ def test_delivery__fault_that_nobody_thought_of__is_told_and_the_next_round_deli
     taken: list[str] = []
     faults = [RuntimeError("a bad day")]
 
-    async def send(message: Message) -> None:
-        if faults:
-            raise faults.pop()
-        await noting(taken)(message)
-
     async def act(book: AlertBook) -> None:
+        asked, done = asyncio.Event(), asyncio.Event()
+
+        async def send(message: Message) -> None:
+            if faults:
+                asked.set()
+                raise faults.pop()
+            await noting(taken)(message)
+            done.set()
+
         await book.look(BAD, RULES, NOW, owed=HOOK)
         one = Courier("hook", HOOK, book, "/books", desk._log, Time().world())
         working = asyncio.create_task(one.run(lambda: send))
-        while not any("a bad day" in line for line in desk.lines):
-            await asyncio.sleep(0.01)
+        await asked.wait()
         book.news[0].set()
-        while not taken:
-            await asyncio.sleep(0.01)
+        await done.wait()
         working.cancel()
 
     desk.within(act)
     assert taken == ["1 raised"]
+    assert "bad alert_not_delivered hook: a bad day" in desk.lines
 
 
 # -- a real command -----------------------------------------------------------------------------------
