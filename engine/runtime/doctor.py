@@ -10,6 +10,7 @@ import platform
 import shutil
 import sqlite3
 import stat
+import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from importlib.metadata import version
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import tzdata  # type: ignore[import-untyped]
 
 from engine.config import FREE_BYTES_MIN, load
 from engine.domain.instants import format_instant
@@ -26,12 +28,12 @@ from engine.runtime.home import FOLDERS, Home
 from engine.store import journal
 from engine.store.file_system import NETWORK, kind_of
 from engine.store.reader import Reader
-from engine.valuation.buckets import is_boundary
+from engine.valuation.buckets import STEP_US, is_boundary
 
 GREEN, AMBER, RED = "green", "amber", "red"
 SQLITE_MENDED = (3, 51, 3)  # before, a checkpoint and a commit at one instant could damage the WAL
 GB = 1_000_000_000
-BARS_LOOKED_AT = 10_000  # daily bars, the newest
+BARS_LOOKED_AT = 10_000  # the newest of each resolution
 SOCKET = "engine.sock"
 
 
@@ -141,20 +143,38 @@ def _clock(home: Home, _engine: dict[str, Any] | None) -> Found:
 
 def _zone(home: Home, _engine: dict[str, Any] | None) -> Found:
     zone = home.config()["timezone"]
+    told = f"{zone} by tz database {tz_version(zone)}"
     with Reader(home.state) as reader:
-        found = reader.rows(
-            "SELECT asof FROM prices JOIN price_series USING (series) WHERE resolution = '1d'"
-            " ORDER BY asof DESC LIMIT ?",
-            (BARS_LOOKED_AT,),
-        )
-    at = np.array([asof for (asof,) in found], np.int64)
-    off = int((~is_boundary("1d", zone, at)).sum()) if len(at) else 0
+        counts = [(resolution, *_off_boundary(reader, resolution, zone)) for resolution in STEP_US]
+    off = [f"{off:,} of the newest {bars:,} at {resolution}" for resolution, bars, off in counts if off]
     if off:
-        hint = "daily bars of another zone value nothing here: give 5m or 1h bars, or a home in their zone"
-        return Found(
-            AMBER, f"{off:,} of the newest {len(at):,} daily bars do not close at midnight in {zone}", hint
-        )
-    return Found(GREEN, f"{zone}; {len(at):,} daily bars close at its midnight")
+        hint = "such bars value nothing at their resolution: give finer ones, or a home in their zone"
+        return Found(AMBER, f"{told}; bars that end on none of its boundaries: {', '.join(off)}", hint)
+    bars = sum(bars for _, bars, _ in counts)
+    return Found(GREEN, f"{told}; {bars:,} bars end on its boundaries")
+
+
+def _off_boundary(reader: Reader, resolution: str, zone: str) -> tuple[int, int]:
+    """How many of the newest bars were looked at, and how many end on no boundary of their resolution."""
+    rows = reader.rows(
+        "SELECT asof FROM prices JOIN price_series USING (series) WHERE resolution = ?"
+        " ORDER BY asof DESC LIMIT ?",
+        (resolution, BARS_LOOKED_AT),
+    )
+    at = np.array([asof for (asof,) in rows], np.int64)
+    return len(at), int((~is_boundary(resolution, zone, at)).sum()) if len(at) else 0
+
+
+def tz_version(zone: str) -> str:
+    """Of the tz database that a zone is read from: the system's, which comes first, else our own."""
+    for folder in map(Path, zoneinfo.TZPATH):
+        if (folder / zone).is_file():
+            try:
+                first = (folder / "tzdata.zi").read_text(encoding="utf-8").partition("\n")[0]
+            except OSError:
+                return "of the system, which tells no version"
+            return first.removeprefix("# version ")
+    return str(tzdata.IANA_VERSION)
 
 
 def _integrity(home: Home, _engine: dict[str, Any] | None) -> Found:

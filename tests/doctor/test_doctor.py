@@ -123,6 +123,30 @@ def test_doctor__no_home_at_all__answers(tmp_path: Path, capsys: pytest.CaptureF
 def test_doctor__daily_bars_of_another_zone__are_amber(deck: Deck) -> None:
     deck.ingest(deck.file("utc.csv", to_csv([bar(bucket_close="2025-03-02T00:00:00Z")], PRICE_COLUMNS)))
     assert states(deck)["zone"] == "amber"  # 01:00 in Berlin
+    assert "1 of the newest 1 at 1d" in told(deck, "zone")["told"]
+
+
+@pytest.mark.parametrize(("resolution", "odd"), [("1h", "10:30"), ("5m", "10:31")])
+def test_doctor__bars_that_end_on_no_boundary__are_amber(deck: Deck, resolution: str, odd: str) -> None:
+    bars = [bar(resolution=resolution, bucket_close=f"2025-03-02T{at}:00Z") for at in ("10:00", odd)]
+    deck.ingest(deck.file("odd.csv", to_csv(bars, PRICE_COLUMNS)))
+    assert states(deck)["zone"] == "amber"
+    assert f"1 of the newest 2 at {resolution}" in told(deck, "zone")["told"]
+
+
+def test_doctor__tells_the_tz_database_in_use(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    system = tmp_path / "zoneinfo"
+    (system / "Europe").mkdir(parents=True)
+    (system / "Europe" / "Berlin").touch()
+    (system / "tzdata.zi").write_text("# version 2019c\n# more\n")
+    monkeypatch.setattr(doctors.zoneinfo, "TZPATH", (str(system),))
+    assert "by tz database 2019c" in told(deck, "zone")["told"]
+    (system / "tzdata.zi").unlink()
+    assert "which tells no version" in told(deck, "zone")["told"]
+    monkeypatch.setattr(doctors.zoneinfo, "TZPATH", ())
+    assert f"by tz database {doctors.tzdata.IANA_VERSION}" in told(deck, "zone")["told"]
 
 
 def test_doctor__home_is_held_and_nobody_answers__is_amber_and_harms_nothing(deck: Deck) -> None:
