@@ -85,7 +85,13 @@ class Host:
             raise
         engine.subscribe(room.hear)
         room.begin()
-        return await cls.over(engine, executor, reading, asking, label)
+        try:
+            return await cls.over(engine, executor, reading, asking, label)
+        except BaseException:
+            reading.close()
+            asking.close()
+            await engine.close()
+            raise
 
     @classmethod
     async def over(

@@ -144,6 +144,23 @@ def test_host__closed__leaves_the_home_to_others(deck: Deck) -> None:
     asyncio.run(run())
 
 
+def test_host__its_first_look_fails__the_home_is_free_again(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_: Host) -> None:
+        raise OSError("the disk is tired")
+
+    async def run() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(Host, "_refresh_status", fails)
+            with pytest.raises(OSError, match="the disk is tired"):
+                await Host.open(deck.home, clock=lambda: NOW)
+        async with hosting(deck) as (host, _):
+            assert host.document()["state"] == "running"
+
+    asyncio.run(run())
+
+
 def test_settings_read_again__batches_and_upkeep_go_by_them(deck: Deck) -> None:
     async def run() -> None:
         async with hosting(deck) as (host, heard):
