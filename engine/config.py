@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import available_timezones
@@ -56,8 +57,14 @@ def _asset(raw: Any) -> str:
     return raw
 
 
+@cache
+def _zones() -> frozenset[str]:
+    """The names of all zones: some hundred files are looked at for them, so once is enough."""
+    return frozenset(available_timezones())
+
+
 def _zone(raw: Any) -> str:
-    if not isinstance(raw, str) or raw not in available_timezones():
+    if not isinstance(raw, str) or raw not in _zones():
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
     return str(raw)
 

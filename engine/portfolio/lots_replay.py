@@ -99,7 +99,8 @@ class LotsBook:
             decided = self._decided(matches, settlements)
             reached |= {self._assets[self._asset_of[row]] for row in decided if row < len(self._asset_of)}
             priced, first = self._revalue(revalued or {})
-            return self._replay(self._closure(reached | priced), min(since, first))
+            names = self._closure(reached | priced)
+            return self._replay(names, min(since, first)) if names else Replayed(frozenset(), None)
 
     def _edit(self, added: pl.DataFrame | None, removed: Sequence[int]) -> tuple[set[str], int]:
         """Takes rows in and out; the assets of these rows and of their fees, and the first instant."""

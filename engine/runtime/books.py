@@ -67,15 +67,18 @@ class Books:
 
     @cached_property
     def rate_book(self) -> RateBook:
+        return RateBook(self.rates, self.fx_policy)
+
+    @cached_property
+    def fx_policy(self) -> FxPolicy:
         config = self.config
-        policy = FxPolicy(
+        return FxPolicy(
             primary=config["fx.primary"],
             fallback=config["fx.fallback"],
             eod_only=frozenset(config["fx.eod_only"]),
             drift_bps_max=to_text(config["fx.drift_bps_max"]),
             overrides=self.fx_overrides(),
         )
-        return RateBook(self.rates, policy)
 
     @property
     def price_policy(self) -> PricePolicy:
@@ -137,16 +140,19 @@ class Books:
         """Row -> USD value of its fee in a cash asset other than USD, at the reference rate of its time."""
         return self.fees_in_cash(self.ledger)
 
-    def fees_in_cash(self, ledger: pl.DataFrame) -> dict[int, int | None]:
-        """`cash_fee_usd` of some rows."""
+    def charged_in_cash(self, ledger: pl.DataFrame) -> pl.DataFrame:
+        """The rows among some that have a value in `cash_fee_usd`."""
         foreign = self.cash_assets - {LOTS_CURRENCY}
-        charged = ledger.filter(
+        return ledger.filter(
             pl.col("fee_asset").is_in(list(foreign))
             & (pl.col("fee_amount") > 0)
             & (pl.col("action") != Action.FEE)
         )
+
+    def fees_in_cash(self, ledger: pl.DataFrame) -> dict[int, int | None]:
+        """`cash_fee_usd` of some rows."""
         values: dict[int, int | None] = {}
-        for (currency,), part in charged.group_by("fee_asset"):
+        for (currency,), part in self.charged_in_cash(ledger).group_by("fee_asset"):
             vector = self.rate_book.reference(str(currency), LOTS_CURRENCY, part["ts"].to_numpy())
             amounts = part["fee_amount"].to_physical().to_list()
             for row, amount, entry in zip(part["row"].to_list(), amounts, vector.idx.tolist(), strict=True):

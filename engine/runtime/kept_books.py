@@ -45,16 +45,15 @@ class Kept:
         self.movements = pl.DataFrame(schema=holdings.SCHEMA)
         self._row, self._decision = 0, -1  # the last ones seen
         self._absent: frozenset[int] = frozenset()  # rows up to that one that do not count
+        self._charged = empty  # the rows with a fee in cash other than USD, and what these are worth
         self._values: dict[int, int | None] = {}
+        self._valued_by: object = None
 
     def follow(self, reader: Reader, books: Books) -> None:
         """Takes in what was stored since the last look. `books`: the reader's, for all but their ledger."""
         added, removed = self._read(reader)
         gone = removed["row"].to_list()
-        kept = self.book.ledger.filter(~pl.col("row").is_in(gone)) if gone else self.book.ledger
-        values = books.fees_in_cash(pl.concat([kept, added]))
-        revalued = dict(values.items() - self._values.items())
-        self._values = values
+        revalued = self._revalued(added, gone, reader, books)
         replayed = self.book.change(added, gone, revalued, books.matches(), books.settlements())
         self._move(added, removed, set(replayed.assets), books)
 
@@ -67,14 +66,33 @@ class Kept:
         if decision != self._decision:
             doubtful |= reader.acted_on()
         now = reader.ledger_since(self._row, doubtful)
-        held = self.book.ledger.filter(pl.col("row").is_in(list(doubtful)))
         self._absent = doubtful - frozenset(now["row"])
         self._row, self._decision = last or 0, decision
+        if not doubtful:
+            return now, now.clear()
+        held = self.book.ledger.filter(pl.col("row").is_in(list(doubtful)))
         every = now.columns
         return (
             now.join(held, on=every, how="anti", nulls_equal=True),
             held.join(now, on=every, how="anti", nulls_equal=True),
         )
+
+    def _revalued(
+        self, added: pl.DataFrame, gone: list[int], reader: Reader, books: Books
+    ) -> dict[int, int | None]:
+        """The fees in cash of which the value is new or another: of rows that came, or where rates did."""
+        if gone:
+            self._charged = self._charged.filter(~pl.col("row").is_in(gone))
+        fresh = books.charged_in_cash(added)
+        self._charged = pl.concat([self._charged, fresh])
+        rates = reader.value("SELECT sum(accepted) FROM files WHERE kind = 'fx'")
+        valued_by = rates, self._decision, books.fx_policy
+        stale = self._charged if valued_by != self._valued_by else fresh
+        self._valued_by = valued_by
+        values = books.fees_in_cash(stale) if stale.height else {}
+        revalued = dict(values.items() - self._values.items())
+        self._values |= revalued
+        return revalued
 
     def _move(self, added: pl.DataFrame, removed: pl.DataFrame, stale: set[str], books: Books) -> None:
         """Makes the movements of the assets reached anew; new fees in cash, and money, are steps more."""
