@@ -127,7 +127,7 @@ def _blocking(books: Books) -> dict[str, dict[str, Any]]:
     found = {}
     for values in price_engine.run(inputs):
         if not values.valued.all():
-            rows = price_engine.snapshots(values, inputs)
+            rows = price_engine.snapshots([values], inputs)
             rows = rows.filter((pl.col("kind") == "holding") & pl.col("value").is_null())
             if rows.height:
                 found[values.asset] = _told(rows)

@@ -178,8 +178,7 @@ def _held(books: Books, resolution: str, close: int, pair: str) -> pl.DataFrame:
 def _holdings(books: Books, resolution: str, close: int) -> pl.DataFrame:
     """All holdings at one close, valued or not."""
     inputs = inputs_of(books, resolution, np.array([close], np.int64))
-    frames = [price_engine.snapshots(values, inputs) for values in price_engine.run(inputs)]
-    rows = pl.concat(frames) if frames else pl.DataFrame(schema=price_engine.SNAPSHOT_SCHEMA)
+    rows = price_engine.snapshots(list(price_engine.run(inputs)), inputs)
     return rows.filter(pl.col("kind") == "holding").select("account", "asset_id", "value", "held")
 
 

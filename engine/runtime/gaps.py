@@ -76,7 +76,7 @@ def _unpriced(books: Books, resolution: str, after: int, until: int) -> Wanted:
     for values in price_engine.run(inputs):
         if values.valued.all():
             continue
-        rows = price_engine.snapshots(values, inputs)
+        rows = price_engine.snapshots([values], inputs)
         rows = rows.filter((pl.col("kind") == "holding") & (pl.col("reason") == "NO_PRICE"))
         for close in np.unique(rows["bucket_close"].to_physical().to_numpy()).tolist():
             found.setdefault(Series("price", values.asset, _grid(resolution, close)), []).append(close)

@@ -39,10 +39,15 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """Whole days one after the other. `assets`: what of them is to be valued, None for everything."""
+    """Days one after the other. `assets`: what of them is to be valued, None for everything.
+
+    `begin`: the first instant. `is_cut`: it is in the midst of the first day; else the days are whole.
+    """
 
     series: Series
     assets: frozenset[str] | None
+    begin: int
+    is_cut: bool
 
 
 class Calendar:
@@ -88,26 +93,36 @@ class Calendar:
         """The days of these dates."""
         return np.array([date in dates for date in self.dates], dtype=bool)
 
+    def dates_of(self, marks: Marks) -> set[str]:
+        """The dates of the marked days."""
+        return {date for date, marked in zip(self.dates, marks, strict=True) if marked}
+
     def slices(
-        self, whole: Marks, parts: Sequence[tuple[frozenset[str], Marks]] = (), closes_max: int = CLOSES
-    ) -> Iterator[Slice]:
+        self, whole: Marks, parts: Sequence[tuple[frozenset[str], Marks]] = (), closes_max: int = CLOSES,
+        since: Instants | None = None,
+    ) -> Iterator[Slice]:  # fmt: skip
         """The days that are `whole`, and the days of assets in `parts` that are not, in their order.
 
-        In slices of at most so many closes, or one day, with the same assets on all of their days.
+        In slices of at most so many closes, or one day, with the same assets on all of their days. `since`:
+        by day, the instant from which its closes are wanted; a day that is cut so begins a slice.
         """
         a_day = DAY_US // buckets.STEP_US[self.resolution]
         days_max = max(1, closes_max // a_day)
+        begins = self.opens + 1 if since is None else np.maximum(self.opens + 1, since)
         marks = np.stack([whole, *(days & ~whole for _, days in parts)])
         places = np.flatnonzero(marks.any(axis=0))
         differs = (marks[:, places[1:]] != marks[:, places[:-1]]).any(axis=0)
-        for run in np.split(places, np.flatnonzero((np.diff(places) > 1) | differs) + 1):
+        is_cut = begins > np.maximum(self.opens + 1, self.first)
+        for run in np.split(places, np.flatnonzero((np.diff(places) > 1) | differs | is_cut[places[1:]]) + 1):
             for start in range(0, len(run), days_max):
                 first, last = int(run[start]), int(run[start : start + days_max][-1])
                 some = [assets for (assets, _), is_in in zip(parts, marks[1:, first], strict=True) if is_in]
-                yield Slice(self._series(first, last), None if whole[first] else frozenset().union(*some))
+                assets = None if whole[first] else frozenset().union(*some)
+                begin = int(begins[first])
+                yield Slice(self._series(begin, last), assets, begin, bool(is_cut[first]))
 
-    def _series(self, first_day: int, last_day: int) -> Series:
-        first = max(int(self.opens[first_day]) + 1, self.first)
+    def _series(self, begin: int, last_day: int) -> Series:
+        first = max(begin, self.first)
         closes = buckets.closes(self.resolution, self.zone, first, min(int(self.ends[last_day]), self.last))
         return dated(closes, self.resolution, self.zone)
 

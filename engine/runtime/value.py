@@ -1,11 +1,12 @@
 """Valuation of a home at one resolution: inputs from the store, values from the engine, files in the lake.
 
 It runs in the executor, writes files that nobody lists yet, and gives back their records and the rows of days
-that are not over (see open_day.py); putting.py commits them. Days are valued whole, so partitions are whole.
+that are not over (see open_day.py); putting.py commits them. Days are valued whole, so partitions are whole;
+one that lies open is valued from the first close on that may be another now (see due_days.py).
 """
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from engine.domain.instants import format_instant
 from engine.domain.money import in_range, to_text
 from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.books import Books
+from engine.runtime.due_days import due_days
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.open_day import ROWS_MAX, open_dates, open_rows
 from engine.runtime.series import (
     Calendar,
-    Marks,
     Series,
     Slice,
     calendar_of,
@@ -41,13 +42,14 @@ from engine.snapshots.nav_reader import read_points, read_sums
 from engine.snapshots.open_rows import changes, stored, typed
 from engine.snapshots.parquet_writer import AssetFiles, paths
 from engine.snapshots.schemas import OPEN_KEY, FileRecord
-from engine.store.reader import Reader
+from engine.store.reader import LAST, Reader
 from engine.valuation import price_engine
 from engine.valuation.buckets import first_close
 from engine.valuation.positions import positions
 from engine.valuation.price_choice import PEG_WINDOW_US, choose, peg_broken
 from engine.valuation.rates import RateVector
 
+GROUP_ROWS = 10_000  # of assets whose snapshots are made in one pass: a pass over one row costs as much
 
 def value_resolution(
     home_path: str, now: int, resolution: str, after: int | None, until: int | None,
@@ -74,36 +76,28 @@ def value_resolution(
         if calendar is None:
             return done
         done.left_out = _left_out(calendar, done.series_first)
-        parts = [
-            (assets, calendar.within(None if first is None else first - 1, last))
-            for (first, last), assets in _by_span(books, touched or {}).items()
-        ]
-        known, whole = calendar.covered(before), calendar.within(after, until)
-        made = calendar.of_dates(set(before)) | calendar.needed()
-        if reach is not None:
-            whole |= ~known
-        if reach is not None or after is None:
-            whole &= made
-        parts = [(assets, days & made) for assets, days in parts]
-        wanted = np.any([whole, *(days for _, days in parts)], axis=0)
-        live = Live(reader, resolution, *calendar.span(wanted))
+        due = due_days(calendar, before, after, until, reach is not None, _by_span(books, touched or {}))
+        live = Live(reader, resolution, *calendar.span(due.days()))
         done.open_dates = open_dates(calendar, now, live.days)
         with span("lots"):
             moves = books.movements()
-        dropped = dropped_days(reader, resolution)
-        gone = calendar.of_dates(dropped)
-        before = {day: span for day, span in before.items() if day not in dropped}
-        # What is to be valued of a day that is not there, or was dropped, is all of it.
-        whole = np.any([whole, *(days & (gone | ~known) for _, days in parts)], axis=0)
-        if gone.any():
-            done.still_dropped = calendar_dates(calendar, gone & ~whole)
+        dropped = calendar.of_dates(dropped_days(reader, resolution))
+        due.take_dropped(dropped)
+        if dropped.any():
+            done.still_dropped = calendar.dates_of(dropped & ~due.whole)
             digests = reader.dropped_contents(resolution)
-            for part in calendar.slices(whole & gone, closes_max=closes_max):
+            for part in calendar.slices(due.whole & dropped, closes_max=closes_max):
                 done.still_dropped |= unchanged_days(books, resolution, part.series, moves, digests)
-            whole &= ~calendar.of_dates(done.still_dropped)
-        parts = [(assets, days & ~gone) for assets, days in parts]
-        for part in calendar.slices(whole, parts, closes_max):
-            _value_slice(home, books, moves, done, part, live, before)
+            due.leave_out(calendar.of_dates(done.still_dropped))
+        gone = calendar.dates_of(dropped)
+        before = {day: span for day, span in before.items() if day not in gone}
+        many = reader.count("open_snapshots", "bucket = ?", (resolution,)) > ROWS_MAX // 2
+        since = None if many else due.since(before, done.open_dates)
+        for part in calendar.slices(due.whole, due.parts, closes_max, since):
+            if not _value_slice(home, books, moves, done, part, live, before):
+                whole, parts = due.of_dates(set(part.series.days))
+                for again in calendar.slices(whole, parts, closes_max):
+                    _value_slice(home, books, moves, done, again, live, before)
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
 
@@ -124,11 +118,6 @@ def _by_span(books: Books, touched: Touched) -> dict[Span, frozenset[str]]:
         when: frozenset(assets) if when[1] is not None else reached(books, assets)
         for when, assets in found.items()
     }
-
-
-def calendar_dates(calendar: Calendar, marks: Marks) -> set[str]:
-    """The dates of the marked days."""
-    return {date for date, marked in zip(calendar.dates, marks, strict=True) if marked}
 
 
 def unchanged_days(
@@ -156,7 +145,7 @@ class Live:
         self._by_day: dict[str, list[FileRecord]] = {}
         for file in files:
             self._by_day.setdefault(file.dt, []).append(file)
-        self._rows = open_rows(reader, resolution, first, last)
+        self._reader, self._resolution = reader, resolution
 
     @property
     def days(self) -> Set[str]:
@@ -166,10 +155,15 @@ class Live:
     def of(self, days: Iterable[str]) -> list[FileRecord]:
         return [file for day in days for file in self._by_day.get(day, [])]
 
-    def rows_of(self, days: Collection[str], assets: frozenset[str] | None = None) -> pl.DataFrame:
-        """The open rows of some days, of some assets or all."""
-        rows = self._rows.filter(pl.col("dt").is_in(list(days)))
-        return rows if assets is None else rows.filter(pl.col("asset_id").is_in(list(assets)))
+    def rows_of(self, series: Series, since: int, open_dates: Set[str]) -> pl.DataFrame:
+        """The open rows of a series' days, of closes from `since` on; of days that lie open to their end."""
+        days = set(series.days)
+        last = LAST if days & open_dates else int(series.closes[-1])
+        rows = open_rows(self._reader, self._resolution, since, last)
+        return rows.filter(pl.col("dt").is_in(list(days)))
+
+
+Standing = tuple[list[FileRecord], pl.DataFrame]  # live files, and open rows as stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,29 +178,38 @@ class Written:
 def _value_slice(
     home: Home, books: Books, movements: pl.DataFrame, done: Valued, part: Slice, live: Live,
     before: dict[str, tuple[int, int]],
-) -> None:  # fmt: skip
-    """Values some days, writes their files, reads them back, and notes what they restate."""
+) -> bool:  # fmt: skip
+    """Values some days, writes their files, reads them back, and notes what they restate.
+
+    False, and nothing is done: these are more rows than lie open, so that their days are to be valued whole.
+    """
     series, assets = part.series, part.assets
     moves = movements_by(movements, int(series.closes[-1]), assets)
     inputs = inputs_of(books, done.resolution, series.closes, moves)
     opens = next((n for n, day in enumerate(series.days) if day in done.open_dates), len(series.days))
     if inputs.positions.size(opens) > ROWS_MAX:
         done.open_dates -= set(series.days)
+        if part.is_cut:
+            return False
     with span("snapshots", closes=len(series.closes)):
         made = _write(home, done, series, inputs, live.by_key)
         _check(home, made, series)
-    gone, new = changes(live.rows_of(done.open_dates & set(series.days), assets), made.rows)
+    standing = live.rows_of(series, part.begin, done.open_dates)
+    opened = standing.filter(pl.col("dt").is_in(list(done.open_dates)))
+    gone, new = changes(opened if assets is None else opened.filter(_named(assets)), made.rows)
     done.closed += gone.select(OPEN_KEY).rows()
     done.opened += new.rows()
     done.buckets += len(series.closes)
     done.snapshots += sum(file.rows for file in made.files) + made.rows.height
     done.complete += _complete(made.totals, len(series.closes))
-    spans = _day_spans(series)
+    spans = _day_spans(series, before if part.is_cut else {})
     done.days += spans
     done.partial |= {} if assets is None else {day: assets for day, _, _ in spans}
     done.files += made.files
     touched = _touched(made, series, live, assets, pl.concat([gone, new]), before)
-    _restate(home, done.restated, series, touched, made.totals, live, before, assets)
+    stood = live.of(sorted(touched)), standing.filter(pl.col("dt").is_in(list(touched)))
+    _restate(home, done.restated, series, touched, made.totals, stood, before, assets)
+    return True
 
 
 def _touched(
@@ -227,12 +230,11 @@ def _touched(
 
 def _restate(
     home: Home, restated: Restated, series: Series, days: set[str], totals: price_engine.NavTotals,
-    live: Live, before: dict[str, tuple[int, int]], assets: frozenset[str] | None,
+    standing: Standing, before: dict[str, tuple[int, int]], assets: frozenset[str] | None,
 ) -> None:  # fmt: skip
-    """Notes the closes of these days whose NAV is another than what stands says."""
+    """Notes the closes of these days whose NAV is another than what stands of them says."""
     if not days:
         return
-    standing = live.of(sorted(days)), live.rows_of(days)
     others = _of_others(*standing, assets)
     try:
         was, rest = (read_sums(paths(home.lake, files), typed(rows)) for files, rows in (standing, others))
@@ -250,15 +252,15 @@ def _restate(
             restated.add(close, *told)
 
 
-def _of_others(
-    files: list[FileRecord], rows: pl.DataFrame, assets: frozenset[str] | None
-) -> tuple[list[FileRecord], pl.DataFrame]:
+def _of_others(files: list[FileRecord], rows: pl.DataFrame, assets: frozenset[str] | None) -> Standing:
     """Of what stands, what is not of these assets; nothing if they are all."""
     if assets is None:
         return [], rows.clear()
-    return [file for file in files if file.asset not in assets], rows.filter(
-        ~pl.col("asset_id").is_in(list(assets))
-    )
+    return [file for file in files if file.asset not in assets], rows.filter(~_named(assets))
+
+
+def _named(assets: frozenset[str]) -> pl.Expr:
+    return pl.col("asset_id").is_in(list(assets))
 
 
 def _nav(sums: tuple[int, int, int]) -> str | None:
@@ -307,15 +309,14 @@ def _write(
     live: dict[tuple[str, str], FileRecord],
 ) -> Written:  # fmt: skip
     records: list[FileRecord] = []
-    rows = [stored(pl.DataFrame(schema=price_engine.SNAPSHOT_SCHEMA).with_columns(dt=pl.lit("")))]
+    rows = [pl.DataFrame(schema=price_engine.SNAPSHOT_SCHEMA | {"dt": pl.String})]
     totals = price_engine.NavTotals(inputs)
-    for values, files in asset_files(series, inputs):
+    for values, made in asset_files(series, inputs):
         totals.add(values)
-        if files.has(done.open_dates):
-            rows.append(stored(files.rows_of(done.open_dates)))
-            files = files.without(done.open_dates)
-        records += files.write(home.lake, done.resolution, live)
-    return Written(records, pl.concat(rows), totals)
+        opened, files = made.apart(done.open_dates)
+        rows += [] if opened is None else [opened]
+        records += [] if files is None else files.write(home.lake, done.resolution, live)
+    return Written(records, stored(pl.concat(rows)), totals)
 
 
 def asset_files(
@@ -323,10 +324,31 @@ def asset_files(
 ) -> Iterator[tuple[price_engine.AssetValues, AssetFiles]]:
     """Each asset's values, and its snapshots cut into days."""
     day_of = dict(zip(series.closes.tolist(), series.days, strict=True))
-    for values in price_engine.run(inputs):
-        frame = price_engine.snapshots(values, inputs)
+    for group in _groups(price_engine.run(inputs), len(series.closes)):
+        frame = price_engine.snapshots(group, inputs)
         days = frame["bucket_close"].to_physical().replace_strict(day_of, return_dtype=pl.String)
-        yield values, AssetFiles(values.asset, frame, days)
+        start = 0
+        sizes = {asset: size for size, asset in zip(*frame["asset_id"].rle().struct.unnest(), strict=True)}
+        for values in group:
+            size = sizes.get(values.asset, 0)
+            yield values, AssetFiles(values.asset, frame.slice(start, size), days.slice(start, size))
+            start += size
+
+
+def _groups(
+    found: Iterable[price_engine.AssetValues], closes: int
+) -> Iterator[list[price_engine.AssetValues]]:  # fmt: skip
+    """Assets in their order, so many that they have GROUP_ROWS together."""
+    group: list[price_engine.AssetValues] = []
+    size = 0
+    for values in found:
+        group.append(values)
+        size += max(len(values.valued), closes)
+        if size >= GROUP_ROWS:
+            yield group
+            group, size = [], 0
+    if group:
+        yield group
 
 
 def _complete(totals: price_engine.NavTotals, size: int) -> int:
@@ -352,9 +374,10 @@ def _check(home: Home, made: Written, series: Series) -> None:
             )
 
 
-def _day_spans(series: Series) -> list[tuple[str, int, int]]:
+def _day_spans(series: Series, before: Mapping[str, tuple[int, int]]) -> list[tuple[str, int, int]]:
+    """(day, first close, last close); `before`: where the day begins, if its beginning stands."""
     spans: dict[str, tuple[int, int]] = {}
     for day, close in zip(series.days, series.closes.tolist(), strict=True):
-        first, _ = spans.get(day, (close, close))
+        first, _ = spans.get(day) or before.get(day) or (close, close)
         spans[day] = (first, close)
     return [(day, first, last) for day, (first, last) in spans.items()]

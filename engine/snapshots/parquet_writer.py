@@ -46,18 +46,17 @@ class AssetFiles:
         lines = _lines(self.frame)
         return [(dt, _digest(lines[start:stop])) for dt, start, stop in self._spans]
 
-    def has(self, days: Collection[str]) -> bool:
-        """Whether there is a partition of any of these days."""
-        return any(dt in days for dt, _, _ in self._spans)
-
-    def without(self, days: Collection[str]) -> "AssetFiles":
-        """The partitions of all other days."""
-        kept = ~self.days.is_in(list(days))
-        return AssetFiles(self.asset, self.frame.filter(kept), self.days.filter(kept))
-
-    def rows_of(self, days: Collection[str]) -> pl.DataFrame:
-        """The rows of some days, each with its dt."""
-        return self.frame.with_columns(dt=self.days).filter(pl.col("dt").is_in(list(days)))
+    def apart(self, days: Collection[str]) -> "tuple[pl.DataFrame | None, AssetFiles | None]":
+        """The rows of some days, each with its dt, and the partitions of all others; None for nothing."""
+        apart = {dt for dt, _, _ in self._spans} & set(days)
+        if not apart:
+            return None, self
+        rows = self.frame.with_columns(dt=self.days)
+        if len(apart) == len(self._spans):
+            return rows, None
+        chosen = self.days.is_in(list(apart))
+        others = AssetFiles(self.asset, self.frame.filter(~chosen), self.days.filter(~chosen))
+        return rows.filter(chosen), others
 
     def write(
         self, lake: Path, resolution: str, live: Mapping[tuple[str, str], FileRecord]

@@ -172,8 +172,8 @@ class Reader:
         )
         return None if oldest is None else (oldest, newest)
 
-    def count(self, table: str, where: str = "1") -> int:
-        return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}"))
+    def count(self, table: str, where: str = "1", values: Sequence[Any] = ()) -> int:
+        return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}", values))
 
     def live_files(self, resolution: str, first: int = 0, last: int = LAST) -> list[dict[str, Any]]:
         """The live snapshot files of a resolution that hold a close in [first, last], by day and asset."""

@@ -182,22 +182,24 @@ def with_wide_values(
 # -- snapshots and NAV ------------------------------------------------------------------------------
 
 
-def snapshots(values: AssetValues, inputs: Inputs) -> pl.DataFrame:
-    """The rows of SNAPSHOT_SCHEMA of one asset, sorted by bucket, account, kind."""
+def snapshots(several: Sequence[AssetValues], inputs: Inputs) -> pl.DataFrame:
+    """The rows of SNAPSHOT_SCHEMA of assets that `run` gave in a row, by asset, bucket, account, kind."""
+    if not several:
+        return pl.DataFrame(schema=SNAPSHOT_SCHEMA)
     positions = inputs.positions
-    segment, b = positions.expand(values.rows)
+    segment, b = positions.expand(slice(several[0].rows.start, several[-1].rows.stop))
+    nth = np.repeat(np.arange(len(several)), [len(values.valued) for values in several])
     kind = positions.segments["kind"][segment]
-    shown = "cash" if values.asset in inputs.policy.outside else "holding"
-    provenance = _provenance(values.asset, values.quotation, inputs.policy.pegs)
-    frame = provenance[b].with_columns(
+    valued, value = (np.concatenate([getattr(v, name) for v in several]) for name in ("valued", "value"))
+    shown = pl.when(pl.col("asset_id").is_in(list(inputs.policy.outside))).then(pl.lit("cash"))
+    frame = _provenance(several, inputs)[nth * len(inputs.closes) + b].with_columns(
         kind=pl.when(kind != "holding")
         .then(kind)
-        .otherwise(pl.when("excluded").then(pl.lit("excluded")).otherwise(pl.lit(shown))),
+        .otherwise(pl.when("excluded").then(pl.lit("excluded")).otherwise(shown.otherwise(pl.lit("holding")))),
         account=positions.segments["account"][segment],
-        asset_id=pl.lit(values.asset),
         bucket_close=pl.Series(inputs.closes)[b],
         quantity=positions.owned[segment],
-        value=pl.when(pl.Series(values.valued)).then(from_words(values.value)),
+        value=pl.when(pl.Series(valued)).then(from_words(value)),
         transit=positions.segments["transit"][segment],
         first_reason=positions.segments["reason"][segment],
     ).filter(~((pl.col("kind") == "unmatched") & pl.col("excluded")))  # fmt: skip
@@ -210,25 +212,34 @@ def snapshots(values: AssetValues, inputs: Inputs) -> pl.DataFrame:
         price=pl.when(~unvalued).then("price"),
     )
     instants = [pl.col(name).cast(pl.Datetime("us", "UTC")) for name in ("bucket_close", "asof", "fx_asof")]
-    return frame.with_columns(instants).select(list(SNAPSHOT_SCHEMA)).sort(SNAPSHOT_ORDER)
+    return frame.with_columns(instants).select(list(SNAPSHOT_SCHEMA)).sort("asset_id", *SNAPSHOT_ORDER)
 
 
-def _provenance(asset: str, quotation: Quotation, pegs: Mapping[str, str]) -> pl.DataFrame:
-    """One row a close: price and rate with their sources, the first reason against them, holds, flags."""
-    off, priced, resolution = pl.Series(quotation.broken), pl.col("reason").is_null(), pl.col("resolution")
-    parts = [quotation.prices[quotation.price_row], quotation.rates[quotation.rate_row]]
-    return pl.concat(parts, how="horizontal").select(
-        "price", "asof", "resolution", "fx_source", "fx_rate", "fx_asof", "drift_bps",
-        quote_currency=pl.when(resolution == "peg").then(pl.lit(pegs.get(asset))).otherwise("quote"),
+def _provenance(several: Sequence[AssetValues], inputs: Inputs) -> pl.DataFrame:
+    """One row an asset and close: price and rate with their sources, the first reason, holds, flags."""
+    found = pl.concat([_quoted(values.asset, values.quotation) for values in several])
+    priced, of_peg = pl.col("reason").is_null(), pl.col("resolution") == "peg"
+    token, pegs = pl.col("asset_id"), inputs.policy.pegs
+    currency = token.replace_strict(pegs, default=None, return_dtype=pl.String) if pegs else pl.lit(None)
+    return found.select(
+        "asset_id", "price", "asof", "resolution", "fx_source", "fx_rate", "fx_asof", "drift_bps", "excluded",
+        quote_currency=pl.when(of_peg).then(currency).otherwise("quote"),
         price_source="source",
-        reason=pl.coalesce("reason", pl.when(off).then(pl.lit("PEG_BROKEN")), "fx_reason"),
-        held=pl.when(priced).then(pl.when(off).then("quote").otherwise("fx_held")),
-        flags=_with_flag("fx_flags", pl.Series(quotation.pegged), "PEGGED"),
-        excluded=pl.Series(quotation.excluded),
+        reason=pl.coalesce("reason", pl.when("broken").then(pl.lit("PEG_BROKEN")), "fx_reason"),
+        held=pl.when(priced).then(pl.when("broken").then("quote").otherwise("fx_held")),
+        flags=_with_flag("fx_flags", "pegged", "PEGGED"),
     )  # fmt: skip
 
 
-def _with_flag(flags: str, where: str | pl.Series, flag: str) -> pl.Expr:
+def _quoted(asset: str, quotation: Quotation) -> pl.DataFrame:
+    """The quotation's tables, one row a close."""
+    marks = {name: getattr(quotation, name) for name in ("broken", "pegged", "excluded")}
+    named = pl.repeat(asset, len(quotation.price_row), eager=True).alias("asset_id")
+    told = [quotation.prices[quotation.price_row], quotation.rates[quotation.rate_row]]
+    return told[0].hstack([named, *told[1].get_columns(), *(pl.Series(*mark) for mark in marks.items())])
+
+
+def _with_flag(flags: str, where: str, flag: str) -> pl.Expr:
     more = pl.concat_list(pl.col(flags).str.split(JOIN), pl.lit([flag])).list.sort().list.join(JOIN)
     return pl.when(where).then(more.str.strip_chars(JOIN)).otherwise(flags)
 

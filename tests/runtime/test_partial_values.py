@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from engine.domain.instants import DAY_US, parse_instant
+from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, parse_instant
 from engine.messages import Command
 from engine.runtime import series
+from engine.runtime import value as value_module
 from engine.runtime.open_day import GRACE_US
 from engine.runtime.service import Due
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
@@ -107,6 +108,69 @@ def test_files_one_by_one__valued_in_parts__what_one_valuation_of_all_gives(
         take(at_once, name, rows)
     value(at_once)
     assert stands(bit_by_bit) == stands(at_once)
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 7))])
+def test_files_land_as_the_clock_goes_on__over_midnight_and_sealing__what_one_valuation_of_all_gives(
+    new_deck: NewDeck, seed: int
+) -> None:
+    files, chance = FILES.copy(), random.Random(seed)
+    chance.shuffle(files)
+    bit_by_bit, at_once = opened(new_deck, "bits"), opened(new_deck, "once")
+    value(bit_by_bit)
+    now = NOW
+    for name, rows in files:
+        due, before = take(bit_by_bit, name, rows), now
+        now += chance.randrange(0, 20 * MINUTE_US, MINUTE_US)
+        bit_by_bit.clock = lambda now=now: now
+        if before // (5 * MINUTE_US) < now // (5 * MINUTE_US):
+            due.touch((before // (5 * MINUTE_US) + 1) * 5 * MINUTE_US)
+        value_due(bit_by_bit, due)
+    for name, rows in files:
+        take(at_once, name, rows)
+    at_once.clock = bit_by_bit.clock
+    value(at_once)
+    assert stands(bit_by_bit) == stands(at_once)
+
+
+def test_a_close_of_an_open_day__is_valued_alone__and_what_came_late_from_its_own_close_on(
+    deck: Deck,
+) -> None:
+    def buckets(due: Due, now: int) -> int:
+        deck.clock = lambda: now
+        return int(value_due(deck, due)["resolutions"]["5m"]["buckets"])
+
+    deck.clock = lambda: NOW
+    take(deck, "trades", [buy(timestamp=EARLY), buy(timestamp=EARLY, asset_id="ETH")])
+    assert value(deck)["resolutions"]["5m"]["buckets"] == 49
+    closed = Due(since=NOW + 5 * MINUTE_US)
+    assert buckets(closed, NOW + 5 * MINUTE_US) == 1
+    closed = Due(since=NOW + 10 * MINUTE_US)
+    assert buckets(closed, NOW + 10 * MINUTE_US) == 1
+    late = Due(assets={"ETH": (NOW - 5 * MINUTE_US, NOW - 5 * MINUTE_US)})
+    assert buckets(late, NOW + 10 * MINUTE_US) == 2
+    assert deck.sql("SELECT close_first, close_last FROM valued WHERE resolution = '5m' ORDER BY dt") == [
+        (us(EARLY), NOW), (NOW + 5 * MINUTE_US, NOW + 10 * MINUTE_US),
+    ]  # fmt: skip
+    assert deck.sql("SELECT count(*) FROM open_snapshots WHERE bucket = '5m'") == [(2 * 51,)]
+
+
+def test_more_rows_than_lie_open__a_day_of_which_only_the_end_was_due_goes_to_files_whole(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deck.clock = lambda: NOW - 2 * HOUR_US
+    take(deck, "trades", [buy(timestamp=EARLY)])
+    value(deck)
+    monkeypatch.setattr(value_module, "ROWS_MAX", 60)
+    deck.clock = lambda: NOW - HOUR_US
+    late = "2025-03-01T22:00:01Z"
+    due = take(deck, "more", [buy(timestamp=late, account=name, asset_id="ETH") for name in "abcdef"])
+    value_due(deck, due)
+    assert deck.sql("SELECT count(*) FROM open_snapshots WHERE bucket = '5m'") == [(0,)]
+    assert deck.sql("SELECT sum(rows) FROM lake_files WHERE dead_at IS NULL AND resolution = '5m'") == [
+        (37 + 6 * 12,)
+    ]
+    assert deck.ask("verify")["ok"]
 
 
 def test_prices_of_one_asset__touch_its_files_alone__and_no_live_file_of_another_dies(deck: Deck) -> None:

@@ -141,7 +141,7 @@ class Told:
         self.frames = []
         for values in price_engine.run(inputs):
             self.totals.add(values)
-            self.frames.append(price_engine.snapshots(values, inputs))
+            self.frames.append(price_engine.snapshots([values], inputs))
         rows = [
             row
             for frame in self.frames
