@@ -39,11 +39,8 @@ def parse_instant(text: str) -> int | None:
 
 def format_instant(us: int) -> str:
     """Canonical text of an instant."""
-    text = from_us(us).strftime("%Y-%m-%dT%H:%M:%S")
-    fraction = us % SECOND_US
-    if fraction:
-        text += "." + f"{fraction:06d}".rstrip("0")
-    return text + "Z"
+    text = from_us(us).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if "." in text else text) + "Z"
 
 
 def from_us(us: int) -> datetime:

@@ -10,6 +10,7 @@ from enum import IntEnum
 
 import polars as pl
 
+from engine.domain.columns import instant_texts
 from engine.domain.instants import format_instant
 from engine.domain.money import PLACES
 
@@ -93,12 +94,10 @@ def content_text(
 
 def content_column() -> pl.Expr:
     """`content_text` of every row of a frame that has its arguments as columns, `action` as a code."""
-    instant = pl.from_epoch("ts", time_unit="us").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
     action = pl.col("action").replace_strict(dict(enumerate(ACTIONS)), return_dtype=pl.String)
     optional = ("fee_asset", "fee_amount", "account", "tx_hash", "external_id")
     return pl.concat_str(
-        instant.str.strip_chars_end("0").str.strip_suffix(".") + "Z",
-        action, "asset", "quantity", pl.col("price", *optional).fill_null(""),
+        instant_texts("ts"), action, "asset", "quantity", pl.col("price", *optional).fill_null(""),
         separator=UNIT_SEPARATOR,
     )  # fmt: skip
 

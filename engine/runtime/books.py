@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 
 from engine.config import Config
-from engine.domain.instants import MINUTE_US, format_instant
+from engine.domain.columns import decimal_texts, instant_texts
+from engine.domain.instants import MINUTE_US
 from engine.domain.money import mul, to_text
 from engine.domain.transactions import Action
 from engine.portfolio import holdings, lots_engine, transfers
@@ -177,20 +178,23 @@ class Books:
             self.ledger, self.links, self._own_outcome.deficits_frame(), self.config["cash"], self.cash_assets
         )
 
+    def lot_frames(self, method: str | None = None, as_of: int | None = None) -> dict[str, pl.DataFrame]:
+        """Open lots, lots in transit and realized pieces, under a method (the home's unless named)."""
+        plain = method is None and as_of is None
+        outcome = self._own_outcome if plain else self.outcome(method, as_of)
+        return {
+            "open_lots": outcome.open_lots_frame(),
+            "in_transit": outcome.in_transit_frame(),
+            "realized": outcome.realized_frame(),
+        }
+
     def lots(
         self, method: str | None = None, account: str | None = None, asset: str | None = None,
         as_of: int | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """`lots --json`."""
-        plain = method is None and as_of is None
-        outcome = self._own_outcome if plain else self.outcome(method, as_of)
-        frames = {
-            "open_lots": outcome.open_lots_frame(),
-            "in_transit": outcome.in_transit_frame(),
-            "realized": outcome.realized_frame(),
-        }
         answer: dict[str, Any] = {"method": method or self.config["lot_method"]}
-        for name, frame in frames.items():
+        for name, frame in self.lot_frames(method, as_of).items():
             if account is not None:
                 frame = frame.filter(pl.col("account") == account)
             if asset is not None:
@@ -209,17 +213,15 @@ _INSTANTS = ("disposed_at", "left_at", "acquired_at")
 
 def told_lots(frame: pl.DataFrame) -> list[dict[str, Any]]:
     """Lots or realized pieces as JSON: decimals as canonical text, instants as text."""
-    columns: dict[str, list[Any]] = {
-        "account": frame["account"].to_list(),
-        "asset_id": frame["asset"].to_list(),
-    }
-    for name in _INSTANTS:
-        if name in frame.columns:
-            instants = frame[name].to_list()
-            columns[name] = [None if us is None else format_instant(us) for us in instants]
-    for name, told in _AMOUNTS.items():
-        if name in frame.columns:
-            amounts = frame[name].to_physical().to_list()
-            columns[told] = [None if amount is None else to_text(amount) for amount in amounts]
-    columns["flags"] = frame["flags"].to_list()
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return lot_texts(frame).to_dicts()
+
+
+def lot_texts(frame: pl.DataFrame) -> pl.DataFrame:
+    """The columns of told lots: text, and flags as lists."""
+    return frame.select(
+        "account",
+        pl.col("asset").alias("asset_id"),
+        *(instant_texts(name) for name in _INSTANTS if name in frame.columns),
+        *(decimal_texts(name).alias(told) for name, told in _AMOUNTS.items() if name in frame.columns),
+        "flags",
+    )

@@ -6,12 +6,14 @@ five parts ledger, observations, decisions, open lots, realized. Snapshots and q
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.domain.transactions import content_text
+import polars as pl
+
+from engine.domain.transactions import content_column
 from engine.portfolio import transfers
-from engine.runtime.books import Books
+from engine.runtime.books import Books, lot_texts
 from engine.runtime.desk.rows import tx_content, tx_rows
 from engine.runtime.open_day import contents
 from engine.runtime.standing import MATCH, SETTLE, stored_rows
@@ -20,11 +22,16 @@ from engine.store.reader import OBSERVATIONS, Reader
 
 WHOLE = ("ledger", "observations", "decisions", "open_lots", "realized")
 SEPARATOR = "\x1f"
+_TX = {
+    "ts": pl.Int64, "action": pl.Int64, "asset": pl.Int64, "quantity": pl.String, "price": pl.String,
+    "fee_asset": pl.Int64, "fee_amount": pl.String, "account": pl.Int64, "tx_hash": pl.String,
+    "external_id": pl.String, "k": pl.Int64, "row": pl.Int64,
+}  # fmt: skip
 
 
 def digest(reader: Reader, books: Books) -> dict[str, Any]:
     """`digest --json`."""
-    lots = books.lots()
+    lots = books.lot_frames()
     parts = {
         "ledger": _over(_ledger(reader, books)),
         "observations": _over(_observations(reader)),
@@ -48,18 +55,23 @@ def _line(*fields: object) -> str:
 
 def _ledger(reader: Reader, books: Books) -> Iterable[str]:
     marks = transfers.pairing_marks(books.ledger, books.links)
-    names = {n: name for name, n in reader.names().items()}
-    rows = reader.rows(
-        "SELECT ts, action, asset, quantity, price, fee_asset, fee_amount, account, tx_hash, external_id,"
-        " k, superseded_by IS NOT NULL, row FROM tx"
-    )
-    for ts, action, asset, quantity, price, fee_asset, fee_amount, account, *rest in rows:
-        tx_hash, external_id, k, superseded, row = rest
-        content = content_text(
-            ts, action, names[asset], quantity, price, names.get(fee_asset), fee_amount, names[account],
-            tx_hash, external_id,
-        )  # fmt: skip
-        yield _line(content, k, superseded, marks.get(row))
+    named = {n: name for name, n in reader.names().items()}
+    rows = reader.rows(f"SELECT {', '.join(_TX)}, superseded_by IS NOT NULL FROM tx")
+    columns = zip(*rows, strict=True) if rows else [()] * (len(_TX) + 1)
+    frame = pl.DataFrame(
+        [pl.Series(name, list(values), dtype=kind)
+         for (name, kind), values in zip([*_TX.items(), ("superseded", pl.Int64)], columns, strict=True)]
+    ).with_columns(
+        pl.col("asset", "fee_asset", "account").replace_strict(named, return_dtype=pl.String, default=None),
+        mark=pl.Series([marks.get(row, "") for *_, row, _ in rows], dtype=pl.String),
+    )  # fmt: skip
+    return _joined(frame.select(content_column().alias("content"), "k", "superseded", "mark"))
+
+
+def _joined(frame: pl.DataFrame) -> list[str]:
+    """A line a row: its fields joined, an empty one as empty."""
+    fields = pl.all().cast(pl.String).fill_null("")
+    return frame.select(pl.concat_str(fields, separator=SEPARATOR)).to_series().to_list()
 
 
 def _observations(reader: Reader) -> Iterable[str]:
@@ -90,16 +102,21 @@ def _transfers(reader: Reader, subjects: list[dict[str, str]]) -> dict[str, str]
     }
 
 
-def _lots(lots: dict[str, Any]) -> Iterable[str]:
-    for lot in lots["open_lots"]:
-        yield _line("open", *lot.values())
-    for lot in lots["in_transit"]:
-        yield _line("in_transit", *lot.values())
+def _lots(lots: Mapping[str, pl.DataFrame]) -> list[str]:
+    parts = (("open", lots["open_lots"]), ("in_transit", lots["in_transit"]))
+    frames = [(kind, _told(frame)) for kind, frame in parts]
+    return [line for kind, frame in frames for line in _joined(frame.select(pl.lit(kind), pl.all()))]
 
 
-def _realized(lots: dict[str, Any]) -> Iterable[str]:
-    for piece in lots["realized"]:
-        yield _line(*piece.values())
+def _realized(lots: Mapping[str, pl.DataFrame]) -> list[str]:
+    return _joined(_told(lots["realized"]))
+
+
+def _told(lots: pl.DataFrame) -> pl.DataFrame:
+    """Lots as text, their flags as `['ONE', 'TWO']`."""
+    flags = pl.concat_str(pl.lit("['"), pl.col("flags").list.join("', '"), pl.lit("']"))
+    none = pl.col("flags").list.len() == 0
+    return lot_texts(lots).with_columns(flags=pl.when(none).then(pl.lit("[]")).otherwise(flags))
 
 
 def _snapshots(reader: Reader) -> Iterable[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from engine.domain.columns import decimal_texts
 from engine.snapshots.parquet_writer import AssetFiles
 from engine.snapshots.schemas import COLUMNS, DECIMAL, INSTANT, OPEN_COLUMNS
 
@@ -22,9 +23,7 @@ _INSTANTS = [name for name, kind in COLUMNS.items() if kind == INSTANT]
 def stored(frame: pl.DataFrame) -> pl.DataFrame:
     """Rows of today's columns and `dt`, as they are stored."""
     return frame.select(
-        pl.col(name).cast(pl.String).str.strip_chars_end("0").str.strip_chars_end(".")
-        if name in _DECIMALS
-        else pl.col(name).cast(kind)
+        decimal_texts(name) if name in _DECIMALS else pl.col(name).cast(kind)
         for name, kind in STORED.items()
     )
 
