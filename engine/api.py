@@ -88,7 +88,8 @@ async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineC
     `worker`: heavy work runs in a warm process of its own, so that this one stays smooth.
     """
     from engine.link.inprocess import InProcessClient
-    from engine.runtime.engine import Engine, system_clock
+    from engine.runtime.clock import system_clock
+    from engine.runtime.engine import Engine
     from engine.runtime.executors import Executor, ThreadExecutor, WorkerExecutor
     from engine.runtime.home import Home
     from engine.runtime.memory import worker_limit
@@ -224,7 +225,7 @@ def series_metrics(path: Path, arguments: dict[str, Any]) -> dict[str, Any]:
 
 async def sql_parquet(home: Path, arguments: dict[str, Any]) -> dict[str, Any]:
     """The answer to a SELECT as the bytes of a Parquet file, under `data`, with its number of rows."""
-    from engine.runtime.engine import system_clock
+    from engine.runtime.clock import system_clock
     from engine.runtime.sql import as_parquet
 
     return await as_parquet(home, system_clock(), arguments)
@@ -238,7 +239,7 @@ async def backup(
     Acts: backup_create, backup_verify, backup_restore, backup_promote, backup_drill, backups.
     """
     from engine.runtime import backups
-    from engine.runtime.engine import system_clock
+    from engine.runtime.clock import system_clock
     from engine.runtime.executors import ThreadExecutor
 
     executor = ThreadExecutor()

@@ -17,7 +17,7 @@ from tests.runtime.deck import ROOT, Deck, buy
 HEAVY = ("polars", "duckdb", "pyarrow", "sqlalchemy", "aiosqlite", "textual", "numpy", "rich")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 70
 CLOCKS = re.compile(r"datetime\.(now|utcnow|today)|time\.(time|time_ns|monotonic)\(|date\.today")
-CLOCK_OWNERS = {"engine/runtime/engine.py", "console/commands/verbs.py"}
+CLOCK_OWNERS = {"engine/runtime/clock.py", "console/commands/verbs.py"}
 NO_FLOAT = (
     "engine/ingestion",
     "engine/portfolio/lots",

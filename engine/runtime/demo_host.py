@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from engine.domain.instants import DAY_US
+from engine.runtime.clock import system_clock
 from engine.runtime.demo import demo_files
 from engine.runtime.demo_feed import FEED_EVERY_S, DemoFeed, Files, demo_clock
-from engine.runtime.engine import make_home, system_clock
+from engine.runtime.engine import make_home
 from engine.runtime.home import Home
 from engine.runtime.host import Host
 from engine.store.files import publish

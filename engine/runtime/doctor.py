@@ -23,7 +23,7 @@ import tzdata  # type: ignore[import-untyped]
 from engine.config import FREE_BYTES_MIN, load
 from engine.domain.instants import format_instant
 from engine.errors import ConfigInvalid, EngineError
-from engine.runtime.engine import system_clock
+from engine.runtime.clock import system_clock
 from engine.runtime.home import FOLDERS, Home
 from engine.store import journal
 from engine.store.file_system import NETWORK, kind_of

@@ -14,7 +14,8 @@ from engine.domain.instants import DAY_US, format_instant
 from engine.errors import EngineError
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking
-from engine.runtime.engine import Engine, Listener, system_clock
+from engine.runtime.clock import system_clock
+from engine.runtime.engine import Engine
 from engine.runtime.executors import Executor, WorkerExecutor
 from engine.runtime.home import Home
 from engine.runtime.inbox_wait import InboxWait
@@ -23,6 +24,7 @@ from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
 from engine.runtime.service import Service
 from engine.runtime.tasks import QUERIES
 from engine.runtime.telemetry.room import Room
+from engine.runtime.telling import Listener
 
 FACTS_S = 30.0  # a scraper may ask often; the home is not read for each
 DRAIN_S = 6.0  # what is under way may take this long to finish before its worker is ended
@@ -127,7 +129,7 @@ class Host:
             self._acting.discard(task)
 
     async def _inbox_done(self) -> Result:
-        wait = InboxWait(self._engine)
+        wait = InboxWait(self._engine.home, self._engine.intake.disk_short)
         self._inbox_waits.add(wait)
         try:
             return Result(await wait.run())
@@ -159,7 +161,7 @@ class Host:
         live = {
             "state": self._service.state()["state"], "memory": memory,
             "level": self._engine.memory.advice.level.name.lower(),
-            "providers": self._engine.provider_states(),
+            "providers": self._engine.fetching.states(),
         }  # fmt: skip
         document = self._facts[1] | {
             "now_us": self._engine.now(),

@@ -5,11 +5,12 @@ It takes nothing itself: it hears of verdicts, and looks where the files are tha
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from engine.errors import DiskLow
-from engine.runtime.engine import Engine, system_clock
+from engine.runtime.clock import system_clock
 from engine.runtime.home import Home
 from engine.runtime.inbox import scan
 from engine.runtime.taken import totals
@@ -21,10 +22,11 @@ LOOKS_GONE = 6  # a file that is nowhere for so long, and of which nothing is he
 class InboxWait:
     """One wait: `hear` the entries of all files that are done, `run` until every file here now is."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, home: Home, disk_short: Callable[[], str]) -> None:
+        """`disk_short`: why nothing is taken in now, for want of room; empty if there is enough."""
+        self._home, self._disk_short = home, disk_short
         self._entries: list[dict[str, Any]] = []
-        names, self._others = _there(engine.home)
+        names, self._others = _there(home)
         self._pending = dict.fromkeys(names, 0)  # looks in which it was nowhere
 
     def hear(self, entry: dict[str, Any]) -> None:
@@ -35,9 +37,9 @@ class InboxWait:
     async def run(self) -> dict[str, Any]:
         """The document of `ingest`. DiskLow where nothing more is taken for want of room."""
         while self._pending:
-            if short := self._engine.disk_short():
+            if short := self._disk_short():
                 raise DiskLow(short, "Free some space; what is in the inbox is taken then.")
-            there, self._others = await asyncio.to_thread(_there, self._engine.home)
+            there, self._others = await asyncio.to_thread(_there, self._home)
             looks = {name: 0 if name in there else looks + 1 for name, looks in self._pending.items()}
             self._pending = {name: times for name, times in looks.items() if times < LOOKS_GONE}
             await asyncio.sleep(LOOK_EVERY_S)

@@ -12,8 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.compaction.memory_manager import ALERT_RATIO, Advice, Level, State, Use, advice, advise, tightest
+from engine.compaction.memory_manager import (
+    ALERT_RATIO,
+    NARROW,
+    Advice,
+    Level,
+    State,
+    Use,
+    advice,
+    advise,
+    tightest,
+)
 from engine.config import Config
+from engine.errors import WorkerOverLimit
 
 RSS_STEP_BYTES = 16 << 20  # a smaller change of this process tree is not worth a line on a slow terminal
 INSERT_ROWS_MIN, WINDOW_ROWS_MIN, CLOSES_MIN = 50, 1_000, 1  # smaller batches cost more than they save
@@ -46,10 +57,11 @@ class Batches:
 
 
 class Watch:
-    """What the advice is, look after look."""
+    """What the advice is, look after look, and how large batches are by it."""
 
     def __init__(self, config: Config) -> None:
         self._profile: str = config["memory.profile"]
+        self._batches, self._narrow = Batches.of(config), 1
         self._state = State()
         self.advice: Advice = advice(Level.NORMAL, self._profile)
 
@@ -59,6 +71,22 @@ class Watch:
         use = Use(told["used_bytes"], told["limit_bytes"], told["whose"])
         self._state, self.advice = advise(self._state, use, self._profile, now_us)
         return self.advice.level != before
+
+    @property
+    def batches(self) -> Batches:
+        """How much a stage has in memory at a time, as memory is now."""
+        return self._batches.narrowed(self._narrow * self.advice.narrow)
+
+    def reconfigure(self, config: Config) -> None:
+        """Takes new batch sizes."""
+        self._batches = Batches.of(config)
+
+    def narrower(self, error: WorkerOverLimit) -> str:
+        """Smaller batches from now on, for what was too large, in words; raises what cannot be smaller."""
+        if self._narrow >= NARROWEST:
+            raise error
+        self._narrow *= NARROW
+        return f"{error} It is tried again with smaller batches."
 
 
 def moved(before: dict[str, Any] | None, now: dict[str, Any]) -> bool:

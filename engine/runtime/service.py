@@ -20,9 +20,11 @@ from engine.domain.instants import format_instant
 from engine.errors import EngineError
 from engine.messages import Command, Event
 from engine.runtime.alerts.watch import AlertWatch
-from engine.runtime.engine import FILES_AT_ONCE, NOTHING, Engine, system_clock
+from engine.runtime.clock import system_clock
+from engine.runtime.engine import NOTHING, Engine
 from engine.runtime.executors import AloneExecutor
 from engine.runtime.inbox import Look, first_look, ready, scan
+from engine.runtime.intake import FILES_AT_ONCE
 from engine.runtime.memory import memory_now, moved
 from engine.runtime.nightly import Nightly
 from engine.runtime.overview import Overview, waiting_files
@@ -207,7 +209,7 @@ class Service:
             self._wake.set()
 
     async def _inbox(self) -> None:
-        await self.engine.take_left()
+        await self.engine.intake.take_left()
         seen: dict[str, Look] = {}
         while not self._stop.is_set():
             # Files carry the machine's time, whatever the engine's clock says.
@@ -222,7 +224,7 @@ class Service:
                 self._taking = True
                 for name in names:
                     looks.pop(name)
-                await self.engine.take_in(names)
+                await self.engine.intake.take_in(names)
             self._taking = False
             seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
             self._well("inbox")
@@ -236,7 +238,7 @@ class Service:
 
     def _has_room(self) -> bool:
         """Whether the disk has room for more; if not, that is said once, and files wait where they are."""
-        short = self.engine.disk_short()
+        short = self.engine.intake.disk_short()
         if short and "disk" not in self._causes:
             self._causes["disk"] = short
             self._tell_state()
@@ -355,7 +357,7 @@ class Service:
             return
         wait_s = FETCH_FIRST_S
         while not await self._pause(wait_s):
-            done = await self.engine.fetch_missing({})
+            done = await self.engine.fetching.fetch_missing({})
             if done.files:
                 self.wake()
             for trouble in done.troubles:

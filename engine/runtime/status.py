@@ -12,7 +12,7 @@ from engine.runtime import backup_alerts, reckoned_alerts
 from engine.runtime.alerts import book as alert_book
 from engine.runtime.alerts.readings import folder_facts, readings, rules_of
 from engine.runtime.asking import LAST_INPUT
-from engine.runtime.engine import system_clock
+from engine.runtime.clock import system_clock
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 

@@ -15,7 +15,7 @@ import pytest
 
 from engine.domain.transactions import ACTIONS, COLUMNS
 from engine.ingestion.csv_processor import Parsed, parse_csv
-from engine.runtime.engine import system_clock
+from engine.runtime.clock import system_clock
 from tests.bench.homes import peak_mb
 from tests.bench.rounds import answer, table
 from tests.bench.trades import write_trades

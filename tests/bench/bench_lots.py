@@ -24,7 +24,8 @@ from engine.portfolio import lots_engine, transfers
 from engine.portfolio.lots_replay import LotsBook
 from engine.runtime import executors
 from engine.runtime.books import Books
-from engine.runtime.engine import make_home, system_clock
+from engine.runtime.clock import system_clock
+from engine.runtime.engine import make_home
 from engine.runtime.home import Home
 from engine.runtime.kept_books import KeptBooks, open_books
 from engine.runtime.take import take_files

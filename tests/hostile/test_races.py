@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.errors import WorkerLost
-from engine.runtime import engine, host, inbox, service, take
+from engine.runtime import host, inbox, intake, service, take
 from engine.runtime.executors import ThreadExecutor
 from engine.runtime.host import Host
 from tests.runtime.deck import Deck, Row, buy, to_csv
@@ -133,7 +133,7 @@ def before_the_claim(monkeypatch: pytest.MonkeyPatch, name: str, act: Act) -> No
             todo.pop()(home.inbox / name)
         return real(home, wanted)
 
-    monkeypatch.setattr(engine, "claim", claim)
+    monkeypatch.setattr(intake, "claim", claim)
 
 
 def once(

@@ -23,8 +23,8 @@ def later(look: Look, seconds: float, **changes: object) -> Look:
 @pytest.fixture
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Looks follow each other at once, and the machine's clock moves on a second with each."""
-    monkeypatch.setattr("engine.runtime.engine.LOOK_EVERY_S", 0)
-    monkeypatch.setattr("engine.runtime.engine.system_clock", ticking())
+    monkeypatch.setattr("engine.runtime.intake.LOOK_EVERY_S", 0)
+    monkeypatch.setattr("engine.runtime.intake.system_clock", ticking())
 
 
 def test_ready__fresh_file_seen_once__not_yet() -> None:

@@ -33,7 +33,7 @@ def _quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def waiting(deck: Deck) -> tuple[InboxWait, Engine]:
     engine = Engine(deck.home)
-    return InboxWait(engine), engine  # type: ignore[arg-type]
+    return InboxWait(engine.home, engine.disk_short), engine
 
 
 def run(wait: InboxWait) -> dict[str, Any]:

@@ -168,7 +168,7 @@ def test_settings_read_again__batches_and_upkeep_go_by_them(deck: Deck) -> None:
             await host.reload()
             told = await heard.of("log", lambda data: data["kind"] == "config_read")
             assert "compaction.grace_minutes, ingest.batch_rows" in told["text"]
-            assert host._engine.batches.insert_rows == 70
+            assert host._engine.memory.batches.insert_rows == 70
             assert host._engine.upkeep._config["compaction.grace_minutes"] == 5
 
     asyncio.run(run())

@@ -104,7 +104,7 @@ class Day:
             except (OSError, EngineError) as error:  # bad weather: whoever supervises starts it again
                 _require_passing(error)
                 await asyncio.sleep(WAIT_S)
-        engine._free_bytes = self.weather.free_bytes
+        engine.intake.free_bytes = self.weather.free_bytes
         return await Host.over(engine, executor, executor, executor, "SIM")
 
     async def _happen(self, one: Happening, host: Host) -> None:

@@ -16,7 +16,8 @@ from engine.runtime.alerts.book import standing_told
 from engine.runtime.alerts.courier import HOOK, WEBHOOK, Courier, Message, Send, World, owed_bits
 from engine.runtime.alerts.hook import run_hook
 from engine.runtime.alerts.readings import folder_facts, live_readings, readings, rules_of
-from engine.runtime.engine import Engine, steady_us, system_clock
+from engine.runtime.clock import steady_us, system_clock
+from engine.runtime.engine import Engine
 from engine.runtime.overview import Overview
 
 OWN_ALERTS = frozenset({"disk", "intake"})  # causes that DISK_LOW and MEMORY_HIGH tell of
