@@ -18,6 +18,7 @@ from console.commands import (
     lot_verbs,
     market_verbs,
     metrics_verbs,
+    nav_tables,
     offer,
     record_tables,
     service_unit,
@@ -71,7 +72,7 @@ async def _value(arguments: argparse.Namespace) -> int:
     wanted = _range(arguments) | {"resolution": arguments.resolution}
     async with opened(arguments, writing=True, worker=True) as client:
         document = await _valued(client, wanted, arguments.json)
-    tell(document, arguments, tables.valued)
+    tell(document, arguments, nav_tables.valued)
     return EXIT_DONE
 
 
@@ -88,7 +89,7 @@ async def _nav(arguments: argparse.Namespace) -> int:
     document = await asked(
         arguments, "nav", resolution=arguments.resolution, account=arguments.account, **_range(arguments)
     )
-    tell(document, arguments, tables.nav)
+    tell(document, arguments, nav_tables.nav)
     return EXIT_DONE
 
 

@@ -17,7 +17,7 @@ from engine.backup.layout import CONFIG, JOURNAL, STATE, SUMS, Ports, is_plain, 
 from engine.backup.objects import copy_to, remove
 from engine.backup.plan import MARKER, TEMPORARY, Plan
 from engine.errors import BackupDamaged, RestoreRefused
-from engine.store import journal
+from engine.store import journal, journal_audit
 from engine.store.commit import recover
 from engine.store.files import FILE_MODE, FOLDER_MODE, HomeLock, fsync_folder, make_folder, publish
 from engine.store.journal_format import OPEN
@@ -159,7 +159,7 @@ def _check(plan: Plan) -> None:
         found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
         text = connection.execute("SELECT value FROM meta WHERE key = 'journal'").fetchone()
     problems = [line for line in found if line != "ok"]
-    report = journal.verify(plan.to / JOURNAL)
+    report = journal_audit.verify(plan.to / JOURNAL)
     problems += report.problems
     mark = journal.START if text is None else journal.Mark.from_json(text[0])
     if (mark.seq, mark.chain) != (plan.mark.seq, plan.mark.chain):

@@ -34,7 +34,7 @@ from engine.backup.layout import (
 from engine.backup.objects import TEMPORARY, remove
 from engine.domain.instants import format_instant
 from engine.errors import BackupDamaged, EngineError
-from engine.store import journal
+from engine.store import journal_audit
 from engine.store.files import make_folder
 
 SCANNED_MAX = 2_000  # lake files read by DuckDB; of more, a sample of this many, and it says so
@@ -186,7 +186,7 @@ def _journal(shelf: Shelf, manifest: Manifest) -> list[str]:
             if file.path.startswith(f"{JOURNAL}/"):
                 name = file.path.removeprefix(f"{JOURNAL}/")
                 (folder / name).symlink_to(shelf.object(file.sha256).absolute())
-        report = journal.verify(folder)
+        report = journal_audit.verify(folder)
     except (EngineError, OSError) as error:
         return [str(error)]
     finally:

@@ -25,7 +25,7 @@ from engine.domain.instants import format_instant
 from engine.errors import ConfigInvalid, EngineError
 from engine.runtime.clock import system_clock
 from engine.runtime.home import FOLDERS, Home
-from engine.store import journal
+from engine.store import journal_audit
 from engine.store.file_system import NETWORK, kind_of
 from engine.store.reader import Reader
 from engine.valuation.buckets import STEP_US, is_boundary
@@ -223,7 +223,7 @@ def _holder(lock: Path) -> str:
 def _journal(home: Home, _engine: dict[str, Any] | None) -> Found:
     if not home.journal.is_dir():
         return Found(RED, "there is no journal", "navdeck backup restore latest --to FOLDER")
-    report = journal.verify(home.journal)
+    report = journal_audit.verify(home.journal)
     if report.problems:
         return Found(RED, "; ".join(report.problems[:3]), "navdeck journal verify names each damaged place")
     return Found(GREEN, f"every byte of {report.head.seq:,} records is in its chain")

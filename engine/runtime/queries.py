@@ -24,7 +24,7 @@ from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.nav_reader import empty_point, read_points
 from engine.snapshots.parquet_writer import check_file, paths
 from engine.snapshots.schemas import FileRecord
-from engine.store import journal
+from engine.store import journal, journal_audit
 from engine.store.reader import Reader
 from engine.valuation import buckets
 
@@ -192,7 +192,7 @@ def journal_verify(home_path: str, _now: int, _arguments: dict[str, Any]) -> dic
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
         text = reader.meta().get("journal")
-    report = journal.verify(home.journal)
+    report = journal_audit.verify(home.journal)
     problems = list(report.problems)
     mark = journal.START if text is None else journal.Mark.from_json(text)
     if report.head.seq < mark.seq:

@@ -16,7 +16,7 @@ from engine.backup import objects
 from engine.backup import restore as restoring
 from engine.backup.layout import MANIFEST
 from engine.errors import BackupDamaged, BackupError, HomeInUse, RestoreRefused, StoreFull
-from engine.store import journal
+from engine.store import journal_audit
 from engine.store.files import HomeLock
 from tests.backup.vault import Vault, flip, told, tree
 from tests.runtime.deck import Deck, buy
@@ -28,7 +28,7 @@ def check_at(vault: Vault, instant: int, to: str = "then") -> None:
     """What is restored to an instant is what was committed by then, to the microsecond."""
     then = vault.restored(to, at=told(instant))
     assert then.fingerprint() == vault.digest_at(instant)
-    assert journal.verify(then.home.journal).problems == []
+    assert journal_audit.verify(then.home.journal).problems == []
     committed = then.sql("SELECT committed_at FROM files")
     assert all(at <= instant for (at,) in committed)
     shutil.rmtree(then.path)
@@ -81,7 +81,7 @@ def test_restored_home__goes_on_like_any_other(vault: Vault) -> None:
     assert home.take(buy(quantity="3"))["accepted"] == 1
     home.value()
     assert home.ask("verify")["ok"]
-    assert journal.verify(home.home.journal).problems == []
+    assert journal_audit.verify(home.home.journal).problems == []
 
 
 def test_values_that_later_commits_change__are_not_brought_back(vault: Vault) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from console import text
-from console.commands import desk_tables, grid, ingest_tables, record_tables, tables
+from console.commands import desk_tables, grid, ingest_tables, nav_tables, record_tables, tables
 from engine.domain.reasons import FILE_REASONS, ROW_REASONS
 from tests.console import desk_documents as desk
 
@@ -144,7 +144,7 @@ IDS = ("0964aeffd0a7-100000", "0964aeffd0a7-4", "abcdefabcdef-100000", "abcdefab
 PAGES: dict[str, Callable[[], None]] = {
     "ingest": lambda: ingest_tables.ingested(ingested()),
     "preview": lambda: ingest_tables.previewed(ingested()),
-    "nav": lambda: tables.nav(series()),
+    "nav": lambda: nav_tables.nav(series()),
     "lots": lambda: tables.lots(books()),
     "quarantine": lambda: desk_tables.listed(asides(), {"status": "all"}, 0),
     "row": lambda: desk_tables.shown(desk.whole()),
@@ -160,7 +160,7 @@ PAGES: dict[str, Callable[[], None]] = {
     "status": lambda: tables.status(status()),
     "config": lambda: tables.config(settings()),
     "verify": lambda: tables.verified(verdict()),
-    "value": lambda: tables.valued(values()),
+    "value": lambda: nav_tables.valued(values()),
     "split": lambda: tables.split({"file": "a", "parts": ["/x/" + "y" * 120, HOSTILE]}),
     "demo": lambda: tables.demo(demo(), series(), books()),
 }
@@ -268,7 +268,7 @@ def test_lots__sums__lose_no_digit() -> None:
 
 
 def test_withheld__runs__one_line_each(drawn: Callable[..., str]) -> None:
-    told = drawn(lambda: grid.show(tables.withheld(series())), 160).splitlines()
+    told = drawn(lambda: grid.show(nav_tables.withheld(series())), 160).splitlines()
 
     runs = [line for line in told if line.startswith("2024")]
     assert [line.split()[:5] for line in runs] == [
@@ -304,7 +304,7 @@ def test_pages__same_document__same_text_and_document_untouched(drawn: Callable[
 
 
 def test_value__what_was_left_out__is_told_with_the_verb_that_makes_it(drawn: Callable[..., str]) -> None:
-    told = drawn(lambda: tables.valued(values()), 120)
+    told = drawn(lambda: nav_tables.valued(values()), 120)
     assert "No 5m buckets from 1970-01-01 00:00Z to 2025-03-01 00:00Z: before the first price" in told
     assert "navdeck value --resolution 5m --from 1970-01-01T00:00:00Z" in told
     assert "No 1d buckets" not in told

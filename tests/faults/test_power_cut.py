@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from engine.runtime.home import Home
-from engine.store import journal
+from engine.store import journal, journal_audit
 from engine.store.commit import recover
 from engine.store.reader import Reader
 from tests.faults.disk import Op, Tree, after_cut
@@ -99,7 +99,7 @@ def _stored(home: Home) -> int:
 def check_journal(home: Home) -> None:
     """Every byte of it is sound, and it has all that state.db has."""
     if home.journal.is_dir():
-        report = journal.verify(home.journal)
+        report = journal_audit.verify(home.journal)
         assert report.problems == []
         assert report.head.seq == _stored(home) or _stored(home) == 0
 

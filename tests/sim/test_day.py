@@ -15,7 +15,7 @@ import pytest
 from engine.messages import Command
 from engine.runtime.engine import make_home
 from engine.runtime.home import Home
-from engine.store import journal
+from engine.store import journal_audit
 from tests.runtime.deck import ROOT, Deck
 from tests.runtime.desk import fix, reject, release
 from tests.sim.plan import BUCKET_S, HOUR_S, NO_PRICE, Plan, plan
@@ -46,7 +46,7 @@ def _lives_and_agrees(day: Plan, tmp_path: Path) -> None:
     assert starts > 1, "nothing was killed"
     assert _parts(lived) == _parts(quiet)
     assert lived.ask("verify")["ok"]
-    assert journal.verify(lived.home.journal).problems == []
+    assert journal_audit.verify(lived.home.journal).problems == []
     assert lived.rejected() == []
     _nothing_is_invented(lived, day)
     _nothing_grows(tmp_path / "lived" / "looks")

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from engine.errors import StoreError, StoreFull
-from engine.store import commit, journal
+from engine.store import commit, journal, journal_audit
 from engine.store.commit import recover, transaction
 from engine.store.reader import Reader
 from engine.store.writer import Writer
@@ -152,7 +152,7 @@ def test_journal_cannot_be_written__nothing_committed_and_the_hint_says_space(
     assert "space" in raised.value.hint
     put(place, names(ETH=2))
     assert "ETH" in stored(place)
-    assert journal.verify(place[1]).problems == []
+    assert journal_audit.verify(place[1]).problems == []
 
 
 def test_state_db_full__aborted_and_goes_on_when_there_is_room(place: Place) -> None:

@@ -19,7 +19,8 @@ import pytest
 from engine.domain.instants import DAY_US
 from engine.errors import HomeInUse, JournalBroken
 from engine.store import journal
-from engine.store.journal import START, Entry, Journal, Mark, read, verify
+from engine.store.journal import START, Entry, Journal, Mark, read
+from engine.store.journal_audit import verify
 from engine.store.journal_format import OPEN
 from tests.runtime.deck import ROOT
 from tests.store.journals import NOON, check_sums, fill, flip, opened, pending, rows, sealed

@@ -19,7 +19,8 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 from engine.domain.instants import DAY_US
 from engine.errors import JournalBroken, StoreError
 from engine.store import journal
-from engine.store.journal import START, Journal, Mark, read, verify
+from engine.store.journal import START, Journal, Mark, read
+from engine.store.journal_audit import verify
 from engine.store.journal_format import OPEN
 from tests.store.journals import NOON, Row, check_sums, fill, flip, forge, opened, pending, rows, sealed
 
