@@ -4,21 +4,22 @@ The second shelf has the same layout, so that every verb and RESTORE.txt work th
 copies: they share nothing with the home's disk.
 """
 
-import json
+import asyncio
 import os
-import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from engine import hooks
 from engine.backup.layout import FILES, GUIDE, MANIFEST, SUMS, Shelf, sha256_of
 from engine.backup.objects import TEMPORARY, Keeper, clear_leftovers, copy_to, prune
 from engine.errors import EngineError
+from engine.hooks import Ended
 from engine.store.files import fsync_folder, make_folder
 from engine.store.troubles import writable
 
-HOOK_S = 600  # an off-site copy that takes longer is ended
-TOLD_MAX = 2_000  # characters of what the hook said
+HOOK_S = 600.0  # an off-site copy that takes longer is ended
+LOOK_S = 0.2  # between two looks whether the job was cancelled
 
 
 def copy_backup(shelf: Shelf, other: Shelf, name: str, keep: Iterable[str]) -> dict[str, Any]:
@@ -54,19 +55,20 @@ def _copied(shelf: Shelf, other: Shelf, name: str) -> Keeper:
 
 
 def run_hook(
-    command: Sequence[str], told: dict[str, Any], folder: Path, timeout_s: float = HOOK_S
+    command: Sequence[str], told: dict[str, Any], folder: Path, cancelled: Callable[[], bool]
 ) -> dict[str, Any]:
-    """Runs `command` without a shell in a folder, with the backup's facts as JSON on its input."""
-    data = json.dumps(told).encode()
-    try:
-        done = subprocess.run(
-            list(command), input=data, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            timeout=timeout_s, check=False,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        return {"ok": False, "exit_code": None, "error": f"It did not end within {timeout_s:g} s."}
-    except OSError as error:
-        return {"ok": False, "exit_code": None, "error": str(error)}
-    said = done.stderr.decode(errors="replace")[-TOLD_MAX:].strip()
-    failed = done.returncode != 0
-    return {"ok": not failed, "exit_code": done.returncode, "error": said if failed else None}
+    """Runs `command` in a folder, with the backup's facts as JSON on its input; what became of it."""
+    ended = asyncio.run(_ended(command, told, folder, cancelled))
+    return {"ok": ended.error is None, "exit_code": ended.exit_code, "error": ended.error}
+
+
+async def _ended(
+    command: Sequence[str], told: dict[str, Any], folder: Path, cancelled: Callable[[], bool]
+) -> Ended:
+    running = asyncio.create_task(hooks.run_hook(command, told, folder, HOOK_S))
+    while not (await asyncio.wait({running}, timeout=LOOK_S))[0]:
+        if cancelled():
+            running.cancel()
+            await asyncio.wait({running})
+            return Ended(None, "the job was cancelled, and the command with it")
+    return running.result()

@@ -54,7 +54,8 @@ def create(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, An
             made["target"] = target.copy_backup(shelf, Shelf(Path(config["backup.target"])), made["id"], kept)
     if config["backup.post_backup"]:
         facts = made | {"folder": str(shelf.folder(made["id"])), "home": str(home.path)}
-        made["hook"] = target.run_hook(config["backup.post_backup"], facts, shelf.path)
+        command = config["backup.post_backup"]
+        made["hook"] = target.run_hook(command, facts, shelf.path, ports.cancelled)
     return made
 
 

@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from engine.backup import generator
-from engine.backup.layout import ID
+from engine.backup.layout import CANCEL, ID
 from engine.domain.instants import DAY_US
 from engine.errors import BackupBusy, DiskLow, JobCancelled, JournalBroken, StoreFull
 from engine.runtime import backups
 from tests.backup.vault import Vault, tree
 from tests.faults.test_disk_full import Disk
 from tests.runtime.deck import buy
+from tests.test_hooks import ended
 
 
 def names(vault: Vault) -> list[str]:
@@ -238,4 +239,28 @@ def test_hook_fails__is_told__the_backup_counts(
     made = vault.create()
     assert (made["hook"]["ok"], made["hook"]["exit_code"]) == (False, code)
     assert "no room there" in made["hook"]["error"] or code is None
+    assert vault.shelf.ids()[-1] == made["id"]
+
+
+def test_hook__sees_none_of_our_keys(vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = f"import os; open({str(tmp_path / 'seen')!r}, 'w').write(repr(dict(os.environ)))"
+    monkeypatch.setenv("NAVDECK_BACKUP_POST_BACKUP", hook(program))
+    monkeypatch.setenv("NAVDECK_COINGECKO_KEY", "canary-0123456789")
+    assert vault.create()["hook"]["ok"]
+    assert "canary" not in (tmp_path / "seen").read_text()
+
+
+@pytest.mark.parametrize("given_up", ["too long", "cancelled"])
+def test_hook_is_given_up__ends_with_its_children__the_backup_counts(
+    vault: Vault, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given_up: str
+) -> None:
+    child = tmp_path / "child"
+    by_itself = f"touch {CANCEL}; " if given_up == "cancelled" else ""
+    command = ["sh", "-c", f"sleep 60 & echo $! > {child}; {by_itself}wait"]
+    monkeypatch.setenv("NAVDECK_BACKUP_POST_BACKUP", json.dumps(command))
+    monkeypatch.setattr("engine.backup.target.HOOK_S", 3.0 if given_up == "too long" else 60.0)
+    made = vault.create()
+    assert made["hook"]["ok"] is False
+    assert ("did not end" if given_up == "too long" else "cancelled") in made["hook"]["error"]
+    assert ended(int(child.read_text()))
     assert vault.shelf.ids()[-1] == made["id"]
