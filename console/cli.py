@@ -26,6 +26,7 @@ from console.commands import (
     transfer_arguments,
 )
 from console.commands.arguments import Parser, WrongUsage, add_verb, common, range_options
+from engine.api import RESOLUTIONS
 
 if TYPE_CHECKING:
     from console.terminal import Terminal
@@ -95,11 +96,11 @@ def parser() -> argparse.ArgumentParser:
 
     value = add_verb(verbs, "value", "value every holding at every bucket close")
     range_options(value)
-    value.add_argument("--resolution", choices=("5m", "1h", "1d"), help="only this one; all three otherwise")
+    value.add_argument("--resolution", choices=RESOLUTIONS, help="only this one; all three otherwise")
 
     nav = add_verb(verbs, "nav", "net asset value at bucket closes; null where it cannot be known, and why")
     range_options(nav)
-    nav.add_argument("--resolution", choices=("5m", "1h", "1d"), default="1d")
+    nav.add_argument("--resolution", choices=RESOLUTIONS, default="1d")
     nav.add_argument("--account", help="of this account only")
 
     lots = add_verb(verbs, "lots", "open lots, lots in transit and realized gains")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import ConfigInvalid, EngineError, EngineGone, HomeInUse, HomeMissing, UsageError
 from engine.messages import RESYNC, Command, Event, Query, Result
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from engine.runtime.host import Host
 
 __all__ = [
+    "RESOLUTIONS",
     "RESYNC",
     "Command",
     "ConfigInvalid",

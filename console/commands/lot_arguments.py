@@ -4,6 +4,7 @@ import argparse
 from typing import Any
 
 from console.commands.arguments import acts_of, add_verb, number, text
+from engine.api import RESOLUTIONS
 
 FORMATS = ("table", "csv", "json", "parquet")
 
@@ -12,7 +13,7 @@ def add(verbs: Any, lots: argparse.ArgumentParser) -> None:
     """Options of `lots`; `what-if`; `report gains` and `report income`."""
     lots.add_argument("--at", metavar="T", help="age, value and unrealized gain at the last close by then")
     told = "of which closes --at is, otherwise 1d"
-    lots.add_argument("--resolution", choices=("5m", "1h", "1d"), help=told)
+    lots.add_argument("--resolution", choices=RESOLUTIONS, help=told)
     told = "a transaction's lots, fees and source rows, and what became of what it bought"
     lots.add_argument("--explain", metavar="TX", type=text, help=told)
     _what_if(verbs)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from console.commands.arguments import acts_of, add_verb, either, range_options, text
+from engine.api import RESOLUTIONS
 
 STATUSES = ("normal", "excluded", "manual")
 
@@ -20,7 +21,7 @@ def add(verbs: Any) -> None:
     range_options(check)
     gaps = add_verb(verbs, "gaps", "what is missing to value what is held, and who could give it")
     gaps.add_argument("--series", metavar="N", type=text, help="of this asset or pair only")
-    gaps.add_argument("--resolution", choices=("5m", "1h", "1d"), help="only this one; all three otherwise")
+    gaps.add_argument("--resolution", choices=RESOLUTIONS, help="only this one; all three otherwise")
     range_options(gaps)
     gaps.add_argument("--fetch", action="store_true", help="ask the providers for it now, and take it in")
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from console.commands.arguments import add_verb, range_options, text
+from engine.api import RESOLUTIONS
 
 
 def add(verbs: Any) -> None:
@@ -10,7 +11,7 @@ def add(verbs: Any) -> None:
     about = "returns, drawdown, volatility and allocation, and how far they are known"
     verb = add_verb(verbs, "metrics", about)
     range_options(verb)
-    verb.add_argument("--resolution", choices=("5m", "1h", "1d"), default="1d", help="what one period is")
+    verb.add_argument("--resolution", choices=RESOLUTIONS, default="1d", help="what one period is")
     whose = verb.add_mutually_exclusive_group()
     whose.add_argument("--account", metavar="A", type=text, help="of this account only")
     whose.add_argument("--group", metavar="G", type=text, help="of a group of accounts named in the settings")

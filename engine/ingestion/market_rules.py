@@ -2,9 +2,9 @@
 
 import polars as pl
 
+from engine.domain.resolutions import OBSERVED
 from engine.domain.transactions import DECIMAL
 from engine.ingestion.rules import (
-    RESOLUTIONS,
     Rule,
     blank_rule,
     canonical_decimals,
@@ -48,7 +48,7 @@ def sure_price(now_us: int) -> pl.Expr:
     high, low, close = (pl.col(f"exact_{name}") for name in BAR[1:])
     return pl.all_horizontal(
         sure_id("asset_id"),
-        pl.col("resolution").is_in(RESOLUTIONS),
+        pl.col("resolution").is_in(OBSERVED),
         sure_instant(now_us),
         *(pl.col(modest(name)) for name in NUMBERS),
         *(pl.col(name) != "0" for name in BAR),
@@ -96,7 +96,7 @@ def _bar_rules() -> list[Rule]:
 
 
 def _resolution_rule() -> Rule:
-    return Rule("RESOLUTION_UNKNOWN", "resolution", ~pl.col("resolution").is_in(RESOLUTIONS))
+    return Rule("RESOLUTION_UNKNOWN", "resolution", ~pl.col("resolution").is_in(OBSERVED))
 
 
 def normalise_prices(good: pl.DataFrame) -> pl.DataFrame:
@@ -117,7 +117,7 @@ def sure_fx(now_us: int) -> pl.Expr:
         sure_id("quote"),
         pl.col("base") != pl.col("quote"),
         pl.col(modest("rate")) & ~pl.col("rate").is_in(("", "0")),
-        pl.col("resolution").is_in(RESOLUTIONS),
+        pl.col("resolution").is_in(OBSERVED),
         sure_instant(now_us),
         sure_name("fx_source"),
     )

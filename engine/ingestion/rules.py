@@ -27,7 +27,6 @@ FORMULA = r"^[=+\-@\t\r]"
 UNPRINTABLE = r"[\p{Cc}\p{Cf}\p{Co}\p{Zl}\p{Zp}]"
 FIELD_CHARS_MAX = 128
 AHEAD_US_MAX = DAY_US  # clocks and zones of exporters differ; more than a day ahead is a mistake
-RESOLUTIONS = ("5m", "1h", "1d", "spot")
 
 
 @dataclass(frozen=True, slots=True)

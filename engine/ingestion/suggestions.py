@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from engine.domain.instants import MINUTE_US, format_instant, parse_instant
 from engine.domain.money import PLACES, is_plain
+from engine.domain.resolutions import OBSERVED
 from engine.domain.transactions import ACTIONS
-from engine.ingestion.rules import ASSET_ID, FIELD_CHARS_MAX, FORMULA, RESOLUTIONS
+from engine.ingestion.rules import ASSET_ID, FIELD_CHARS_MAX, FORMULA
 
 NUMBERS = frozenset(
     {"quantity", "unit_price_usd", "fee_amount", "open", "high", "low", "close", "volume", "rate"}
@@ -156,7 +157,7 @@ def _text(column: str, value: str) -> Suggestion | None:
         known = short.upper()
         return Suggestion(column, known, "the action of that name") if known in ACTIONS else None
     if column == "resolution":
-        return Suggestion(column, short, "without the blanks around it") if short in RESOLUTIONS else None
+        return Suggestion(column, short, "without the blanks around it") if short in OBSERVED else None
     fits = re.fullmatch(ASSET_ID, short) if column in IDS else column in TEXTS and _is_text(short)
     return Suggestion(column, short, "without the blanks around it") if fits else None
 

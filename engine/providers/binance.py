@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from engine.domain.instants import MINUTE_US
+from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import ProviderError
 from engine.providers.answers import Harvest, plain_text, read_json, unreadable, whole
 from engine.providers.limits import Window
@@ -36,7 +37,7 @@ WEIGHT_A_MINUTE = 6_000  # by address; exchangeInfo says what is in force
 CALL_WEIGHT = 2
 ROWS_MAX = 1_000  # a call
 SETTLED_US = MINUTE_US  # after a close, before a bar that is not there counts as never made
-GIVES = (Gives("price", ("5m", "1h", "1d"), ROWS_MAX),)
+GIVES = (Gives("price", RESOLUTIONS, ROWS_MAX),)
 
 _MS = 1_000
 _SYMBOL = re.compile(r"[A-Z0-9]{1,32}")

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from engine.domain.instants import DAY_US, MINUTE_US, SECOND_US
+from engine.domain.resolutions import SPOT_TOLERANCE_US
 from engine.errors import AnswerRefused, ProviderError
 from engine.providers.answers import Harvest, plain_text, read_json, unreadable, whole
 from engine.providers.limits import Window
@@ -38,7 +39,6 @@ ROOT, ROOT_PRO = "https://api.coingecko.com/api/v3", "https://pro-api.coingecko.
 HEADER, HEADER_PRO = "x-cg-demo-api-key", "x-cg-pro-api-key"
 CALLS_A_MINUTE = 30  # of the free plan; its pages disagree, the lower counts
 BACK_DAYS = 365  # of the free plan
-TOLERANCE_US = {"5m": 2 * MINUTE_US, "1h": 5 * MINUTE_US, "1d": 5 * MINUTE_US}  # how a spot serves a close
 CALL_US_MAX = {"5m": DAY_US, "1h": 90 * DAY_US, "1d": 365 * DAY_US}  # longest range with that spacing
 SETTLED_US = 5 * MINUTE_US  # after a close, before a point that is not there counts as never taken
 PLACES = "18"  # decimal places asked for
@@ -111,7 +111,7 @@ class CoinGecko(Priced):
 
     async def _points(self, asset: str, resolution: str, part: list[int], now: int) -> _Points:
         """The points of one call; of the last day the finest, for any resolution."""
-        first, last = part[0] - TOLERANCE_US[resolution], part[-1]
+        first, last = part[0] - SPOT_TOLERANCE_US[resolution], part[-1]
         recent = resolution != "1d" and part[0] >= now - DAY_US
         start, end = (max(first, now - DAY_US), now) if recent else (first, last)
         interval = (("interval", "daily"),) if resolution == "1d" else ()
@@ -157,7 +157,7 @@ def _name_gaps(
     why: dict[int, tuple[str, str]],
 ) -> None:  # fmt: skip
     """Names the closes that no good point serves."""
-    tolerance = TOLERANCE_US[series.resolution]
+    tolerance = SPOT_TOLERANCE_US[series.resolution]
     taken = sorted({row.asof for row in harvest.rows})
     served = {close for close in expected if _any_in(taken, close - tolerance, close)}
     spoilt = {close: (BAD_ROW, "no price") for close in expected if _any_in(bad, close - tolerance, close)}

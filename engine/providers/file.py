@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from engine.domain.instants import from_us, parse_instant
+from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import AnswerUnreadable
 from engine.providers.answers import Harvest
 from engine.providers.day_rates import DayHarvest, DayTest, always
@@ -34,7 +35,7 @@ from engine.providers.secrets import excerpt
 
 NAME = "file"
 FILE_BYTES_MAX = 10_000_000  # as the inbox
-GIVES = (Gives("price", ("5m", "1h", "1d"), 100_000), Gives("rate", ("1d",), 100_000))
+GIVES = (Gives("price", RESOLUTIONS, 100_000), Gives("rate", ("1d",), 100_000))
 
 Found = tuple[Page, list[list[str]]]  # a file, and its records
 

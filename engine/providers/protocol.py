@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Literal, NamedTuple, Protocol
 
-from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, format_instant
+from engine.domain.instants import format_instant
 from engine.domain.money import is_plain, to_scaled
+from engine.domain.resolutions import STEP_US
 from engine.errors import ProviderError
 
 Kind = Literal["price", "rate"]
 
-STEP_US = {"5m": 5 * MINUTE_US, "1h": HOUR_US, "1d": DAY_US}
 FILE_ROWS_MAX = 20_000  # rows of one rendered file: under 10 MB with every field at its longest
 
 # Why there is nothing.

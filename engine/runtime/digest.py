@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
+from engine.domain.resolutions import RESOLUTIONS
 from engine.domain.transactions import content_column
 from engine.portfolio import transfers
 from engine.runtime.books import Books, lot_texts
 from engine.runtime.desk.rows import tx_content, tx_rows
 from engine.runtime.open_day import contents
 from engine.runtime.standing import MATCH, SETTLE, stored_rows
-from engine.snapshots.views import RESOLUTIONS
 from engine.store.reader import OBSERVATIONS, Reader
 
 WHOLE = ("ledger", "observations", "decisions", "open_lots", "realized")

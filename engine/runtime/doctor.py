@@ -22,13 +22,14 @@ import tzdata  # type: ignore[import-untyped]
 
 from engine.config import FREE_BYTES_MIN, load
 from engine.domain.instants import format_instant
+from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import ConfigInvalid, EngineError
 from engine.runtime.clock import system_clock
 from engine.runtime.home import FOLDERS, Home
 from engine.store import journal_audit
 from engine.store.file_system import NETWORK, kind_of
 from engine.store.reader import Reader
-from engine.valuation.buckets import STEP_US, is_boundary
+from engine.valuation.buckets import is_boundary
 
 GREEN, AMBER, RED = "green", "amber", "red"
 SQLITE_MENDED = (3, 51, 3)  # before, a checkpoint and a commit at one instant could damage the WAL
@@ -145,7 +146,7 @@ def _zone(home: Home, _engine: dict[str, Any] | None) -> Found:
     zone = home.config()["timezone"]
     told = f"{zone} by tz database {tz_version(zone)}"
     with Reader(home.state) as reader:
-        counts = [(resolution, *_off_boundary(reader, resolution, zone)) for resolution in STEP_US]
+        counts = [(resolution, *_off_boundary(reader, resolution, zone)) for resolution in RESOLUTIONS]
     off = [f"{off:,} of the newest {bars:,} at {resolution}" for resolution, bars, off in counts if off]
     if off:
         hint = "such bars value nothing at their resolution: give finer ones, or a home in their zone"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.config import FIXED, Config
 from engine.domain.instants import SECOND_US
+from engine.domain.resolutions import COARSEST_FIRST
 from engine.errors import UsageError, WorkerOverLimit
 from engine.messages import Command, Query, Result
 from engine.runtime import asking
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from engine.runtime.valued import Valued
     from engine.store.writer import Writer
 
-RESOLUTIONS = ("1d", "1h", "5m")
 CANCEL_JOB = "backup_cancel"
 NOTHING = "nothing"  # `touched_from` of an act that changes no figure
 STEP_OF = {  # commands that are one step
@@ -223,7 +223,7 @@ class Engine(Telling):
         reach = self._clock() if command.arguments.get("until_now") else None
         after, until = (asking.instant(command.arguments, name) for name in ("from", "to"))
         touched = {asset: tuple(span) for asset, span in command.arguments.get("touched", {}).items()}
-        for resolution in RESOLUTIONS if wanted is None else (wanted,):
+        for resolution in COARSEST_FIRST if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
                 with self.step("valuation", resolution=resolution):

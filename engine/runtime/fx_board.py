@@ -9,6 +9,7 @@ import polars as pl
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US, format_instant
 from engine.domain.money import to_text
+from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime.asking import instant
 from engine.runtime.books import FX_OVERRIDE, OVERRIDE_SERVES_US, Books
 from engine.runtime.desk.fx import hold_begins, known_pair
@@ -21,8 +22,6 @@ from engine.valuation.buckets import closes
 from engine.valuation.fx_handler import RateBook, Span
 from engine.valuation.market_hours import open_between
 from engine.valuation.rates import Fixing, HoldEvidence, RateUse
-
-RESOLUTIONS = ("5m", "1h", "1d")  # the finest first
 
 
 def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:

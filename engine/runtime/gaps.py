@@ -13,6 +13,7 @@ import polars as pl
 
 from engine.config import Config
 from engine.domain.instants import DAY_US, HOUR_US, format_instant, from_us
+from engine.domain.resolutions import COARSEST_FIRST
 from engine.providers.backfill import Plan, Silent, plan_backfill
 from engine.providers.ecb import fixing_us
 from engine.providers.protocol import Provider, Series
@@ -26,7 +27,6 @@ from engine.valuation import price_engine
 from engine.valuation.buckets import closes
 from engine.valuation.market_hours import is_target_day
 
-RESOLUTIONS = ("1d", "1h", "5m")
 Wanted = dict[Series, list[int]]
 
 
@@ -45,7 +45,7 @@ def wanted(home_path: str, now: int, arguments: dict[str, Any]) -> Wanted:
         if first is None:
             return {}
         chosen = arguments.get("resolution")
-        for resolution in RESOLUTIONS if chosen is None else (chosen,):
+        for resolution in COARSEST_FIRST if chosen is None else (chosen,):
             span = _span(config, resolution, first, now, arguments)
             for series, instants in _unpriced(books, resolution, *span).items():
                 found.setdefault(series, []).extend(instants)

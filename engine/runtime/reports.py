@@ -25,6 +25,7 @@ import polars as pl
 from engine.config import Config
 from engine.domain.instants import HOUR_US, format_instant
 from engine.domain.money import in_range, to_text
+from engine.domain.resolutions import FINEST
 from engine.errors import UsageError
 from engine.portfolio.lots_outcome import decimals
 from engine.portfolio.terms import LONG, SHORT, TERMS, UNKNOWN, long_term, read_period
@@ -41,7 +42,6 @@ GAINS_BY = ("year", "account", "asset", "term", "row")
 INCOME_BY = ("kind", "year", "account", "asset", "row")
 OUT_OF_RANGE = "VALUE_OUT_OF_RANGE"
 UNVALUED = "NO_BASIS"
-FINEST = "5m"
 AT_BASIS, AT_MARKET, UNPRICED = "basis", "market", "unpriced"
 _COLUMN = {"asset": "asset_id"}
 

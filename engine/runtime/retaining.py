@@ -16,6 +16,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US
+from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime.asking import is_stale, materialised
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
@@ -24,7 +25,6 @@ from engine.runtime.series import Series, dated
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
 
-RESOLUTIONS = ("5m", "1h", "1d")
 STALE = "the books changed since values were computed; run `navdeck value` first"
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from engine.config import CLOSES
 from engine.domain.instants import DAY_US
+from engine.domain.resolutions import STEP_US
 from engine.runtime.books import Books
 from engine.store.reader import Reader
 from engine.valuation import buckets
@@ -74,7 +75,7 @@ class Calendar:
 
     def covered(self, valued: dict[str, tuple[int, int]]) -> Marks:
         """The days of which all closes were valued; `valued`: dt -> its first and last valued close."""
-        step = buckets.STEP_US[self.resolution]
+        step = STEP_US[self.resolution]
         spans = [valued.get(date, (np.iinfo(np.int64).max, -1)) for date in self.dates]
         first, last = np.array(spans, dtype=np.int64).reshape(-1, 2).T
         begins = np.maximum(self.opens + step, self.first)
@@ -106,7 +107,7 @@ class Calendar:
         In slices of at most so many closes, or one day, with the same assets on all of their days. `since`:
         by day, the instant from which its closes are wanted; a day that is cut so begins a slice.
         """
-        a_day = DAY_US // buckets.STEP_US[self.resolution]
+        a_day = DAY_US // STEP_US[self.resolution]
         days_max = max(1, closes_max // a_day)
         begins = self.opens + 1 if since is None else np.maximum(self.opens + 1, since)
         marks = np.stack([whole, *(days & ~whole for _, days in parts)])

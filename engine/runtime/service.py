@@ -17,6 +17,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 
 from engine.compaction.memory_manager import Level
 from engine.domain.instants import format_instant
+from engine.domain.resolutions import FINEST
 from engine.errors import EngineError
 from engine.messages import Command, Event
 from engine.runtime.alerts.watch import AlertWatch
@@ -47,7 +48,6 @@ ALERTS_EVERY_S = 10.0
 BACKOFF_FIRST_S, BACKOFF_MAX_S = 0.5, 60.0
 RETRY_MAX_S = 10.0  # after a fault that passes by itself: a full disk, a lost worker
 READABLE = 0o644  # whoever scrapes is another user
-RESOLUTION = "5m"  # the finest: whatever closes, one of these closes
 ACTOR = "engine"
 LEVELS = {
     Level.NORMAL: ("info", "batches are as large as the settings say"),
@@ -286,7 +286,7 @@ class Service:
         if self._next_close is not None and now >= self._next_close:
             self._due.touch(self._next_close)
         if self._next_close is None or now >= self._next_close:
-            self._next_close = first_close(RESOLUTION, self.engine.config["timezone"], now + 1)
+            self._next_close = first_close(FINEST, self.engine.config["timezone"], now + 1)
 
     async def _value(self, due: Due) -> None:
         try:

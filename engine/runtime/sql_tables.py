@@ -12,12 +12,13 @@ from typing import Any
 import polars as pl
 
 from engine.domain.instants import format_instant
+from engine.domain.resolutions import RESOLUTIONS
 from engine.domain.transactions import ACTIONS, DECIMAL, OUTGOING, Action, id_text
 from engine.runtime.books import Books
 from engine.runtime.desk.rows import row_id
 from engine.runtime.home import Home
 from engine.snapshots.selects import LAST, Wanted
-from engine.snapshots.views import RESOLUTIONS, VIEWS, resolution_of
+from engine.snapshots.views import VIEWS, resolution_of
 from engine.store.reader import Reader
 
 Rows = Iterable[Sequence[Any]]

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime.home import Home
 from engine.store.reader import Reader
 
@@ -34,5 +35,5 @@ def storage(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict[str, 
             "least_bytes": config["disk.free_bytes_min"],
         },
         "profile": config["memory.profile"],
-        "keep_days": {name: config[f"retention.days_{name}"] for name in ("5m", "1h", "1d")},
+        "keep_days": {name: config[f"retention.days_{name}"] for name in RESOLUTIONS},
     }

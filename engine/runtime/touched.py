@@ -9,13 +9,14 @@ import numpy as np
 import polars as pl
 
 from engine.config import Config
+from engine.domain.resolutions import SPOT_TOLERANCE_US
 from engine.domain.transactions import TRANSFERS
 from engine.runtime.home import Home
 from engine.runtime.spans import Span
 from engine.store.reader import Reader
 from engine.valuation.fx_quotes import CHECK_US
 from engine.valuation.market_hours import expiry, reference_expiry
-from engine.valuation.price_choice import PEG_WINDOW_US, SPOT_TOLERANCE_US
+from engine.valuation.price_choice import PEG_WINDOW_US
 
 PIVOT = "EUR"  # conversions may cross it
 _QUOTES = "SELECT DISTINCT quote FROM price_series"

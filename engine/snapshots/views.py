@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import polars as pl
 
+from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import LakeError
 from engine.snapshots.nav_reader import NO_ROWS, literal
 from engine.snapshots.parquet_writer import read_all
@@ -29,7 +30,6 @@ from engine.snapshots.schemas import (
 
 # What is less is read before the query: DuckDB takes twice as long to open and to permit small files.
 ROWS_AT_ONCE = 200_000
-RESOLUTIONS = ("5m", "1h", "1d")
 DAY, COUNT, RATIO, LIST = "DATE", "BIGINT", "DOUBLE", "VARCHAR[]"
 
 _PRICES = {

@@ -13,12 +13,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, SECOND_US, from_us
+from engine.domain.instants import DAY_US, SECOND_US, from_us
+from engine.domain.resolutions import STEP_US
 from engine.errors import UsageError
 
 Instants = NDArray[np.int64]
-
-STEP_US = {"5m": 5 * MINUTE_US, "1h": HOUR_US, "1d": DAY_US}
 
 _DAY_S = 86_400
 _ONE_SECOND = timedelta(seconds=1)

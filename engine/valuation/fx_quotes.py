@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 
 from engine.domain.instants import HOUR_US
 from engine.domain.money import SCALE, div_half_even
+from engine.domain.resolutions import RESOLUTIONS, SPOT
 from engine.valuation.buckets import Instants
 from engine.valuation.market_hours import expiry, reference_expiry
 
 PIVOT = "EUR"
 SERVES_US = HOUR_US  # open market time that an intraday rate serves
 CHECK_US = 24 * HOUR_US  # open market time within which a primary can vouch for a fallback
-FINENESS = ("spot", "5m", "1h", "1d")
+FINENESS = (SPOT, *RESOLUTIONS)
 OBSERVATIONS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "base": pl.String,
     "quote": pl.String,

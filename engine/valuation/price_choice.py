@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.domain.instants import HOUR_US, MINUTE_US
+from engine.domain.instants import HOUR_US
 from engine.domain.money import SCALE
+from engine.domain.resolutions import COARSEST_FIRST, SPOT, SPOT_TOLERANCE_US
 
 Instants = NDArray[np.int64]
 
@@ -27,8 +28,7 @@ PRICES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "price": pl.Decimal(38, 18),
     "places": pl.UInt8,  # decimal places the price uses; tells whether price x rate is exact
 }
-FINENESS = {"1d": 0, "1h": 1, "5m": 2}  # coarsest first
-SPOT_TOLERANCE_US = {"5m": 2 * MINUTE_US, "1h": 5 * MINUTE_US, "1d": 5 * MINUTE_US}
+FINENESS = {resolution: place for place, resolution in enumerate(COARSEST_FIRST)}
 PEG_WINDOW_US = HOUR_US
 PEG_BPS_MAX = 50
 
@@ -58,7 +58,7 @@ def pricing(prices: pl.DataFrame, resolution: str, closes: Instants) -> pl.DataF
         order=pl.col("resolution").replace_strict(_orders(resolution), default=None, return_dtype=pl.Int8)
     ).filter(pl.col("order").is_not_null())
     asof = able["asof"].to_numpy()
-    reach = np.where((able["resolution"] == "spot").to_numpy(), SPOT_TOLERANCE_US[resolution], 1)
+    reach = np.where((able["resolution"] == SPOT).to_numpy(), SPOT_TOLERANCE_US[resolution], 1)
     first = np.searchsorted(closes, asof, side="left")
     times = np.searchsorted(closes, asof + reach, side="left") - first  # closes in [asof, asof + reach)
     row = np.repeat(np.arange(len(asof)), times)
@@ -68,7 +68,7 @@ def pricing(prices: pl.DataFrame, resolution: str, closes: Instants) -> pl.DataF
 
 def _orders(resolution: str) -> dict[str, int]:
     own = FINENESS[resolution]
-    return {name: fine - own for name, fine in FINENESS.items() if fine >= own} | {"spot": len(FINENESS)}
+    return {name: fine - own for name, fine in FINENESS.items() if fine >= own} | {SPOT: len(FINENESS)}
 
 
 def choose(prices: pl.DataFrame, resolution: str, closes: Instants, policy: PricePolicy) -> pl.DataFrame:

@@ -7,6 +7,7 @@ import numpy as np
 
 from engine.config import Config
 from engine.domain.instants import MINUTE_US, format_instant
+from engine.domain.resolutions import FINEST
 from engine.errors import UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import FX_OVERRIDE, OVERRIDE_SERVES_US, Books
@@ -20,7 +21,6 @@ from engine.valuation.buckets import Instants, closes
 from engine.valuation.fx_handler import RateBook
 
 SUBJECT = '{{"pair": "{}"}}'
-FINEST = "5m"
 LOOK_BACK_US = 3 * 24 * 60 * MINUTE_US  # how far to look for the beginning of a hold; then eight times that
 
 
