@@ -17,7 +17,7 @@ from engine.api import Query
 
 Document = dict[str, Any]
 
-DECISIONS_READ = 200  # looked through for what can be undone; a larger act is undone by the command line
+DECISIONS_READ = 200  # looked through for the newest that this screen's undo is about
 
 
 class AtDesk(Protocol):
@@ -107,51 +107,42 @@ class Acting:
         found = await self.ask("undo", Query("decisions", {"limit": DECISIONS_READ, "offset": 0}))
         if found is None:
             return
-        act = newest_act(found["rows"], self._undoable)
-        if not act:
+        newest = newest_decision(found["rows"], self._undoable)
+        if newest is None:
             self._deck.tell("undo: there is no decision that can be undone", "warning")
             return
-        answer = await self._deck.push_screen_wait(_undo_question(act, found["total"] > len(found["rows"])))
-        if answer is None:
+        which = {"decision": newest["decision"]}
+        whole = await self.do("undo", which | {"whole": True}, dry_run=True)
+        if whole is None:
             return
-        wanted = act if answer.choice == "all" else act[:1]
-        await self._take_back(wanted, answer.reason)
+        answer = await self._deck.push_screen_wait(_undo_question(newest, whole))
+        if answer is not None:
+            await self._take_back(which | {"whole": True} if answer.choice == "all" else which, answer.reason)
 
-    async def _take_back(self, wanted: Sequence[Document], reason: str) -> None:
-        """Undoes decisions, newest first; ends at the first that cannot be."""
-        undone = 0
-        for decision in wanted:
-            words = f"undoing {count(undone + 1)} of {count(len(wanted))}"
-            if await self.carry_out("undo", words, {"decision": decision["decision"]}, reason) is None:
-                break
-            undone += 1
-        sign = ("✓ ", "ok") if undone == len(wanted) else ("! ", "warn")
-        told = f"undid {plural(undone, 'decision')}" if undone else "undid nothing"
-        await self.after(line(sign, told))
+    async def _take_back(self, which: Document, reason: str) -> None:
+        done = await self.carry_out("undo", "undoing", which, reason)
+        if done is not None:
+            await self.after(line(("✓ ", "ok"), f"undid {plural(len(done['all']), 'decision')}"))
 
 
-def newest_act(decisions: Sequence[Document], kinds: Sequence[str]) -> list[Document]:
-    """The decisions of the newest act that can be undone, newest first: all of its instant."""
+def newest_decision(decisions: Sequence[Document], kinds: Sequence[str]) -> Document | None:
+    """The newest one of these kinds that stands."""
     able = [each for each in decisions if each["kind"] in kinds and not each["undone_by"]]
-    ordered = sorted(able, key=lambda each: -int(each["decision"]))
-    first = ordered[:1]
-    return [each for each in ordered for newest in first
-            if all(each[key] == newest[key] for key in ("at", "kind", "actor"))]  # fmt: skip
+    return max(able, key=lambda each: int(each["decision"]), default=None)
 
 
-def _undo_question(act: Sequence[Document], is_longer: bool) -> Question:
-    newest = act[0]
-    options = [Option("one", f"Undo this {newest['kind'].replace('_', ' ')}")]
-    if len(act) > 1:
-        options.append(Option("all", f"Undo all {count(len(act))} of this act"))
-    return Question("Undo", partial(_undo_lines, act, is_longer), options, reason="may")
+def _undo_question(newest: Document, whole: Document) -> Question:
+    number, kind = len(whole["all"]), newest["kind"].replace("_", " ")
+    options = [Option("one", f"Undo this {kind}")]
+    if number > 1:
+        options = [Option("all", f"Undo all {count(number)} of this act"), Option("one", f"Only this {kind}")]
+    return Question("Undo", partial(_undo_lines, newest, number), options, reason="may")
 
 
-def _undo_lines(act: Sequence[Document], is_longer: bool, width: int) -> list[Line]:
-    subject = act[0]["subject"]
+def _undo_lines(newest: Document, number: int, width: int) -> list[Line]:
+    subject = newest["subject"]
     row = f"{subject['file'][:12]}-{subject['record']}" if "file" in subject else ", ".join(subject.values())
-    made = [*rows.decision_lines(act[0], width), line("  ", ("row ", "muted"), row)]
-    if len(act) > 1:
-        more = " or more" if is_longer and len(act) >= DECISIONS_READ else ""
-        made.append(line("  ", (f"one of {count(len(act))}{more} rows decided in one act", "muted")))
+    made = [*rows.decision_lines(newest, width), line("  ", ("row ", "muted"), row)]
+    if number > 1:
+        made.append(line("  ", (f"one of {count(number)} rows decided in one act", "muted")))
     return made

@@ -208,12 +208,18 @@ class FakeDesk:
         decision = next(each for each in self.decisions if each["decision"] == number)
         if decision["undone_by"]:
             raise UsageError(f"Decision {number} is undone already.", "Look at the row's history.")
-        row, before = self._undo[number]
-        decision["undone_by"] = self._decide("undo", row, command, {"kind": decision["kind"]})
-        row |= before
+        act = [decision]
+        if command.arguments.get("whole"):
+            same = [(each["at"], each["kind"], each["undone_by"]) for each in self.decisions]
+            its = decision["at"], decision["kind"], None
+            act = [each for each, one in zip(self.decisions, same, strict=True) if one == its][::-1]
+        for each in act if not command.dry_run else ():
+            row, before = self._undo[each["decision"]]
+            each["undone_by"] = self._decide("undo", row, command, {"kind": each["kind"]})
+            row |= before
         self._committed(command)
-        undone = {key: decision[key] for key in ("decision", "kind", "subject")}
-        return {"undone": undone, "touched_from": None}
+        told = [{key: each[key] for key in ("decision", "kind", "subject")} for each in act]
+        return {"undone": told[0], "all": told, "touched_from": None}
 
     def _decide(self, kind: str, row: Document, command: Command, detail: Document) -> int:
         number = len(self.decisions) + 1

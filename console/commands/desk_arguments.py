@@ -39,6 +39,8 @@ def add(verbs: Any) -> None:
 
     undo = add_verb(verbs, "undo", "take a decision back: the newest that can be, or the one named")
     undo.add_argument("decision", nargs="?", type=number, metavar="DECISION", help="its number")
+    undo.add_argument("--whole", action="store_true", help="with all that was decided in one act with it")
+    undo.add_argument("--dry-run", action="store_true", help="only say what would be taken back")
     undo.add_argument("--reason", metavar="R", type=text, default="", help="why, for the record")
 
     decisions = add_verb(verbs, "decisions", "what was decided, by whom, when and why; newest first")

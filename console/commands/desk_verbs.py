@@ -245,11 +245,12 @@ async def _matching(client: EngineClient, filters: Document) -> list[str]:
 
 
 async def _undo(arguments: argparse.Namespace) -> int:
-    which = {} if arguments.decision is None else {"decision": arguments.decision}
+    which = {"decision": arguments.decision, "whole": arguments.whole}
+    which = {name: value for name, value in which.items() if value not in (None, False)}
     async with opened(arguments, writing=True) as client:
-        command = Command("undo", which, api.actor(), arguments.reason.strip())
+        command = Command("undo", which, api.actor(), arguments.reason.strip(), arguments.dry_run)
         undone = (await client.do(command)).value
-    tell(undone, arguments, record_tables.undone)
+    tell(undone, arguments, lambda told: record_tables.undone(told, arguments.dry_run))
     return EXIT_DONE
 
 

@@ -48,7 +48,7 @@ EXAMPLES = {
         "navdeck transfers settle 018df903-a3c0 --as payment --value 1250 --reason rent",
         "navdeck transfers settle --residuals-below 1% --asset ETH --as fee --reason x",
     ),
-    "undo": ("navdeck undo", "navdeck undo 17 --reason 'wrong row'"),
+    "undo": ("navdeck undo", "navdeck undo 17 --whole --reason 'wrong rows'"),
     "decisions": ("navdeck decisions --limit 20",),
     "explain": ("navdeck explain 018df903-a3c0-7b1e-8c55-0242ac120002",),
     "assets": ("navdeck assets list --blocking", "navdeck assets set --help"),

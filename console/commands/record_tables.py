@@ -26,6 +26,7 @@ from console.text import UNKNOWN, bytes_text, count, instant, money, plural, qua
 
 Document = dict[str, Any]
 RAW_SHOWN = 2_000  # characters of a record as it came
+UNDONE_SHOWN = 5  # rows or assets named, of what an undo takes back
 ID_HEX = 12  # characters of a file's hash in a row's id
 SHORT_ID = 18  # characters of a ledger row's id that nearly always name it
 GAINS = ("proceeds_usd", "cost_basis_usd", "gain_usd")
@@ -53,11 +54,28 @@ def lines(told: Iterable[str], style: str = "") -> Text:
 # -- decisions ----------------------------------------------------------------------------------------
 
 
-def undone(document: Document) -> None:
-    """`undo`."""
-    taken = document["undone"]
-    told = text(f"✓ took back decision {taken['decision']}: {taken['kind']} of {_subject(taken)}", GOOD)
-    show(told, *([hint("navdeck value")] if "touched_from" in document else []))
+def undone(document: Document, dry_run: bool = False) -> None:
+    """`undo`: which decisions, on what, and whose figures hang on them."""
+    taken = document["all"]
+    verb = "would take" if dry_run else "took"
+    which = f"decision {taken[0]['decision']}"
+    if len(taken) > 1:
+        first, last = taken[0]["decision"], taken[-1]["decision"]
+        which = f"{plural(len(taken), 'decision')} of one act, {first} to {last}"
+    about = _few([_subject(one) for one in taken])
+    told = text(f"✓ {verb} back {which}: {taken[0]['kind']} of {about}", GOOD)
+    changes_figures = "touched_from" in document
+    figures = [text(f"figures of {_few(document.get('touched_assets'))} change", QUIET)]
+    after = [hint("nothing was stored")] if dry_run else [hint("navdeck value")] if changes_figures else []
+    show(told, *(figures if changes_figures else []), *after)
+
+
+def _few(names: list[str] | None) -> str:
+    """The first of some names, and how many more there are; None: all there are."""
+    if names is None:
+        return "all assets"
+    left = len(names) - UNDONE_SHOWN
+    return ", ".join(names[:UNDONE_SHOWN]) + (f" and {count(left)} more" if left > 0 else "")
 
 
 def decisions(document: Document) -> None:

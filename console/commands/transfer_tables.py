@@ -178,5 +178,5 @@ def _afterwards(document: Document, dry_run: bool) -> list[RenderableType]:
     if not made:
         return []
     named = f"decision {made[0]}" if len(made) == 1 else f"decisions {made[0]} to {made[-1]}"
-    back = "navdeck undo takes it back" if len(made) == 1 else "navdeck undo takes the last back"
+    back = "navdeck undo takes it back" if len(made) == 1 else "navdeck undo --whole takes them back"
     return [hint(f"recorded as {named}; {back}"), hint("navdeck value")]

@@ -448,7 +448,7 @@ def test_undo__shows_the_newest_decision__takes_back_that_one() -> None:
         assert "quantity 1,250.50 → 1250.50" in deck.text()
         assert "one of 3 rows decided in one act" in deck.text()
         assert deck.focused == "Cancel"
-        await deck.press("right", "enter")
+        await deck.press("right", "right", "enter")
         assert deck.sent() == [("undo", {"decision": 3})]
         assert "undid 1 decision" in deck.text()
         assert "QUANTITY_INVALID 20" in deck.text()
@@ -464,31 +464,30 @@ def test_undo__nothing_decided__says_so() -> None:
     scenario(run, "z")
 
 
-def test_undo__act_of_many_rows__one_or_all_newest_first() -> None:
+def test_undo__act_of_many_rows__says_how_many_then_takes_all_back_as_one() -> None:
     async def run(deck: Console) -> None:
-        assert [arguments["decision"] for _, arguments in deck.sent()] == [3, 2, 1]
+        assert "Undo all 3 of this act" in deck.text()
+        await deck.press("right", "enter")
+        assert deck.sent() == [("undo", {"decision": 3, "whole": True})]
         assert "undid 3 decisions" in deck.text()
 
-    scenario(run, "z", "right", "right", "enter", client=mended())
+    scenario(run, "z", client=mended())
 
 
-def test_undo__refused_in_the_middle__stops_there_and_says_so() -> None:
+def test_undo__one_of_the_act_cannot_go__says_why_and_asks_nothing() -> None:
     client = mended()
-    back = client.desk.acts["undo"]
 
-    def some(command: Any) -> Any:
-        if command.arguments["decision"] == 2:
-            raise UsageError("Decision 2 cannot be undone.", "It is valued already.")
-        return back(command)
+    def none(_command: Any) -> Any:
+        raise UsageError("1 of the 3 decisions of this act cannot be taken back.", "It is valued already.")
 
-    client.desk.acts["undo"] = some
+    client.desk.acts["undo"] = none
 
     async def run(deck: Console) -> None:
-        assert any("cannot be undone" in toast and "valued already" in toast for toast in deck.toasts())
-        assert "! undid 1 decision" in deck.text()
-        assert "[QUANTITY_INVALID" not in deck.text()
+        assert any("cannot be taken back" in toast and "valued already" in toast for toast in deck.toasts())
+        assert isinstance(deck.app.screen, Quarantine)
+        assert deck.sent() == []
 
-    scenario(run, "z", "right", "right", "enter", client=client)
+    scenario(run, "z", client=client)
 
 
 # -- the row's page -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console.acting import newest_act
+from console.acting import newest_decision
 from console.desk import UNDOABLE
 from console.modals.bulk import cells_of, preview_rows
 from console.modals.preview import preview_lines
@@ -103,7 +103,7 @@ def test_chips__chosen_one_in_sight__without_a_count_where_none_is_known() -> No
     assert cells(chips(parts, 20, 60)) <= 60
 
 
-def test_newest_act__all_of_its_instant__without_undone_ones_and_undos() -> None:
+def test_newest_decision__of_these_kinds__without_undone_ones_and_undos() -> None:
     def decision(number: int, kind: str, at: str, undone_by: int | None = None) -> dict[str, Any]:
         return {"decision": number, "kind": kind, "at": at, "actor": "ada", "undone_by": undone_by}
 
@@ -111,8 +111,10 @@ def test_newest_act__all_of_its_instant__without_undone_ones_and_undos() -> None
         decision(6, "undo", "t3"), decision(5, "release", "t2", 6), decision(3, "release", "t2"),
         decision(4, "release", "t2"), decision(2, "fix", "t2"), decision(1, "fix", "t1"),
     ]  # fmt: skip
-    assert [each["decision"] for each in newest_act(rows, UNDOABLE)] == [4, 3]
-    assert newest_act(rows[:2], UNDOABLE) == []
+    newest = newest_decision(rows, UNDOABLE)
+    assert newest is not None
+    assert newest["decision"] == 4
+    assert newest_decision(rows[:2], UNDOABLE) is None
 
 
 def test_release_outcome__nothing_released_is_no_success() -> None:

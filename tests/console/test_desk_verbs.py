@@ -404,7 +404,8 @@ def test_refused_by_the_engine__message_and_hint_on_stderr(fake: FakeDesk, capsy
 
 
 def test_undo__the_newest_or_the_one_named(fake: FakeDesk, capsys: Capture) -> None:
-    fake.answers["undo"] = {"undone": desk.decision(12, "release"), "touched_from": None}
+    taken = desk.decision(12, "release")
+    fake.answers["undo"] = {"undone": taken, "all": [taken], "touched_from": None}
 
     assert run("undo") == 0
     assert run("undo 12 --reason mistaken") == 0
@@ -413,6 +414,22 @@ def test_undo__the_newest_or_the_one_named(fake: FakeDesk, capsys: Capture) -> N
     assert fake.commands[1].reason == "mistaken"
     assert fake.writing == [True, True]
     assert f"took back decision 12: release of {ROW}" in capsys.readouterr().out
+
+
+def test_undo__whole__dry_run__says_how_many_on_what_and_whose_figures(
+    fake: FakeDesk, capsys: Capture
+) -> None:
+    taken = [desk.decision(number, "release") for number in range(12, 4, -1)]
+    fake.answers["undo"] = {"undone": taken[0], "all": taken, "touched_from": 1, "touched_assets": ["BTC"]}
+
+    assert run("undo 7 --whole --dry-run") == 0
+
+    (command,) = fake.commands
+    assert (command.arguments, command.dry_run) == ({"decision": 7, "whole": True}, True)
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"would take back 8 decisions of one act, 12 to 5: release of {ROW}" in told
+    assert "and 3 more" in told
+    assert "figures of BTC change" in told
 
 
 def test_decisions__json_all__table_the_newest_40(fake: FakeDesk, capsys: Capture) -> None:

@@ -152,7 +152,7 @@ PAGES: dict[str, Callable[[], None]] = {
     "fix": lambda: desk_tables.fixed(desk.fixed(*IDS, passing=False), dry_run=False),
     "release": lambda: desk_tables.released(desk.released(*IDS, refused=IDS, already=IDS), dry_run=False),
     "reject": lambda: desk_tables.rejected({"rejected": 2, "already": [*IDS], "decisions": [7, 8]}, False),
-    "undo": lambda: record_tables.undone({"undone": desk.decision()}),
+    "undo": lambda: record_tables.undone({"undone": desk.decision(), "all": [desk.decision()] * 12}),
     "decisions": lambda: record_tables.decisions(decided()),
     "explain": lambda: record_tables.explained(desk.explained(raw=HOSTILE)),
     "journal": lambda: record_tables.journal(desk.journal(f"open.journal at 17: {HOSTILE}")),

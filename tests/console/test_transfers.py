@@ -207,8 +207,8 @@ def test_undo__the_newest_act_on_transfers__all_of_it() -> None:
         assert "0.01 as fee" in told
         assert "018df903-2" in told
         assert "one of 2 rows decided in one act" in told
-        await deck.press("right", "right", "enter")
-        assert deck.sent() == [("undo", {"decision": 2}), ("undo", {"decision": 1})]
+        await deck.press("right", "enter")
+        assert deck.sent() == [("undo", {"decision": 2, "whole": True})]
         assert "undid 2 decisions" in deck.text()
 
     scenario(run, "z", client=settled_before())

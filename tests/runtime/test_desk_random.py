@@ -38,7 +38,7 @@ STEPS = st.one_of(
     st.tuples(st.just("fix"), PICK, VALUES),
     st.tuples(st.just("release"), PICK, st.sampled_from(["", "", "", "as_leg", "supersede"])),
     st.tuples(st.just("reject"), PICK),
-    st.tuples(st.just("undo"), st.none() | st.integers(1, 30)),
+    st.tuples(st.just("undo"), st.none() | st.integers(1, 30), st.booleans()),
 )
 STORIES = st.builds(
     lambda first, rest: [("ingest", first), *rest],
@@ -75,7 +75,7 @@ def carry_out(deck: Deck, step: tuple[Any, ...]) -> None:
 
 def arguments_of(deck: Deck, name: str, what: Any, how: Any = None) -> dict[str, Any]:
     if name == "undo":
-        return {} if what is None else {"decision": what}
+        return {"whole": how} | ({} if what is None else {"decision": what})
     places = deck.sql(
         "SELECT substr(sha256, 1, 12) || '-' || record FROM quarantine JOIN files USING (file)"
         " ORDER BY file, record"

@@ -3,6 +3,7 @@
 Owns what a release puts, and how the counts of a file move. Never decides what a duplicate or a conflict is.
 """
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
@@ -170,7 +171,7 @@ def _put(work: Work, released: Released, mode: Mode) -> None:
         work.put(table, frame)
     if mode.replaced is not None and not released.accepted.is_empty():
         (number,) = released.tx.values()
-        mark(work, mode.replaced, number)
+        mark(work, {mode.replaced: number})
     work.put("quarantine", put_frame(released.rows))
     accepted = released.accepted
     made = fees_of(accepted.iter_rows(named=True)) if released.tx else 0
@@ -208,10 +209,13 @@ def _renumbered(frame: pl.DataFrame, final: Mapping[int, int]) -> pl.DataFrame:
     return frame.with_columns(superseded_by=pl.lit(None, pl.Int64))
 
 
-def mark(work: Work, row: int, superseded_by: int | None) -> None:
-    """Puts a ledger row again with another `superseded_by`."""
-    (stored,) = work.reader.records("SELECT * FROM tx WHERE row = ?", (row,))
-    work.put("tx", pl.DataFrame([stored | {"superseded_by": superseded_by}]))
+def mark(work: Work, marks: Mapping[int, int | None]) -> None:
+    """Puts ledger rows again, each with another `superseded_by`."""
+    rows = work.reader.records(
+        "SELECT * FROM tx WHERE row IN (SELECT value FROM json_each(?))", (json.dumps(list(marks)),)
+    )
+    marked = [stored | {"superseded_by": marks[stored["row"]]} for stored in rows]
+    work.put("tx", pl.DataFrame(marked, infer_schema_length=None))
 
 
 def recount(work: Work, file: int, rows: int, accepted: int, fees: int = 0, back: bool = False) -> None:

@@ -254,9 +254,9 @@ def _small(below: object) -> Callable[[int, int], bool]:
 # -- undo ---------------------------------------------------------------------------------------------
 
 
-def undone_from(reader: Reader, subject: Mapping[str, str]) -> dict[str, Any]:
-    """What taking back a decision on these ids touches; empty if none of the rows counts any more."""
-    rows = counting_rows(reader, subject.values())
+def undone_from(reader: Reader, ids: Iterable[str]) -> dict[str, Any]:
+    """What taking back decisions on these ids touches; empty if none of the rows counts any more."""
+    rows = counting_rows(reader, ids)
     transfers = Transfers(reader)
     legs = [transfers.by_row[row] for row in rows.values() if row in transfers.by_row]
     return transfers.touched(legs) if legs else {}

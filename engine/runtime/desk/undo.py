@@ -1,10 +1,11 @@
-"""Undo: a decision on a row or a transfer is taken back by a further decision, the last one first.
+"""Undo: a decision is taken back by a further decision, the last one on its row or transfer first.
 
 Nothing is forgotten: a ledger row that is taken back stays and is marked, an edit stays in the decisions.
+What was decided in one act, so at one instant, can be taken back as a whole: all of it, or nothing.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +20,9 @@ from engine.runtime.desk.judge import with_reasons
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.release import fees_of, mark, reach, recount, span_of
 from engine.runtime.desk.rows import (
+    NAMED_MAX,
     Held,
+    by_file,
     decisions,
     find_tx,
     put_frame,
@@ -44,37 +47,52 @@ Touched = dict[str, Any]  # `touched_from` and the like, or nothing
 def undo(
     home_path: str, now_us: int, arguments: dict[str, Any], actor: str, reason: str, dry_run: bool
 ) -> dict[str, Any]:
-    """Takes back the decision named, or the newest that can be; `touched_from` only if a figure may change.
+    """Takes back the `decision` named, or the newest that can be; `whole`: with all of its act that stand.
 
-    UsageError if it cannot be taken back, with what to do instead.
+    The answer has `all` of them, newest first, `undone` the first of these, and `touched_from` only if a
+    figure may change. UsageError if one cannot be taken back, with what to do instead; then none is.
     """
     home = Home(Path(home_path))
     with transaction(home.state, home.journal, now_us, "undo", around=committing) as work:
-        decision = _chosen(work.reader, arguments.get("decision"))
+        chosen = _chosen(work.reader, arguments.get("decision"), bool(arguments.get("whole")))
         minutes = Minutes(work, actor, reason)
-        subject = json.dumps({"decision": decision["decision"]})
-        number = minutes.note("undo", subject, {"kind": decision["kind"]})
-        touched = _UNDO[decision["kind"]](_Case(home, work, decision, number, now_us))
+        numbers = {}
+        for decision in chosen:
+            subject = json.dumps({"decision": decision["decision"]})
+            numbers[decision["decision"]] = minutes.note("undo", subject, {"kind": decision["kind"]})
+        touched = _UNDO[chosen[0]["kind"]](_Act(home, work, chosen, numbers, now_us))
         minutes.put()
         if dry_run:
             work.cancel()
-    told = {name: decision[name] for name in ("decision", "kind", "subject")}
-    return {"undone": told, "decisions": [number], **touched}
+    told = [{name: decision[name] for name in ("decision", "kind", "subject")} for decision in chosen]
+    return {"undone": told[0], "all": told, "decisions": minutes.numbers, **touched}
 
 
 # -- which --------------------------------------------------------------------------------------------
 
 
-def _chosen(reader: Reader, number: object) -> Decision:
-    if number is None:
-        return _newest(reader)
+def _chosen(reader: Reader, number: object, whole: bool) -> list[Decision]:
+    """The decisions that are meant, newest first, all of one kind; each can be taken back."""
+    decision = _newest(reader) if number is None else _named(reader, number)
+    chosen = _act_of(reader, decision) if whole else [decision]
+    obstacles = list(_obstacles(reader, chosen))
+    if not obstacles:
+        return chosen
+    if len(chosen) == 1:
+        raise obstacles[0]
+    told = " ".join(f"{each.tried} {each.hint}" for each in obstacles[:NAMED_MAX])
+    raise UsageError(
+        f"{len(obstacles):,} of the {len(chosen):,} decisions of this act cannot be taken back: {told}",
+        "See to these first, or undo the others one by one; nothing was done.",
+    )
+
+
+def _named(reader: Reader, number: object) -> Decision:
     if not isinstance(number, int) or isinstance(number, bool):
         raise UsageError(f"{number!r:.80} is no decision.", "Decisions have numbers.")
     found = decisions(reader, "decision = ?", (number,)) if abs(number) < 2**63 else []
     if not found:
         raise UsageError(f"There is no decision {number}.", "They are numbered from 1 on.")
-    if (obstacle := _obstacle(reader, found[0])) is not None:
-        raise obstacle
     return found[0]
 
 
@@ -90,137 +108,221 @@ def _newest(reader: Reader) -> Decision:
         if number in gone or subject in seen:
             continue
         seen.add(subject)
-        (found,) = decisions(reader, "decision = ?", (number,)) if not stays else (None,)
-        if found is not None and _obstacle(reader, found) is None:
-            return found
+        if stays:
+            continue
+        found = decisions(reader, "decision = ?", (number,))
+        if not any(_obstacles(reader, found)):
+            return found[0]
     raise UsageError("There is nothing to undo.", ONLY)
 
 
-def _obstacle(reader: Reader, decision: Decision) -> UsageError | None:
-    """Why a decision cannot be taken back."""
+def _act_of(reader: Reader, decision: Decision) -> list[Decision]:
+    """What was decided with a decision and still stands, newest first: no two acts share an instant."""
     number, kind = decision["decision"], decision["kind"]
-    if kind == "undo":
-        return UsageError(f"Decision {number} is an undo.", "An undo is not undone: act again instead.")
     if kind not in UNDOABLE:
-        return UsageError(f"Decision {number} is a {kind}.", ONLY)
-    if decision["undone_by"] is not None:
-        return UsageError(
-            f"Decision {number} was undone already, by {decision['undone_by']}.", "Act again instead."
+        return [decision]
+    at = "committed_at = (SELECT committed_at FROM decisions WHERE decision = ?)"
+    made = decisions(reader, f"kind = ? AND {at} ORDER BY decision DESC", (kind, number))
+    stand = [one for one in made if one["undone_by"] is None]
+    if not stand:
+        by = ", ".join(map(str, sorted({one["undone_by"] for one in made})[:NAMED_MAX]))
+        told = f"The act of decision {number} was undone already, by {by}."
+        raise UsageError(told, "Act again instead.")
+    return stand
+
+
+def _obstacles(reader: Reader, chosen: Sequence[Decision]) -> Iterator[UsageError]:
+    """Why decisions of one kind cannot be taken back, all together."""
+    waiting = _Later(reader, chosen)
+    held = _held(reader, chosen) if chosen[0]["kind"] == "release" else {}
+    superseded = _superseded(reader, held.values())
+    for decision in chosen:
+        number, kind = decision["decision"], decision["kind"]
+        if kind == "undo":
+            yield UsageError(f"Decision {number} is an undo.", "An undo is not undone: act again instead.")
+        elif kind not in UNDOABLE:
+            yield UsageError(f"Decision {number} is a {kind}.", ONLY)
+        elif (by := decision["undone_by"]) is not None:
+            yield UsageError(f"Decision {number} was undone already, by {by}.", "Act again instead.")
+        elif (later := waiting.on(decision)) is not None:
+            yield UsageError(f"Decision {number} is not the last on this row.", f"Undo {later} first.")
+        elif kind == "release" and decision["detail"]["outcome"] == "accepted":
+            yield from _release_obstacle(decision, held[number], superseded)
+
+
+class _Later:
+    """Decisions that stand on what others are about."""
+
+    def __init__(self, reader: Reader, chosen: Sequence[Decision]) -> None:
+        numbers = {one["decision"] for one in chosen}
+        found = decisions(
+            reader,
+            "decision > ? AND subject IN (SELECT value FROM json_each(?)) ORDER BY decision",
+            (min(numbers), json.dumps([json.dumps(one["subject"]) for one in chosen])),
         )
-    later = decisions(
-        reader, "subject = ? AND decision > ? ORDER BY decision", (json.dumps(decision["subject"]), number)
-    )
-    standing = [one["decision"] for one in later if one["undone_by"] is None]
-    if standing:
-        return UsageError(f"Decision {number} is not the last on this row.", f"Undo {standing[-1]} first.")
-    return _release_obstacle(reader, decision) if kind == "release" else None
+        self._last = {
+            json.dumps(one["subject"]): one["decision"]
+            for one in found
+            if one["undone_by"] is None and one["decision"] not in numbers
+        }
+
+    def on(self, decision: Decision) -> int | None:
+        """The last one, where it came after this decision."""
+        last = self._last.get(json.dumps(decision["subject"]))
+        return last if last is not None and last > decision["decision"] else None
 
 
-def _release_obstacle(reader: Reader, decision: Decision) -> UsageError | None:
-    detail = decision["detail"]
-    if detail["outcome"] != "accepted":
-        return None
-    if detail["tx"] is None:
-        return UsageError(
-            "A price or rate that counts cannot be taken back.",
+def _superseded(reader: Reader, rows: Iterable[Held]) -> dict[int, str]:
+    """Ledger row -> id of the one that supersedes it, of what these rows became."""
+    became = _ledger_rows(reader, rows)
+    by = {row: tx["superseded_by"] for row, tx in became.items() if (tx["superseded_by"] or 0) > 0}
+    ids = tx_ids(reader, by.values())
+    return {row: ids[other] for row, other in by.items()}
+
+
+def _ledger_rows(reader: Reader, rows: Iterable[Held]) -> dict[int, dict[str, Any]]:
+    """What these rows became, or repeat, by its number."""
+    return {tx["row"]: tx for tx in tx_rows(reader, [row.row for row in rows if row.row is not None])}
+
+
+def _release_obstacle(
+    decision: Decision, row: Held, superseded: Mapping[int, str]
+) -> Iterator[UsageError]:  # fmt: skip
+    number = decision["decision"]
+    if decision["detail"]["tx"] is None:
+        yield UsageError(
+            f"Decision {number}: a price or rate that counts cannot be taken back.",
             "Send a file with the right value: it is a correction, and the last one counts.",
         )
-    (tx,) = tx_rows(reader, [_row_of(reader, decision).row or 0])
-    if tx["superseded_by"] is not None:
-        by = tx_ids(reader, [tx["superseded_by"]])[tx["superseded_by"]]
-        return UsageError(f"The row was superseded since, by {by}.", "Undo the release of that one first.")
-    return None
+    elif row.row is not None and row.row in superseded:
+        yield UsageError(
+            f"Decision {number}: the row was superseded since, by {superseded[row.row]}.",
+            "Undo the release of that one first.",
+        )
 
 
-def _row_of(reader: Reader, decision: Decision) -> Held:
-    subject = decision["subject"]
-    (row,) = read_rows(reader, "f.sha256 = ? AND q.record = ?", (subject["file"], subject["record"]))
-    return row
+def _held(reader: Reader, chosen: Sequence[Decision]) -> dict[int, Held]:
+    """The quarantined rows that decisions are about, by the decision's number."""
+    records: dict[str, list[int]] = {}
+    for one in chosen:
+        records.setdefault(one["subject"]["file"], []).append(one["subject"]["record"])
+    where = "f.sha256 = ? AND q.record IN (SELECT value FROM json_each(?))"
+    found = {
+        row.subject: row
+        for sha256, numbers in records.items()
+        for row in read_rows(reader, where, (sha256, json.dumps(numbers)))
+    }
+    return {one["decision"]: found[json.dumps(one["subject"])] for one in chosen}
 
 
 # -- how ----------------------------------------------------------------------------------------------
 
 
 @dataclass
-class _Case:
-    """A decision, and the decision `number` that takes it back."""
+class _Act:
+    """Decisions of one kind, newest first, and the `numbers` of those that take them back."""
 
     home: Home
     work: Work
-    decision: Decision
-    number: int
+    decisions: list[Decision]
+    numbers: dict[int, int]
     now_us: int
 
     @cached_property
-    def row(self) -> Held:
-        """The quarantined row that it is about."""
-        return _row_of(self.work.reader, self.decision)
+    def rows(self) -> dict[int, Held]:
+        """The quarantined rows that they are about, by decision."""
+        return _held(self.work.reader, self.decisions)
+
+    def put(self, rows: Iterable[Held]) -> None:
+        self.work.put("quarantine", put_frame(rows))
 
 
-def _undo_fix(case: _Case) -> Touched:
+def _undo_fix(act: _Act) -> Touched:
     """The fields as the other fixes made them, judged again."""
-    own = decisions(case.work.reader, "subject = ? AND kind = 'fix' ORDER BY decision", (case.row.subject,))
-    kept = [one for one in own if one["undone_by"] is None and one["decision"] != case.decision["decision"]]
-    fields = case.row.fields
-    for one in kept:
-        fields = edited(case.row.kind, fields, one["detail"]["after"])
-    row = replace(case.row, edited=fields if kept else None)
-    case.work.put("quarantine", put_frame(with_reasons(case.home, case.work.reader, [row], case.now_us)))
+    reader, rows = act.work.reader, sorted(act.rows.values(), key=_place)
+    of_rows = "kind = 'fix' AND subject IN (SELECT value FROM json_each(?)) ORDER BY decision"
+    kept: dict[str, list[Decision]] = {}
+    for one in decisions(reader, of_rows, (json.dumps([row.subject for row in rows]),)):
+        if one["undone_by"] is None and one["decision"] not in act.numbers:
+            kept.setdefault(json.dumps(one["subject"]), []).append(one)
+    before = [_refixed(row, kept.get(row.subject, [])) for row in rows]
+    act.put(row for group in by_file(before) for row in with_reasons(act.home, reader, group, act.now_us))
     return {}
 
 
-def _undo_reject(case: _Case) -> Touched:
-    case.work.put("quarantine", put_frame([replace(case.row, status="open")]))
+def _refixed(row: Held, fixes: Sequence[Decision]) -> Held:
+    fields = row.fields
+    for one in fixes:
+        fields = edited(row.kind, fields, one["detail"]["after"])
+    return replace(row, edited=fields if fixes else None)
+
+
+def _place(row: Held) -> tuple[int, int]:
+    return row.file, row.record
+
+
+def _undo_reject(act: _Act) -> Touched:
+    act.put(replace(row, status="open") for row in act.rows.values())
     return {}
 
 
-def _undo_release(case: _Case) -> Touched:
-    """The ledger row stays, taken back; the one that it superseded counts again."""
-    work, row, detail = case.work, case.row, case.decision["detail"]
-    if detail["outcome"] != "accepted":
-        recount(work, row.file, 1, 0, back=True)
-        work.put("quarantine", put_frame([replace(row, status="open", row=_own(work.reader, row))]))
-        return {}
-    assert row.row is not None
-    touched = tx_rows(work.reader, [row.row])
-    recount(work, row.file, 1, 1, fees_of(touched), back=True)
-    work.put("quarantine", put_frame([replace(row, status="open")]))
-    mark(work, row.row, -case.number)
-    if detail["superseded"] is not None:
-        old = find_tx(work.reader, detail["superseded"])
-        touched += tx_rows(work.reader, [old])
-        mark(work, old, None)
+def _undo_release(act: _Act) -> Touched:
+    """Ledger rows stay, taken back; those that they superseded count again."""
+    reader = act.work.reader
+    stored = _ledger_rows(reader, act.rows.values())
+    marks: dict[int, int | None] = {}
+    became: dict[str, dict[str, Any]] = {}  # by subject; of those that repeat another row, nothing
+    opened = []
+    for decision in act.decisions:
+        number, detail = decision["decision"], decision["detail"]
+        row = act.rows[number]
+        if detail["outcome"] != "accepted":
+            opened.append(replace(row, status="open", row=_own(row, stored)))
+            continue
+        assert row.row is not None
+        opened.append(replace(row, status="open"))
+        became[row.subject] = stored[row.row]
+        marks[row.row] = -act.numbers[number]
+        if detail["superseded"] is not None:
+            marks[find_tx(reader, detail["superseded"])] = None
+    for group in by_file(sorted(opened, key=_place)):
+        back = [became[row.subject] for row in group if row.subject in became]
+        recount(act.work, group[0].file, len(group), len(back), fees_of(back), back=True)
+    act.put(opened)
+    touched = tx_rows(reader, marks)
+    mark(act.work, marks)
     return span_of([reach(tx) for tx in touched])
 
 
-def _undo_transfer(case: _Case) -> Touched:
+def _undo_transfer(act: _Act) -> Touched:
     """Nothing is stored of it but the decision: what stands is read anew."""
-    return undone_from(case.work.reader, case.decision["subject"])
+    return undone_from(act.work.reader, (id_ for one in act.decisions for id_ in one["subject"].values()))
 
 
-def _undo_status(case: _Case) -> Touched:
-    asset, since = case.decision["subject"]["asset"], case.decision["detail"]["since"]
-    return {"touched_from": since, "touched_assets": [asset]}
+def _undo_status(act: _Act) -> Touched:
+    since = min(one["detail"]["since"] for one in act.decisions)
+    return {"touched_from": since, "touched_assets": sorted(one["subject"]["asset"] for one in act.decisions)}
 
 
-def _undo_override(case: _Case) -> Touched:
-    pair, detail = case.decision["subject"]["pair"], case.decision["detail"]
+def _undo_override(act: _Act) -> Touched:
+    """One act grants one pair."""
+    ((pair, detail),) = [(one["subject"]["pair"], one["detail"]) for one in act.decisions]
     span = detail["from"], detail["to"], detail["granted"]
-    return override_touches(pair, *span, case.work.reader, case.home.config_by(case.work.reader))
+    return override_touches(pair, *span, act.work.reader, act.home.config_by(act.work.reader))
 
 
-def _undo_ack(_case: _Case) -> Touched:
-    """The alert asks for somebody again; no figure hangs on it."""
+def _undo_ack(_act: _Act) -> Touched:
+    """The alerts ask for somebody again; no figure hangs on it."""
     return {}
 
 
-def _own(reader: Reader, row: Held) -> int | None:
+def _own(row: Held, stored: Mapping[int, Mapping[str, Any]]) -> int | None:
     """The ledger row that a row became before, if any; not one that it merely repeated."""
-    found = tx_rows(reader, [row.row or 0])
-    return row.row if any((tx["file"], tx["record"]) == (row.file, row.record) for tx in found) else None
+    tx = stored.get(row.row or 0)
+    return row.row if tx is not None and (tx["file"], tx["record"]) == (row.file, row.record) else None
 
 
-_UNDO: dict[str, Callable[[_Case], Touched]] = {
+_UNDO: dict[str, Callable[[_Act], Touched]] = {
     "fix": _undo_fix, "reject": _undo_reject, "release": _undo_release,
     MATCH: _undo_transfer, SETTLE: _undo_transfer,
     ASSET_STATUS: _undo_status, FX_OVERRIDE: _undo_override, ACK: _undo_ack,
