@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver as TextualDriver
@@ -42,7 +43,7 @@ from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
 from console.widgets import chart
-from engine.api import EngineClient, EngineError, Query, actor
+from engine.api import EngineClient, EngineError, Query, actor, crash_text
 
 PULSE_S = 0.5  # between two repaints of the same panel
 TICK_S = 20.0  # ages are told in minutes and more
@@ -185,6 +186,17 @@ class NavdeckApp(App[None]):
         self._redraw(EVERYTHING)
         self.workers.cancel_group(self, "session")
         self.run_worker(self._leave(), group="leaving")
+
+    def _fatal_error(self) -> None:
+        """What nobody caught ends the console; Textual would print the values of locals, raw."""
+        self.bell()
+        error = self._exception or RuntimeError("an error that is not known any more")
+        where = f"\nThe log is in {self.mirror.doc['home']}/logs." if self.mirror.doc["home"] else ""
+        self.panic(Text(crash_text(error) + where))
+
+    def panic(self, *renderables: Any) -> None:
+        """Errors that could draw themselves are told as all others are."""
+        super().panic(*(Text(crash_text(one)) if isinstance(one, Exception) else one for one in renderables))
 
     async def _leave(self) -> None:
         try:

@@ -185,10 +185,11 @@ def _version() -> str:
 def _run(arguments: argparse.Namespace) -> int:
     """Runs the verb. An error becomes one message with a hint on stderr, and an exit code."""
     from console.commands import verbs
-    from engine.api import EngineError
+    from engine.api import EngineError, threads_told
 
     try:
-        return asyncio.run(verbs.run(arguments))
+        with threads_told():
+            return asyncio.run(verbs.run(arguments))
     except EngineError as error:
         _complain(error.tried, error.hint, error.code, arguments.json)
         return error.exit_code
@@ -201,14 +202,29 @@ def _run(arguments: argparse.Namespace) -> int:
         hint = "Nothing is half done: run the same command again."
         _complain("Interrupted.", hint, "INTERRUPTED", arguments.json)
         return EXIT_INTERRUPTED
+    except (Exception, asyncio.CancelledError) as error:
+        return _crashed(error, arguments)
+
+
+def _crashed(error: BaseException, arguments: argparse.Namespace) -> int:
+    """Tells what nobody foresaw, and where to look."""
+    from engine.api import crash_text, home_path
+
+    print(crash_text(error), file=sys.stderr)
+    log = home_path(arguments.home) / "logs"
+    hint = f"What an engine did before is in {log}; `navdeck verify` says whether the books are whole."
+    _complain("It failed in a way that nobody foresaw, told above.", hint, "CRASHED", arguments.json)
+    return EXIT_FAILED
 
 
 def _complain(text: str, hint: str, code: str, as_json: bool) -> None:
     from console.text import safe_text
+    from engine.api import strike
 
-    print(f"navdeck: {safe_text(text, keep_lines=True)}", file=sys.stderr)
+    text, hint = (safe_text(strike(told), keep_lines=True) for told in (text, hint))
+    print(f"navdeck: {text}", file=sys.stderr)
     if hint:
-        print(f"  hint: {safe_text(hint, keep_lines=True)}", file=sys.stderr)
+        print(f"  hint: {hint}", file=sys.stderr)
     if as_json:
         print(json.dumps({"error": {"code": code, "text": text, "hint": hint}}))
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from console.text import safe_text
 from console.widgets.figures import from_us, to_us
-from engine.api import RESYNC, Command, EngineClient, EngineError, Event, Query, Result
+from engine.api import RESYNC, Command, EngineClient, EngineError, Event, Query, Result, strike
 
 Document = dict[str, Any]
 Phase = Literal["starting", "live", "lost", "failed", "leaving"]
@@ -397,6 +397,6 @@ class Session:
 def _fault(error: Exception) -> EngineError:
     """An error that nobody foresaw, as one that can be shown."""
     return EngineError(
-        f"Something failed that should not: {type(error).__name__}: {error}",
+        strike(f"Something failed that should not: {type(error).__name__}: {error}"),
         "Nothing is half stored. Start again; `navdeck status` and `navdeck verify` need no console.",
     )

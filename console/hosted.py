@@ -20,8 +20,11 @@ from engine.api import EngineClient
 
 async def run(
     connect: Callable[[], Awaitable[EngineClient]], terminal: Terminal, *, attached: bool = False
-) -> None:
-    """Shows the console until it is left. `attached`: the engine is elsewhere; a lost one is sought again."""
+) -> int:
+    """Shows the console until it is left; the exit code.
+
+    `attached`: the engine is elsewhere; a lost one is sought again.
+    """
     if not attached:
         # The worker needs this helper, and the helper a real stderr, which Textual is about to take.
         resource_tracker.ensure_running()
@@ -40,6 +43,7 @@ async def run(
         await app.run_async(mouse=terminal.mouse)
     finally:
         await hosted.close()
+    return app.return_code or EXIT_DONE
 
 
 class _Hosted:

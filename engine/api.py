@@ -9,6 +9,7 @@ import getpass
 import importlib
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,7 @@ __all__ = [
     "attach",
     "backup",
     "connect",
+    "crash_text",
     "demo_files",
     "doctor",
     "home_path",
@@ -53,6 +55,8 @@ __all__ = [
     "series_metrics",
     "split_file",
     "sql_parquet",
+    "strike",
+    "threads_told",
 ]
 
 
@@ -70,6 +74,27 @@ class EngineClient(Protocol):
 
     async def close(self) -> None:
         """Ends the connection, and the engine if this process hosts it."""
+
+
+def crash_text(error: BaseException) -> str:
+    """What nobody caught, as lines fit for a terminal: no secret, no control character, no local's value."""
+    from engine.runtime.telemetry import crash
+
+    return crash.crash_text(error)
+
+
+def strike(text: str) -> str:
+    """A text without the secrets that this process can see."""
+    from engine.runtime.telemetry.redact import Redactor
+
+    return Redactor().text(text)
+
+
+def threads_told() -> AbstractContextManager[None]:
+    """Meanwhile what ends a thread, or a library says where nobody listens, is told as data too."""
+    from engine.runtime.telemetry import crash
+
+    return crash.threads_told()
 
 
 def home_path(path: str | None) -> Path:

@@ -129,11 +129,9 @@ async def _console(arguments: argparse.Namespace) -> int:
     home = api.home_path(arguments.home)
     looks = arguments.read_only
     if await _is_there(home, looks) or await offer.daemon_started(home):
-        await hosted.run(lambda: api.attach(home, read_only=looks), terminal(), attached=True)
-        return EXIT_DONE
+        return await hosted.run(lambda: api.attach(home, read_only=looks), terminal(), attached=True)
     api.require_free(home)
-    await hosted.run(lambda: api.host(home), terminal())
-    return EXIT_DONE
+    return await hosted.run(lambda: api.host(home), terminal())
 
 
 async def _is_there(home: Path, read_only: bool) -> bool:
@@ -155,8 +153,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
     if not arguments.headless and not arguments.json and not terminal().refusal:
         from console import hosted
 
-        await hosted.run(lambda: api.host_demo(folder, arguments.seed), terminal())
-        return EXIT_DONE
+        return await hosted.run(lambda: api.host_demo(folder, arguments.seed), terminal())
     await api.make_demo(folder)
     files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
     arguments.home = str(folder)

@@ -18,6 +18,7 @@ from engine.runtime.home import Home
 from engine.runtime.host import Host
 from engine.runtime.signals import on_signals
 from engine.runtime.supervised import keep_alive, notify
+from engine.runtime.telemetry.crash import as_data
 
 
 class Closing(Protocol):
@@ -64,7 +65,6 @@ def _write_log(event: Event) -> None:
 
 def _say(line: str) -> None:
     """A log line. A terminal that is gone must not take the engine with it."""
-    printable = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in line)
     with contextlib.suppress(OSError, ValueError):
-        sys.stderr.write(printable + "\n")
+        sys.stderr.write(as_data(line).replace("\n", "\\x0a") + "\n")
         sys.stderr.flush()

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from engine.errors import WorkerLost, WorkerOverLimit
 from engine.runtime.telemetry import spans
+from engine.runtime.telemetry.crash import stderr_as_data
 
 T = TypeVar("T")
 Listener = Callable[[str, dict[str, Any]], None]
@@ -218,6 +219,7 @@ _is_alone = False
 def _alone(saying: Connection, parent: int, task: Callable[..., Any], arguments: tuple[object, ...]) -> None:
     global _is_alone
     _is_alone = True
+    stderr_as_data()
     os.nice(WORKER_NICENESS)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     try:
@@ -257,6 +259,7 @@ def is_lasting() -> bool:
 def _warm(threads: int, parent: int, saying: Connection, limit_bytes: int) -> None:
     global _say, _is_lasting
     _is_lasting = True
+    stderr_as_data()
     # A terminal sends its signals to the whole group; the engine decides when its worker ends.
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)

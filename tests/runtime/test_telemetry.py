@@ -4,8 +4,9 @@ import asyncio
 import json
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import copy_context
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from console.app import NavdeckApp
 from console.cli import main
+from engine.api import EngineClient
 from engine.config import load
 from engine.domain.instants import DAY_US
 from engine.messages import Command, Event, Query
@@ -218,10 +221,39 @@ def test_redactor__secrets_by_name_or_from_their_file__in_any_form(tmp_path: Pat
     assert Redactor({}).text(CANARY) == CANARY
 
 
+async def picture(host: Host) -> str:
+    """The Events screen of a console at this host, as an SVG."""
+
+    class Guest:
+        do, ask = host.do, host.ask
+
+        def subscribe(self, listener: Callable[[Event], None]) -> None:
+            here = copy_context()  # the console's; the host was opened outside
+            host.subscribe(lambda event: here.copy().run(listener, event))
+
+        async def close(self) -> None:
+            """The host goes on."""
+
+    async def connect() -> EngineClient:
+        return Guest()
+
+    app = NavdeckApp(connect)
+    async with app.run_test(size=(160, 45)) as pilot:
+        async with asyncio.timeout(20):
+            while not (app.session.connected and app.is_still):
+                await pilot.pause(0.01)
+            await pilot.press("8")
+            await pilot.pause()
+            while not app.is_still:
+                await pilot.pause(0.01)
+        await pilot.pause()
+        return app.export_screenshot()
+
+
 def test_canary__host__is_in_no_line_span_event_figure_or_answer(
     deck: Deck, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Also: the host's metrics, live and as a file for a node_exporter."""
+    """Also: the host's metrics, live and as a file for a node_exporter; and a picture of the console."""
     monkeypatch.setenv("NAVDECK_COINGECKO_KEY", CANARY)
     monkeypatch.setattr(host_module, "FACTS_S", 0.0)
     server = Server(Clock(NOW), lambda seen: Play(json.dumps({"error": CANARY}).encode(), 401, {}))
@@ -241,6 +273,7 @@ BTC = "bitcoin/USD"
 """)  # fmt: skip
     deck.drop("trades.csv", [buy(), buy(quantity="")])
     events: list[Event] = []
+    pictures: list[str] = []
 
     async def run() -> list[str]:
         host = await Host.open(deck.home, clock=deck.clock)
@@ -254,6 +287,7 @@ BTC = "bitcoin/USD"
                 if textfile.exists():
                     break
                 await asyncio.sleep(0.05)
+            pictures.append(await picture(host))
             shown = [(await host.ask(Query(name))).value for name in ("overview", "telemetry", "providers")]
             return [str(told.value), *map(str, shown), shown[1]["text"]]
         finally:
@@ -265,6 +299,9 @@ BTC = "bitcoin/USD"
         server.close()
     assert server.seen
     assert CANARY not in "".join(answers) + str(events)
+    (svg,) = pictures
+    assert "canary" not in svg
+    assert "somebody&#160;wrote&#160;***" in svg
     places = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert [path for path in places if CANARY.encode() in path.read_bytes()] == []
     careless = [line["text"] for line in logged(deck, "engine") if "careless" in str(line)]
