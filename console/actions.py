@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from engine.api import Command
 
-Need = Literal["engine", "writing", "row", "open", "mark", "files", "loose", "held", "job", "alert"]
+Need = Literal["engine", "writing", "row", "rows", "open", "mark", "files", "loose", "held", "job", "alert"]
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
@@ -29,6 +29,7 @@ BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has l
 # Why an act cannot be carried out while this is not there.
 WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
+    "rows": "nothing is listed here",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
     "job": "no job is at work", "alert": "no alert waits for somebody",
@@ -88,6 +89,9 @@ ACTIONS = (
     Action("state", ("tab",), "tab", "realized", "Open lots, or realized pieces", (LOTS,), foot=1),
     Action("what_if", ("w",), "w", "what if", "A sale that is only imagined, under each lot method", (LOTS,),
            foot=2, needs=AT_ENGINE),
+    Action("export", ("E",), "E", "export",
+           "Write what is listed, all of it, into a new file: .csv, .json or .parquet", LISTS, foot=2,
+           needs=("rows",)),
     Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", MARKABLE, foot=2,
            needs=("row",)),
     Action("range", ("v",), "v", "range", "Begin a range here; v again marks every row of it", (QUARANTINE,),

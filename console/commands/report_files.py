@@ -9,9 +9,11 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from console.commands.desk_csv import written_field
 from engine.api import UsageError
@@ -74,19 +76,43 @@ WRITERS = {"csv": as_csv, "json": as_json, "parquet": as_parquet}
 
 def write_new(path: Path, data: bytes) -> None:
     """A whole new file that only its owner may read, on the disk. UsageError if the name is taken."""
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        raise UsageError(f"{path} is there already.", "An export never writes over a file.") from None
+    with new_file(path) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """As `write_new`, of what is written bit by bit; until all is on the disk it has another name."""
+    if path.exists():
+        raise taken(path)
+    handle, name = tempfile.mkstemp(prefix=".navdeck-", suffix=".part", dir=path.parent)
+    part = Path(name)
     try:
         with open(handle, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
+        _name_new(part, path)
         _sync_folder(path.parent)
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _name_new(part: Path, path: Path) -> None:
+    """Gives the file its name, never that of another one."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise taken(path) from None
+    except OSError:  # a file system without links
+        if path.exists():
+            raise taken(path) from None
+        part.rename(path)
+
+
+def taken(path: Path) -> UsageError:
+    """What is wrong with a name that a file has."""
+    return UsageError(f"{path} is there already.", "An export never writes over a file.")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -53,7 +53,9 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
         return (Lines(self._head, NOTHING, id="head"), Rows(self._row, NOTHING, id="list"))
 
     def there(self) -> Collection[Need]:
-        found: set[Need] = {"row"} if self.chosen() or self._marks else set()
+        found: set[Need] = {*super().there()}
+        if self.chosen() or self._marks:
+            found.add("row")
         return found | {"mark"} if self._marks else found
 
     # -- the list --
@@ -80,6 +82,9 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
         row = self.chosen()
         act = line(("→ ", "muted"), (row["act"], "text")) if row and row["act"] else BLANK
         return [cut(first, width), cut(act, width), self.heads(COLUMNS)]
+
+    def record(self, row: Document) -> Document:
+        return {name: value for name, value in row.items() if name != "id"}
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         row = self.chosen()

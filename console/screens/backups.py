@@ -55,7 +55,9 @@ class Backups(ActingScreen, FetchedList[Item]):
 
     def there(self) -> Collection[Need]:
         item = self.chosen()
-        found: set[Need] = {"row"} if item and item.kind == "backup" else set()
+        found: set[Need] = {*super().there()}
+        if item and item.kind == "backup":
+            found.add("row")
         return found | {"job"} if self.doc["job"] else found
 
     # -- the list --
@@ -89,6 +91,9 @@ class Backups(ActingScreen, FetchedList[Item]):
     def _side(self, width: int, height: int) -> list[Line]:
         item = self.chosen()
         return item_lines(item, width)[:height] if item else [line(("no backup yet: b makes one", "muted"))]
+
+    def record(self, row: Item) -> Document:
+        return {"kind": row.kind} | row.doc
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         item = self.chosen()

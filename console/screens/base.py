@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
@@ -16,12 +16,15 @@ from textual.widgets import Input
 from console import actions
 from console.actions import Need
 from console.client import EVERYTHING, Topics
+from console.modals.export import Exported, ExportForm
 from console.screens import panels
 from console.screens.filtering import Filter, parse
 from console.screens.sizes import HEIGHTS, WIDTHS
 from console.terminal import too_small
+from console.text import plural
 from console.widgets.bars import KeyBar, header
 from console.widgets.fields import Field
+from console.widgets.figures import from_us
 from console.widgets.lines import Build, Lines, Rows
 from console.widgets.pieces import Column, Line, Piece, fitted, line
 
@@ -153,6 +156,25 @@ class ListScreen(DeckScreen):
     @abstractmethod
     def do_detail(self) -> None:
         """Opens all about the row under the cursor."""
+
+    @abstractmethod
+    def exported(self) -> AsyncIterator[Sequence[Document]]:
+        """All that is listed now, in its order, some rows at a time; as the engine told them."""
+
+    def there(self) -> Collection[Need]:
+        return {"rows"} if self.rows.total else set()
+
+    def do_export(self) -> None:
+        """Asks for a file's name and writes the list into it."""
+        label = actions.BY_ID[self.ID].label
+        under = f", filter {self.filter.typed}" if self.filter.typed else ""
+        about = f"{label}: {plural(self.rows.total, 'row')}{under}"
+        guess = f"{self.ID}-{from_us(self.now)[:10]}.csv"
+        self.deck.push_screen(ExportForm(about, self.rows.total, self.exported, guess), self._wrote)
+
+    def _wrote(self, done: Exported | None) -> None:
+        if done is not None:
+            self.deck.tell(f"exported {plural(done.rows, 'row')} to {done.path}")
 
     @on(Rows.Opened)
     def _opened(self) -> None:

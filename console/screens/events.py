@@ -35,7 +35,7 @@ class Events(HeldList[Document]):
         self._level = 0
 
     def there(self) -> Collection[Need]:
-        return {"alert"} if waiting(self.doc) else ()
+        return {*super().there(), "alert"} if waiting(self.doc) else super().there()
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"events"})
@@ -71,6 +71,9 @@ class Events(HeldList[Document]):
         follows = "following" if self.rows.cursor >= len(self._shown) - 1 else "held; end follows again"
         about = f"{count(len(self._shown))} shown, {LEVELS[self._level][0]}, newest last, {follows}"
         return [cut(self.first_line("Events", about), width)]
+
+    def record(self, row: Document) -> Document:
+        return row
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         event = self.chosen()

@@ -61,7 +61,7 @@ class Fx(ActingScreen, FetchedList[Document]):
 
     def there(self) -> Collection[Need]:
         row = self.chosen()
-        found: set[Need] = {"row"} if row else set()
+        found: set[Need] = {*super().there(), "row"} if row else set()
         return found | {"held"} if row and row["held"] else found
 
     # -- the list --
@@ -137,6 +137,9 @@ class Fx(ActingScreen, FetchedList[Document]):
 
     def _panel(self, width: int, _height: int) -> list[Line]:
         return provider_lines(self._providers, width, self.now)
+
+    def record(self, row: Document) -> Document:
+        return row
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         about = self._about

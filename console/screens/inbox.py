@@ -159,7 +159,7 @@ class Inbox(HeldList[Document]):
         return made[:height]
 
     def there(self) -> Collection[Need]:
-        return {"files"} if self.doc["inbox"]["waiting"] else set()
+        return {*super().there(), "files"} if self.doc["inbox"]["waiting"] else super().there()
 
     def do_preview(self) -> None:
         self.deck.push_screen(Preview(len(self.doc["inbox"]["waiting"]), self._previewed))
@@ -167,6 +167,9 @@ class Inbox(HeldList[Document]):
     async def _previewed(self) -> Document | None:
         """What the engine says of the files that wait; it stores nothing."""
         return await self.deck.done(actions.BY_ID["preview"], dry_run=True)
+
+    def record(self, row: Document) -> Document:
+        return row
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         entry = self.chosen()

@@ -4,7 +4,7 @@ What a row says, what is asked for and what can be done with it are each screen'
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, ClassVar
 
 from textual import work
@@ -18,6 +18,7 @@ from console.widgets.pieces import Line, Piece, line
 from engine.api import EngineError
 
 Document = dict[str, Any]
+EXPORT_ROWS = 5_000  # of a paged list at once; every page makes the engine look at all rows again
 
 
 class HeldList[Row](ListScreen):
@@ -30,6 +31,13 @@ class HeldList[Row](ListScreen):
     def chosen(self) -> Row | None:
         """The row under the cursor."""
         return self._shown[self.rows.cursor] if self.rows.cursor < len(self._shown) else None
+
+    @abstractmethod
+    def record(self, row: Row) -> Document:
+        """What a file is told of a row."""
+
+    async def exported(self) -> AsyncIterator[Sequence[Document]]:
+        yield [self.record(row) for row in self._shown]
 
     @abstractmethod
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
@@ -116,6 +124,23 @@ class PagedList(ListScreen):
         super().redraw(topics)
         if topics & self.MOVED_BY:
             self.want_sight()
+
+    async def exported(self) -> AsyncIterator[Sequence[Document]]:
+        """Page by page. EngineError if the list changed meanwhile: a row would be missing, or there twice."""
+        last: list[Document] = []
+        offset = total = 0
+        while offset < total or not last:
+            place = {"offset": offset - len(last), "limit": EXPORT_ROWS + len(last)}
+            found = await self.fetch(place)
+            again, rows = found["rows"][: len(last)], found["rows"][len(last) :]
+            if last and (found["total"], again) != (total, last):
+                hint = "Export it again; with a narrower filter it is read sooner."
+                raise EngineError("The list changed while it was read.", hint)
+            if not rows:
+                return
+            total, last = found["total"], rows[-1:]  # asked for once more, to see that it stayed in its place
+            offset += len(rows)
+            yield rows
 
     def refilter(self) -> None:
         self._pages = Pages()

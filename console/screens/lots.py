@@ -50,7 +50,7 @@ class Lots(PagedList):
         )
 
     def there(self) -> Collection[Need]:
-        return {"row"} if self._pages.total else ()
+        return {*super().there(), "row"} if self._pages.total else ()
 
     # -- pages --
 

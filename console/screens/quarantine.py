@@ -48,7 +48,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
         )
 
     def there(self) -> Collection[Need]:
-        found: set[Need] = {"row"} if self._pages.total else set()
+        found: set[Need] = {*super().there(), "row"} if self._pages.total else set()
         if self._marks:
             found |= {"row", "open", "mark"}
         row = self.chosen()

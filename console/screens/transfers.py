@@ -68,7 +68,7 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
 
     def there(self) -> Collection[Need]:
         item = self.chosen()
-        found: set[Need] = {"row"} if item else set()
+        found: set[Need] = {*super().there(), "row"} if item else set()
         if self._marks:
             found |= {"row", "mark", "loose"}
         return found | {"loose"} if item and item.is_loose else found
@@ -103,6 +103,9 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
     def _side(self, width: int, height: int) -> list[Line]:
         item = self.chosen()
         return item_lines(item, width)[:height] if item else [line(("no transfer here", "muted"))]
+
+    def record(self, row: Item) -> Document:
+        return {"state": row.state} | row.doc
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         item = self.chosen()
