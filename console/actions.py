@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from engine.api import Command
 
-Need = Literal["engine", "writing", "row", "rows", "open", "mark", "files", "loose", "held", "job", "alert"]
+Need = Literal[
+    "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert"
+]
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
@@ -29,7 +31,7 @@ BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has l
 # Why an act cannot be carried out while this is not there.
 WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
-    "rows": "nothing is listed here",
+    "rows": "nothing is listed here", "order": "the engine sends this list in pages, in its own order",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
     "job": "no job is at work", "alert": "no alert waits for somebody",
@@ -79,7 +81,7 @@ ACTIONS = (
            needs=AT_ENGINE),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
     Action("filter", ("slash",), "/", "filter",
-           "Rows with a text; !text: without it; ~text: by regular expression",
+           "Rows with a text; !text: without it; ~text: by expression; column:text: in one column",
            (INBOX, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS), foot=2),
     Action("search", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; reason: file: account: status: age:>2h; no ~ here",
@@ -89,6 +91,8 @@ ACTIONS = (
     Action("state", ("tab",), "tab", "realized", "Open lots, or realized pieces", (LOTS,), foot=1),
     Action("what_if", ("w",), "w", "what if", "A sale that is only imagined, under each lot method", (LOTS,),
            foot=2, needs=AT_ENGINE),
+    Action("sort", ("S",), "S", "sort", "By any column, the same one again: turned round", LISTS, foot=2,
+           needs=("order",)),
     Action("export", ("E",), "E", "export",
            "Write what is listed, all of it, into a new file: .csv, .json or .parquet", LISTS, foot=2,
            needs=("rows",)),

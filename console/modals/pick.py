@@ -15,15 +15,25 @@ from console.widgets.pieces import Line, cut, line
 
 
 class Pick(ModalScreen[int | None]):
-    """Answers with the place of the line that was taken, None for none. `build`: what stands above."""
+    """Answers with the place of the line that was taken, None for none. `build`: what stands above.
+
+    `at`: the line that the cursor begins on; nothing is done where none is told.
+    """
 
     AUTO_FOCUS = "Rows"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "cancel", show=False), Binding("enter", "take", "take", show=False),
     ]  # fmt: skip
 
-    def __init__(self, title: str, build: Callable[[int], list[Line]], ways: Sequence[Line]) -> None:
+    def __init__(
+        self,
+        title: str,
+        build: Callable[[int], list[Line]],
+        ways: Sequence[Line],
+        at: int | None = None,
+    ) -> None:
         super().__init__()
+        self._at = 0 if at is None else at + 1
         self._title = title
         self._build = build
         self._ways = [line("Cancel"), *ways]
@@ -39,7 +49,7 @@ class Pick(ModalScreen[int | None]):
         box.border_subtitle = "up and down choose, enter takes, esc cancels"
         rows = self.query_one(Rows)
         rows.styles.height = min(12, len(self._ways))
-        rows.fill(len(self._ways), 0)
+        rows.fill(len(self._ways), self._at)
 
     def _row(self, index: int, width: int) -> Line:
         return cut(self._ways[index], width)

@@ -1,9 +1,11 @@
 """What is told of assets, as lines: the list, all about one, and those that an act is for. Pure."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from console.screens import panels
+from console.screens.ordering import Value
 from console.text import UNKNOWN, brief_quantity, count, instant, plural, quantity, words
 from console.widgets.figures import day_clock
 from console.widgets.pieces import BLANK, Column, Line, Piece, line
@@ -33,6 +35,16 @@ def cells(row: Document) -> list[Piece]:
         (day_clock(last["asof"]) + "Z" if last else UNKNOWN, "muted"),
         (count(row["accounts"]), "muted"),
     ]
+
+
+def values(row: Document) -> list[Value]:
+    """What the cells stand for."""
+    blocking, last = row["blocking"] or {}, row["last_price"] or {}
+    return [
+        row["asset_id"], row["status"], None if row["quantity"] is None else Decimal(row["quantity"]),
+        " ".join(blocking.get("reasons", ())), blocking.get("closes"), blocking.get("first"),
+        last.get("asof"), row["accounts"],
+    ]  # fmt: skip
 
 
 def asset_lines(row: Document, width: int) -> list[Line]:

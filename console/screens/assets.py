@@ -13,13 +13,14 @@ from console.client import NOTHING
 from console.modals.pick import Pick
 from console.modals.status import StatusForm
 from console.screens.acts import ActingScreen
-from console.screens.asset_lines import COLUMNS, asset_lines, cells, chosen_lines
+from console.screens.asset_lines import COLUMNS, asset_lines, cells, chosen_lines, values
 from console.screens.base import as_json, bindings
 from console.screens.lists import FetchedList, Marked
+from console.screens.ordering import Value
 from console.screens.rows import MARKED, UNMARKED
 from console.text import count, plural
 from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import BLANK, Line, cut, fitted, line
+from console.widgets.pieces import BLANK, Line, Piece, cut, line
 from engine.api import Query
 
 Document = dict[str, Any]
@@ -42,6 +43,7 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
     IS_OVER = True
     MOVED_BY = frozenset({"counts", "nav"})
     BINDINGS = bindings(actions.ASSETS)
+    COLUMNS = COLUMNS
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,13 +67,14 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
         self._rows = [row | {"id": row["asset_id"]} for row in found["assets"]]
         self._asked = True
 
-    def passing(self) -> list[Document]:
-        return [row for row in self._rows if self.filter.passes(" ".join(text for text, _ in cells(row)))]
+    def everything(self) -> Sequence[Document]:
+        return self._rows
 
-    def _row(self, index: int, width: int) -> Line:
-        row = self._shown[index]
-        mark = MARKED if row["id"] in self._marks else UNMARKED
-        return fitted(COLUMNS, width).row([mark, *cells(row)])
+    def cells(self, row: Document) -> list[Piece]:
+        return [MARKED if row["id"] in self._marks else UNMARKED, *cells(row)]
+
+    def values(self, row: Document) -> Sequence[Value]:
+        return [None, *values(row)]
 
     def _head(self, width: int, _height: int) -> list[Line]:
         blocking = sum(row["blocking"] is not None for row in self._rows)
@@ -81,7 +84,7 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
         first = self.first_line("Assets", count(len(self._rows)), sign, self.marks_told())
         row = self.chosen()
         act = line(("→ ", "muted"), (row["act"], "text")) if row and row["act"] else BLANK
-        return [cut(first, width), cut(act, width), self.heads(COLUMNS)]
+        return [cut(first, width), cut(act, width), self.heads()]
 
     def record(self, row: Document) -> Document:
         return {name: value for name, value in row.items() if name != "id"}

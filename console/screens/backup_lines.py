@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from console.screens import panels
+from console.screens.ordering import Value
 from console.text import UNKNOWN, bytes_text, count, instant, plural
-from console.widgets.figures import MINUTE_US, age, day_clock, span
+from console.widgets.figures import MINUTE_US, age, day_clock, span, to_us
 from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
 
 Document = dict[str, Any]
@@ -47,6 +48,16 @@ def state_of(item: Item) -> Piece:
     if doc.get("problem") or doc["verified"] is False:
         return "✗ damaged", "bad"
     return ("✓ verified", "ok") if doc["verified"] else ("· not verified", "warn")
+
+
+def values(item: Item, now: int) -> list[Value]:
+    """What the cells stand for."""
+    doc, (sign, _) = item.doc, state_of(item)
+    told: list[Value] = [item.kind, sign, item.at, now - to_us(item.at) if item.at else None]
+    if item.kind == "drill":
+        steps = sum(step["ok"] for step in doc["steps"])
+        return [*told, doc.get("rto_s"), doc.get("rpo_s"), steps, doc.get("backup")]
+    return [*told, doc.get("bytes"), doc.get("reached"), doc.get("files", 0), doc["id"]]
 
 
 def cells(item: Item, now: int) -> list[Piece]:

@@ -23,12 +23,14 @@ from console.screens.backup_lines import (
     job_line,
     job_lines,
     state_of,
+    values,
 )
 from console.screens.base import as_json, bindings, split
 from console.screens.lists import FetchedList
+from console.screens.ordering import Value
 from console.text import count
 from console.widgets.lines import Lines
-from console.widgets.pieces import Line, cut, fitted, line
+from console.widgets.pieces import Line, Piece, cut, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
@@ -39,6 +41,7 @@ class Backups(ActingScreen, FetchedList[Item]):
 
     ID = actions.BACKUPS
     BINDINGS = bindings(actions.BACKUPS)
+    COLUMNS = COLUMNS
     MOVED_BY = frozenset({"backups"})
 
     def __init__(self) -> None:
@@ -66,16 +69,16 @@ class Backups(ActingScreen, FetchedList[Item]):
         self._found = await self.deck.session.ask(Query("backups", {}))
         self._asked = True
 
-    def passing(self) -> list[Item]:
-        return [item for item in items(self._found) if self.filter.passes(self._text(item))]
+    def everything(self) -> Sequence[Item]:
+        return items(self._found)
 
-    def _text(self, item: Item) -> str:
-        return " ".join(text for text, _ in cells(item, self.now))
+    def cells(self, row: Item) -> list[Piece]:
+        return cells(row, self.now)
+
+    def values(self, row: Item) -> Sequence[Value]:
+        return values(row, self.now)
 
     # -- what is shown --
-
-    def _row(self, index: int, width: int) -> Line:
-        return fitted(COLUMNS, width).row(cells(self._shown[index], self.now))
 
     def _head(self, width: int, _height: int) -> list[Line]:
         drills = [item for item in items(self._found) if item.kind == "drill"]
@@ -85,8 +88,7 @@ class Backups(ActingScreen, FetchedList[Item]):
             last = (f"  last drill {sign}", mark)
         about = f"{count(len(self._found['backups']))} kept"
         first = self.first_line("Backups", about, last)
-        heads = fitted(COLUMNS, self.rows.width).head()
-        return [cut(first, width), cut(job_line(self.doc["job"], self.now), width), heads]
+        return [cut(first, width), cut(job_line(self.doc["job"], self.now), width), self.heads()]
 
     def _side(self, width: int, height: int) -> list[Line]:
         item = self.chosen()

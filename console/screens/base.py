@@ -1,5 +1,6 @@
 """What all screens share: top and bottom line, repainting, keys from the registry, lists with a filter."""
 
+import asyncio
 import json
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -17,8 +18,10 @@ from console import actions
 from console.actions import Need
 from console.client import EVERYTHING, Topics
 from console.modals.export import Exported, ExportForm
+from console.modals.pick import Pick
 from console.screens import panels
-from console.screens.filtering import Filter, parse
+from console.screens.filtering import Filter, ready
+from console.screens.ordering import Order
 from console.screens.sizes import HEIGHTS, WIDTHS
 from console.terminal import too_small
 from console.text import plural
@@ -26,7 +29,7 @@ from console.widgets.bars import KeyBar, header
 from console.widgets.fields import Field
 from console.widgets.figures import from_us
 from console.widgets.lines import Build, Lines, Rows
-from console.widgets.pieces import Column, Line, Piece, fitted, line
+from console.widgets.pieces import BLANK, Column, Line, Piece, fitted, line, wrapped
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -134,24 +137,36 @@ class DeckScreen(Screen[None]):
 class ListScreen(DeckScreen):
     """A screen whose main part is a list that can be filtered and opened."""
 
-    FILTER_TOLD = "text, !not text, ~regular expression"
-
     def __init__(self) -> None:
         super().__init__()
         self.filter = Filter()
+        self.order = Order()
         self.trouble = ""  # why the newest rows could not be had
 
     @property
     def rows(self) -> Rows:
         return self.query_one(Rows)
 
+    @property
+    @abstractmethod
+    def table(self) -> Sequence[Column]:
+        """The columns that the list has now."""
+
+    def sortable(self) -> Sequence[int]:
+        """The places of the columns by which it can be sorted."""
+        return ()
+
+    @abstractmethod
+    def filter_words(self) -> str:
+        """What can be typed as a filter."""
+
+    @abstractmethod
     def parsed(self, typed: str) -> Filter:
         """The filter that was typed."""
-        return parse(typed)
 
     @abstractmethod
     def refilter(self) -> None:
-        """The filter changed."""
+        """The filter or the order changed."""
 
     @abstractmethod
     def do_detail(self) -> None:
@@ -162,13 +177,35 @@ class ListScreen(DeckScreen):
         """All that is listed now, in its order, some rows at a time; as the engine told them."""
 
     def there(self) -> Collection[Need]:
-        return {"rows"} if self.rows.total else set()
+        found: set[Need] = {"rows"} if self.rows.total else set()
+        return found | {"order"} if self.sortable() else found
+
+    def do_sort(self) -> None:
+        """Asks by which column, and puts the list into that order."""
+        places = [None, *self.sortable()]
+        ways = [self._way(place) for place in places]
+        at = places.index(self.order.place) if self.order.place is not None else None
+
+        def sort(chosen: int | None) -> None:
+            if chosen is not None:
+                self.order = self.order.by(places[chosen])
+                self.refilter()
+
+        self.deck.push_screen(Pick("Sort", _sort_told, ways, at), sort)
+
+    def _way(self, place: int | None) -> Line:
+        if place is None:
+            return line("its own order")
+        sign = f" {self.order.sign}" if place == self.order.place else ""
+        return line(self.table[place].head, (sign, "mark"))
 
     def do_export(self) -> None:
         """Asks for a file's name and writes the list into it."""
         label = actions.BY_ID[self.ID].label
         under = f", filter {self.filter.typed}" if self.filter.typed else ""
-        about = f"{label}: {plural(self.rows.total, 'row')}{under}"
+        place = self.order.place
+        order = f", by {self.table[place].head} {self.order.sign}" if place is not None else ""
+        about = f"{label}: {plural(self.rows.total, 'row')}{under}{order}"
         guess = f"{self.ID}-{from_us(self.now)[:10]}.csv"
         self.deck.push_screen(ExportForm(about, self.rows.total, self.exported, guess), self._wrote)
 
@@ -195,15 +232,16 @@ class ListScreen(DeckScreen):
             return line((self.trouble, "bad"))
         return (*panels.head(title, about), *more, *self.filter_told())
 
-    def heads(self, columns: Sequence[Column]) -> Line:
+    def heads(self) -> Line:
         """The heads of the columns, over a list whose rows begin with a sign of two cells."""
-        return line("  ", *fitted(columns, self.rows.width - 2).head())
+        layout = fitted(self.table, self.rows.width - 2)
+        return line("  ", *layout.head(self.order.place, self.order.sign))
 
     async def do_filter(self) -> None:
         """Opens the line to type the filter in; it is made when it is first asked for."""
         self.add_class("-filtering")
         if not self.query("#filter"):
-            await self.mount(Field(placeholder=self.FILTER_TOLD, id="filter"), before="#keys")
+            await self.mount(Field(placeholder=self.filter_words(), id="filter"), before="#keys")
         self.query_one("#filter", Input).focus()
 
     def do_back(self) -> None:
@@ -216,7 +254,9 @@ class ListScreen(DeckScreen):
             super().do_back()
 
     @on(Input.Changed, "#filter")
-    def _typed(self, event: Input.Changed) -> None:
+    async def _typed(self, event: Input.Changed) -> None:
+        if "~" in event.value:
+            await asyncio.to_thread(ready)
         if event.value != self.filter.typed:
             self.filter = self.parsed(event.value)
             self.refilter()
@@ -233,3 +273,8 @@ class ListScreen(DeckScreen):
             return ()
         wrong = (f"  {self.filter.problem}", "warn") if self.filter.problem else ("", "text")
         return line(("  filter ", "muted"), (self.filter.typed, "mark"), wrong, ("  esc clears it", "muted"))
+
+
+def _sort_told(width: int) -> list[Line]:
+    told = "By which column? The same one again turns it round; what is not known comes last."
+    return [*(line((part, "muted")) for part in wrapped(told, width)), BLANK]

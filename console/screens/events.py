@@ -1,6 +1,6 @@
 """Events: what happened, newest last; the list follows until the cursor is moved up."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from textual.widget import Widget
@@ -12,9 +12,10 @@ from console.client import Topics
 from console.screens import panels
 from console.screens.base import bindings
 from console.screens.lists import HeldList
+from console.screens.ordering import Value
 from console.text import count, instant
 from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import Line, cut, line
+from console.widgets.pieces import Column, Line, Piece, cut, line
 
 Document = dict[str, Any]
 
@@ -24,11 +25,17 @@ LEVELS = (
 )  # fmt: skip
 
 
+COLUMNS = (Column("at", 14), Column("level", 6), Column("text", 20, grows=1, prose=True))
+WORSE = {"info": 0, "warn": 1, "bad": 2}
+
+
 class Events(HeldList[Document]):
     """Screen 8."""
 
     ID = actions.EVENTS
     BINDINGS = bindings(actions.EVENTS)
+    COLUMNS = COLUMNS
+    ALSO = ("kind",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,14 +54,26 @@ class Events(HeldList[Document]):
         super().redraw(topics)
 
     def _fill(self) -> None:
-        before, follows = self.chosen(), self.rows.cursor >= len(self._shown) - 1
-        levels = LEVELS[self._level][1]
-        self._shown = [
-            event for event in self.doc["events"]
-            if event["level"] in levels
-            and self.filter.passes(f"{event['kind']} {event['level']} {event['text']}")
-        ]  # fmt: skip
+        before, follows = self.chosen(), self._follows()
+        self._shown = self.passing()
         self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
+
+    def _follows(self) -> bool:
+        """Whether the cursor goes with the newest; in another order than its own none is the last."""
+        return self.order.place is None and self.rows.cursor >= len(self._shown) - 1
+
+    def everything(self) -> Sequence[Document]:
+        return [event for event in self.doc["events"] if event["level"] in LEVELS[self._level][1]]
+
+    def cells(self, row: Document) -> list[Piece]:
+        sign = panels.LEVELS.get(row["level"], panels.LEVELS["info"])
+        return [(f"{row['at'][5:10]} {row['at'][11:19]}", "muted"), sign, (row["text"], "text")]
+
+    def values(self, row: Document) -> Sequence[Value]:
+        return row["at"], WORSE.get(row["level"]), row["text"]
+
+    def also(self, row: Document) -> Mapping[str, str]:
+        return {"kind": row["kind"], "level": row["level"]}
 
     def refilter(self) -> None:
         self._shown = []
@@ -64,13 +83,12 @@ class Events(HeldList[Document]):
         self._level = (self._level + 1) % len(LEVELS)
         self.refilter()
 
-    def _row(self, index: int, width: int) -> Line:
-        return panels.event_line(self._shown[index], width)
-
     def _head(self, width: int, _height: int) -> list[Line]:
-        follows = "following" if self.rows.cursor >= len(self._shown) - 1 else "held; end follows again"
-        about = f"{count(len(self._shown))} shown, {LEVELS[self._level][0]}, newest last, {follows}"
-        return [cut(self.first_line("Events", about), width)]
+        about = f"{count(len(self._shown))} shown, {LEVELS[self._level][0]}"
+        if self.order.place is None:
+            follows = "following" if self._follows() else "held; end follows again"
+            about += f", newest last, {follows}"
+        return [cut(self.first_line("Events", about), width), self.heads()]
 
     def record(self, row: Document) -> Document:
         return row

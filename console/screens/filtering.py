@@ -1,65 +1,141 @@
-"""The filter that is typed after `/`: plain text, `!` for its opposite, `~` for a regular expression.
+"""The filter that is typed after `/`, the same on every list: text, !text, ~expression, field:value.
 
-The quarantine is searched by the engine, which knows no regular expressions, but fields by name.
+Lists that are here whole are filtered here. Those of which the engine sends a page at a time are searched by
+it; what it cannot do is told as a problem, and never left out in silence. Expressions are matched in linear
+time, whatever they are.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 STATUSES = ("open", "released", "rejected", "all")
-_TERM = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
+NO_EXPRESSIONS = "no regular expressions: the engine searches"
+_WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _OLDER = re.compile(r">([0-9]{1,6})(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
+type Texts = Mapping[str, str]  # of a row: what each field says, a line for each way to say it
+type Take = Callable[[dict[str, Any], str], str]  # puts a value into a question; what is wrong with it
 
-def _all(_text: str) -> bool:
-    return True
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One condition: a text or an expression, in one field or (no name) in any, or not there."""
+
+    field: str
+    wanted: str
+    is_expression: bool
+    inverse: bool
+
+    def passing(self, rows: Sequence[Texts]) -> list[bool]:
+        """Whether each row passes."""
+        texts = [row.get(self.field, "") if self.field else "\n".join(row.values()) for row in rows]
+        found = _matching(self.wanted, texts) if self.is_expression else _having(self.wanted, texts)
+        return [one != self.inverse for one in found]
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What was typed, whether a text passes, and what is wrong with it (then everything passes).
+    """What was typed, its conditions, and what is wrong with it (then everything passes).
 
     `asked`: for a list that the engine searches, the arguments of its question.
     """
 
     typed: str = ""
-    passes: Callable[[str], bool] = _all
+    terms: tuple[Term, ...] = ()
     problem: str = ""
     asked: Mapping[str, Any] = field(default_factory=dict)
 
-
-def parse(typed: str) -> Filter:
-    """The filter meant by what was typed. Case does not matter."""
-    inverse = typed.startswith("!")
-    wanted = typed[1:] if inverse else typed
-    if wanted.startswith("~"):
-        try:
-            finds = re.compile(wanted[1:], re.IGNORECASE).search
-        except re.error as error:
-            return Filter(typed, problem=f"no regular expression: {error}")
-        return Filter(typed, lambda text: bool(finds(text)) != inverse)
-    folded = wanted.casefold()
-    return Filter(typed, lambda text: (folded in text.casefold()) != inverse) if folded else Filter(typed)
+    def passing[Row](self, rows: Sequence[Row], texts: Callable[[Row], Texts]) -> list[Row]:
+        """The rows that meet every condition, in their order."""
+        if not self.terms:
+            return list(rows)
+        told = [texts(row) for row in rows]
+        verdicts = zip(*(term.passing(told) for term in self.terms), strict=True)
+        return [row for row, verdict in zip(rows, verdicts, strict=True) if all(verdict)]
 
 
-def asked(typed: str) -> Filter:
-    """The filter of the quarantine: `text`, `!text`, and reason: file: account: status: age:>2h."""
-    wanted: dict[str, Any] = {}
-    words: list[str] = []
+def ready() -> None:
+    """Brings in what matches expressions; it takes a moment, the first time."""
+    import polars  # noqa: F401
+
+
+def parse(typed: str, fields: Collection[str] = ()) -> Filter:
+    """The filter meant by what was typed, in any case; `fields`: the names that can stand before a colon."""
+    terms: list[Term] = []
+    rest: list[str] = []
     problems: list[str] = []
-    for term in _TERM.findall(typed):
-        name, colon, value = term.partition(":")
-        known = _FIELDS.get(name.lower()) if colon else None
-        if known is None:
-            words.append(term)
+    for word in _WORD.findall(typed):
+        name, colon, value = word.removeprefix("!").partition(":")
+        if not colon or name.lower() not in fields:
+            rest.append(word)
+            continue
+        if not value.strip('!~"'):
+            problems.append(f"{name}: of what?")
+        terms.append(_term(name.lower(), value, word.startswith("!")))
+    terms.append(_term("", " ".join(rest) if terms else typed))
+    problems += [wrong for term in terms if term.is_expression for wrong in [_wrong(term.wanted)] if wrong]
+    if problems:
+        return Filter(typed, problem="; ".join(problems))
+    return Filter(typed, tuple(term for term in terms if term.wanted))
+
+
+def _term(name: str, typed: str, inverse: bool = False) -> Term:
+    value = typed.removeprefix("!")
+    is_expression = value.startswith("~")
+    wanted = value.removeprefix("~")
+    if name:
+        wanted = wanted.strip('"')
+    turned = inverse != typed.startswith("!")
+    return Term(name, wanted if is_expression else wanted.casefold(), is_expression, turned)
+
+
+def _having(wanted: str, texts: Sequence[str]) -> list[bool]:
+    return [wanted in text.casefold() for text in texts]
+
+
+def _matching(expression: str, texts: Sequence[str]) -> list[bool]:
+    """Without backtracking, so that nothing typed can hang the console; `^` and `$` are those of a field."""
+    import polars as pl  # an attached console has it only once an expression was typed
+
+    found = pl.Series(texts, dtype=pl.String).str.contains(f"(?im){expression}")
+    return [bool(one) for one in found]
+
+
+def _wrong(expression: str) -> str:
+    """What is wrong with an expression; empty if nothing."""
+    from polars.exceptions import ComputeError
+
+    try:
+        _matching(expression, [""])
+    except ComputeError as error:
+        told = re.search(r"^error: (.*)", str(error), re.MULTILINE)
+        return f"no regular expression: {told[1] if told else 'too large'}"
+    return ""
+
+
+# -- what the engine is asked ---------------------------------------------------------------------------
+
+
+def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
+    """The filter of a list that the engine searches: `text`, `!text`, and the fields that it knows."""
+    wanted: dict[str, Any] = {}
+    rest: list[str] = []
+    problems: list[str] = []
+    for word in _WORD.findall(typed):
+        name, colon, value = word.removeprefix("!").partition(":")
+        take = takes.get(name.lower()) if colon else None
+        if take is None:
+            rest.append(word)
+        elif word.startswith("!") or value.startswith(("!", "~")):
+            problems.append(f"{name}: takes no ! and no ~ here: the engine searches")
         else:
-            problems += [problem for problem in [known(wanted, value.strip('"'))] if problem]
-    text = " ".join(words)
+            problems += [problem for problem in [take(wanted, value.strip('"'))] if problem]
+    text = " ".join(rest)
     if text.startswith(("~", "!~")):
-        problems.append("no regular expressions: the engine searches")
+        problems.append(NO_EXPRESSIONS)
     elif text.removeprefix("!"):
         wanted["not_text" if text.startswith("!") else "text"] = text.removeprefix("!")
     return Filter(typed, problem="; ".join(problems), asked={} if problems else wanted)
@@ -73,12 +149,18 @@ def contradicts(wanted: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) ->
     )
 
 
-def _named(key: str) -> Callable[[dict[str, Any], str], str]:
+def named(key: str) -> Take:
+    """A field whose value goes into the question as it is."""
+
     def take(wanted: dict[str, Any], value: str) -> str:
-        wanted[key] = value.upper() if key == "reason" else value
+        wanted[key] = value
         return "" if value else f"{key}: of what?"
 
     return take
+
+
+def _reason(wanted: dict[str, Any], value: str) -> str:
+    return named("reason")(wanted, value.upper())
 
 
 def _status(wanted: dict[str, Any], value: str) -> str:
@@ -94,7 +176,7 @@ def _age(wanted: dict[str, Any], value: str) -> str:
     return ""
 
 
-_FIELDS = {
-    "reason": _named("reason"), "file": _named("file"), "account": _named("account"), "status": _status,
-    "age": _age,
+QUARANTINE: Mapping[str, Take] = {
+    "reason": _reason, "file": named("file"), "account": named("account"), "status": _status, "age": _age,
 }  # fmt: skip
+LOTS: Mapping[str, Take] = {"asset": named("asset"), "account": named("account")}

@@ -26,11 +26,13 @@ from console.screens.fx_lines import (
     provider_lines,
     turn_lines,
     typed_word,
+    values,
 )
 from console.screens.lists import FetchedList
+from console.screens.ordering import Value
 from console.text import count, plural
 from console.widgets.lines import Lines
-from console.widgets.pieces import Line, cut, fitted, line
+from console.widgets.pieces import Line, Piece, cut, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
@@ -43,6 +45,7 @@ class Fx(ActingScreen, FetchedList[Document]):
 
     ID = actions.FX
     BINDINGS = bindings(actions.FX)
+    COLUMNS = COLUMNS
     MOVED_BY = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
 
     def __init__(self) -> None:
@@ -89,17 +92,19 @@ class Fx(ActingScreen, FetchedList[Document]):
         super().refilter()
         self._look_soon()
 
-    def passing(self) -> list[Document]:
+    def everything(self) -> Sequence[Document]:
         """What is held comes first."""
-        passing = [row for row in self._found["pairs"] if self.filter.passes(self._text(row))]
-        return sorted(passing, key=lambda row: (not row["held"], row["pair"]))
+        return sorted(self._found["pairs"], key=lambda row: (not row["held"], row["pair"]))
 
     def fill(self) -> None:
         self.query_one("#providers").styles.height = len(self._providers) + bool(self._providers)
         super().fill()
 
-    def _text(self, row: Document) -> str:
-        return " ".join(text for text, _ in cells(row, self._band()))
+    def cells(self, row: Document) -> list[Piece]:
+        return cells(row, self._band())
+
+    def values(self, row: Document) -> Sequence[Value]:
+        return values(row)
 
     def _band(self) -> float:
         return float(self._found["drift_bps_max"])
@@ -115,9 +120,6 @@ class Fx(ActingScreen, FetchedList[Document]):
 
     # -- what is shown --
 
-    def _row(self, index: int, width: int) -> Line:
-        return fitted(COLUMNS, width).row(cells(self._shown[index], self._band()))
-
     def _head(self, width: int, _height: int) -> list[Line]:
         held = sum(row["held"] for row in self._found["pairs"])
         sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
@@ -127,8 +129,7 @@ class Fx(ActingScreen, FetchedList[Document]):
         about = (
             f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"
         )
-        heads = fitted(COLUMNS, self.rows.width).head()
-        return [cut(first, width), cut(line((about, "muted")), width), heads]
+        return [cut(first, width), cut(line((about, "muted")), width), self.heads()]
 
     def _side(self, width: int, height: int) -> list[Line]:
         if self._about is None:

@@ -1,9 +1,11 @@
 """What is told of exchange rates, as lines: the list, why a pair is held, what an override does. Pure."""
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from console.screens import panels
+from console.screens.ordering import Value
 from console.text import UNKNOWN, count, instant, money, plural
 from console.widgets.chart import chart
 from console.widgets.figures import MINUTE_US, clock, day_clock, span, to_us
@@ -48,6 +50,17 @@ def cells(row: Document, band_bps: float) -> list[Piece]:
 
 
 BEGUN = ("held", "overridden")
+
+
+def values(row: Document) -> list[Value]:
+    """What the cells stand for."""
+    rate, drift = row["rate"] or row["fallback_rate"], row["drift_bps"]
+    exact = None if drift is None else Decimal(drift)
+    since = row["held_since"] or (row["override"] or {}).get("granted") if row["state"] in BEGUN else None
+    return [
+        row["pair"], row["state"], None if rate is None else Decimal(rate), exact, exact, row["age_s"],
+        row["source"], since,
+    ]  # fmt: skip
 
 
 def _band(drift: str | None, band_bps: float) -> Piece:

@@ -1,6 +1,6 @@
 """The inbox: what is being read, what waits, what was taken or refused, and why."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from textual.widget import Widget
@@ -12,10 +12,11 @@ from console.modals.preview import Preview
 from console.screens import panels
 from console.screens.base import bindings, split
 from console.screens.lists import HeldList
+from console.screens.ordering import Value
 from console.text import UNKNOWN, bytes_text, count, instant, words
-from console.widgets.figures import age, share, span
+from console.widgets.figures import age, share, span, to_us
 from console.widgets.lines import Lines
-from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line, wrapped
+from console.widgets.pieces import BLANK, Column, Line, Piece, cut, line, wrapped
 
 Document = dict[str, Any]
 
@@ -52,6 +53,16 @@ def entry_row(entry: Document, now: int) -> list[Piece]:
         _result(entry),
         (_age(entry, now), "muted"),
     ]
+
+
+def entry_values(entry: Document, now: int) -> list[Value]:
+    """What the cells of a file stand for."""
+    since = entry.get("at") or entry.get("started_at")
+    waited = int(entry["age_s"]) * 1_000_000 if "age_s" in entry else now - to_us(since) if since else None
+    return [
+        entry["status"], entry["name"], entry.get("rows"), entry.get("accepted"), entry.get("duplicates"),
+        entry.get("quarantined") or entry.get("reason") or None, waited,
+    ]  # fmt: skip
 
 
 def _size(entry: Document) -> Piece:
@@ -116,6 +127,8 @@ class Inbox(HeldList[Document]):
 
     ID = actions.INBOX
     BINDINGS = bindings(actions.INBOX)
+    COLUMNS = COLUMNS
+    ALSO = ("kind",)
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"inbox", "time"})
@@ -133,11 +146,20 @@ class Inbox(HeldList[Document]):
     def _fill(self) -> None:
         """Takes the newest list; the cursor stays on its file."""
         before = self.chosen()
-        self._shown = [entry for entry in entries(self.doc["inbox"]) if self.filter.passes(_text(entry))]
+        self._shown = self.passing()
         self.rows.fill(len(self._shown), _place(self._shown, before, self.rows.cursor))
 
-    def _row(self, index: int, width: int) -> Line:
-        return fitted(COLUMNS, width).row(entry_row(self._shown[index], self.now))
+    def everything(self) -> Sequence[Document]:
+        return entries(self.doc["inbox"])
+
+    def cells(self, row: Document) -> list[Piece]:
+        return entry_row(row, self.now)
+
+    def values(self, row: Document) -> Sequence[Value]:
+        return entry_values(row, self.now)
+
+    def also(self, row: Document) -> Mapping[str, str]:
+        return {"kind": row.get("kind") or ""}
 
     def _head(self, width: int, _height: int) -> list[Line]:
         inbox = self.doc["inbox"]
@@ -148,7 +170,7 @@ class Inbox(HeldList[Document]):
             if inbox["active"]
             else line(("✓ ", "ok"), ("nothing is being read", "muted"))
         )
-        return [cut(first, width), cut(active, width), self.heads(COLUMNS)]
+        return [cut(first, width), cut(active, width), self.heads()]
 
     def _side(self, width: int, height: int) -> list[Line]:
         entry = self.chosen()
@@ -178,10 +200,6 @@ class Inbox(HeldList[Document]):
     def copied(self) -> str:
         entry = self.chosen()
         return entry["name"] if entry else ""
-
-
-def _text(entry: Document) -> str:
-    return " ".join(str(entry.get(key) or "") for key in ("name", "status", "kind", "reason"))
 
 
 def _key(entry: Document) -> tuple[str, str]:

@@ -4,7 +4,7 @@ What a row says, what is asked for and what can be done with it are each screen'
 """
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from textual import work
@@ -12,9 +12,11 @@ from textual import work
 from console.client import Topics
 from console.modals.detail import Detail
 from console.screens.base import ListScreen
+from console.screens.filtering import Filter, Take, asked, parse
+from console.screens.ordering import Value
 from console.screens.pages import PAGE_ROWS, Marks, Pages
 from console.text import count
-from console.widgets.pieces import Line, Piece, line
+from console.widgets.pieces import Column, Line, Piece, fitted, line
 from engine.api import EngineError
 
 Document = dict[str, Any]
@@ -22,11 +24,60 @@ EXPORT_ROWS = 5_000  # of a paged list at once; every page makes the engine look
 
 
 class HeldList[Row](ListScreen):
-    """A list whose rows are all here."""
+    """A list whose rows are all here: filtered and sorted here."""
+
+    COLUMNS: ClassVar[Sequence[Column]]
+    ALSO: ClassVar[Sequence[str]] = ()  # the names of what a row is found by besides its columns
 
     def __init__(self) -> None:
         super().__init__()
         self._shown: list[Row] = []
+
+    @property
+    def table(self) -> Sequence[Column]:
+        return self.COLUMNS
+
+    def sortable(self) -> Sequence[int]:
+        return [place for place, column in enumerate(self.COLUMNS) if column.head]
+
+    @abstractmethod
+    def everything(self) -> Sequence[Row]:
+        """All rows, in the list's own order."""
+
+    @abstractmethod
+    def cells(self, row: Row) -> list[Piece]:
+        """What a row shows, as cells of COLUMNS."""
+
+    @abstractmethod
+    def values(self, row: Row) -> Sequence[Value]:
+        """What the cells stand for, by which they are sorted and found."""
+
+    def also(self, _row: Row) -> Mapping[str, str]:
+        """What a row is found by besides its columns."""
+        return {}
+
+    def texts(self, row: Row) -> Mapping[str, str]:
+        """What a filter looks at: each column as it is shown and as it is."""
+        found = zip(self.COLUMNS, self.cells(row), self.values(row), strict=True)
+        told = {
+            column.word: text if value is None else f"{text}\n{value}" for column, (text, _), value in found
+        }
+        return {**told, **self.also(row)}
+
+    def filter_words(self) -> str:
+        names = " ".join(f"{column.word}:" for column in self.COLUMNS if column.head)
+        return f"text, !not, ~expression, {names}"
+
+    def parsed(self, typed: str) -> Filter:
+        names = [column.word for column in self.COLUMNS if column.head]
+        return parse(typed, [*names, *self.ALSO])
+
+    def passing(self) -> list[Row]:
+        """The rows that pass the filter, in the order that was chosen."""
+        return self.order.ordered(self.filter.passing(self.everything(), self.texts), self.values)
+
+    def _row(self, index: int, width: int) -> Line:
+        return fitted(self.COLUMNS, width).row(self.cells(self._shown[index]))
 
     def chosen(self) -> Row | None:
         """The row under the cursor."""
@@ -57,10 +108,6 @@ class FetchedList[Row](HeldList[Row]):
     @abstractmethod
     async def fetch(self) -> None:
         """Asks the engine for the rows and keeps them."""
-
-    @abstractmethod
-    def passing(self) -> list[Row]:
-        """The rows that pass the filter, in their order."""
 
     async def fetched(self) -> None:
         """The list was filled anew."""
@@ -98,14 +145,24 @@ class FetchedList[Row](HeldList[Row]):
 
 
 class PagedList(ListScreen):
-    """A list of which the engine is asked for the pages in sight: it may have a million rows."""
+    """A list of which the engine is asked for the pages in sight: it may have a million rows.
+
+    The engine filters it.
+    """
 
     MOVED_BY: ClassVar[Topics]  # what may change it
+    TAKES: ClassVar[Mapping[str, Take]]  # the fields that the engine can filter by
 
     def __init__(self) -> None:
         super().__init__()
         self._pages = Pages()
         self._wanted: int | None = None
+
+    def filter_words(self) -> str:
+        return f"text, !not, {' '.join(f'{name}:' for name in self.TAKES)}"
+
+    def parsed(self, typed: str) -> Filter:
+        return asked(typed, self.TAKES)
 
     @abstractmethod
     async def fetch(self, place: Document) -> Document:

@@ -5,7 +5,6 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from console.screens import panels
-from console.screens.filtering import Filter
 from console.screens.rows import decision_lines
 from console.text import UNKNOWN, brief_quantity, count, instant, money, quantity
 from console.widgets.figures import age
@@ -32,7 +31,6 @@ COLUMNS: dict[str, Sequence[Column]] = {
 METHOD_COLUMNS = (
     Column("", 12), *(Column(name, 15, right=True, grows=1) for name in ("FIFO", "LIFO", "HIFO")),
 )  # fmt: skip
-_FIELDS = ("asset", "account")
 
 
 class Entry(NamedTuple):
@@ -40,24 +38,6 @@ class Entry(NamedTuple):
 
     line: Line
     tx: str | None = None
-
-
-def asked(typed: str) -> Filter:
-    """The filter of lots: `text`, `!text`, and asset: account:, which name the whole."""
-    wanted: dict[str, Any] = {}
-    rest: list[str] = []
-    for term in typed.split():
-        name, colon, value = term.partition(":")
-        if colon and name.lower() in _FIELDS and value:
-            wanted[name.lower()] = value
-        else:
-            rest.append(term)
-    text = " ".join(rest)
-    if text.startswith(("~", "!~")):
-        return Filter(typed, problem="no regular expressions: the engine searches")
-    if text.removeprefix("!"):
-        wanted["not_text" if text.startswith("!") else "text"] = text.removeprefix("!")
-    return Filter(typed, asked=wanted)
 
 
 # -- a list -------------------------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from console.modals.detail import Detail
 from console.modals.lots import TracePage, WhatIf
 from console.screens import lot_lines, panels
 from console.screens.base import as_json, bindings, split
-from console.screens.filtering import Filter
+from console.screens.filtering import LOTS
 from console.screens.lists import PagedList
 from console.screens.lot_lines import COLUMNS, OPEN, REALIZED, STATES
 from console.text import count
 from console.widgets.lines import Lines
-from console.widgets.pieces import Line, cut, fitted, line
+from console.widgets.pieces import Column, Line, cut, fitted, line
 from engine.api import Query
 
 Document = dict[str, Any]
@@ -35,7 +35,7 @@ class Lots(PagedList):
     BINDINGS = bindings(actions.LOTS)
     IS_OVER = True
     MOVED_BY = frozenset({"counts"})
-    FILTER_TOLD = "text, !text, asset: account:"
+    TAKES = LOTS
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,8 +54,9 @@ class Lots(PagedList):
 
     # -- pages --
 
-    def parsed(self, typed: str) -> Filter:
-        return lot_lines.asked(typed)
+    @property
+    def table(self) -> Sequence[Column]:
+        return COLUMNS[self._state]
 
     def refilter(self) -> None:
         self._sums = {}
@@ -71,14 +72,14 @@ class Lots(PagedList):
 
     def told_row(self, _index: int, row: Document, width: int) -> Line:
         cells = lot_lines.lot_cells(row, self.now) if self._state == OPEN else lot_lines.piece_cells(row)
-        return fitted(COLUMNS[self._state], width).row(cells)
+        return fitted(self.table, width).row(cells)
 
     def _head(self, width: int, _height: int) -> list[Line]:
         names = [panels.choice(name, name == self._state) for name in STATES]
         told = f"{count(self._pages.total)} {WHAT[self._state]}, {self._method}"
         first = self.first_line("Lots", told, ("  ", "text"), *names)
         sums = lot_lines.sums_line(self._state, self._sums)
-        return [cut(first, width), cut(sums, width), self.heads(COLUMNS[self._state])]
+        return [cut(first, width), cut(sums, width), self.heads()]
 
     def _side(self, width: int, height: int) -> list[Line]:
         row = self.chosen()

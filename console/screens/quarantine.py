@@ -16,12 +16,12 @@ from console.desk import Desk
 from console.screens import panels
 from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings, split
-from console.screens.filtering import Filter, asked, contradicts
+from console.screens.filtering import QUARANTINE, contradicts
 from console.screens.lists import Marked, PagedList
 from console.screens.rows import COLUMNS, IN_RANGE, MARKED, UNMARKED, header_of, row_cells, row_lines
 from console.text import count, plural
 from console.widgets.lines import Lines
-from console.widgets.pieces import Line, Piece, cut, fitted, line
+from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -33,7 +33,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
     ID = actions.QUARANTINE
     BINDINGS = bindings(actions.QUARANTINE)
     MOVED_BY = frozenset({"quarantine"})
-    FILTER_TOLD = "text, !text, reason: file: account: status: age:>2h"
+    TAKES = QUARANTINE
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,8 +56,9 @@ class Quarantine(ActingScreen, Marked, PagedList):
 
     # -- pages --
 
-    def parsed(self, typed: str) -> Filter:
-        return asked(typed)
+    @property
+    def table(self) -> Sequence[Column]:
+        return COLUMNS
 
     def refilter(self) -> None:
         self._range = None
@@ -100,7 +101,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
         )
         first = self.first_line("Quarantine", told, self.marks_told(), self._range_told())
         chips = panels.chips(self._reasons(), self._chosen_reason(), width)
-        return [cut(first, width), chips, self.heads(COLUMNS)]
+        return [cut(first, width), chips, self.heads()]
 
     def _range_told(self) -> Piece:
         first, last = self._reach()

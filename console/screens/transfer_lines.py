@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from console.screens import panels
+from console.screens.ordering import Value
 from console.screens.rows import short
 from console.text import brief_quantity, count, instant, plural, quantity
 from console.widgets.figures import MINUTE_US, day_clock, span
@@ -40,10 +41,6 @@ class Item:
         """Whether it is a row that can be matched or settled."""
         return self.state in ("unmatched", "settled")
 
-    def text(self) -> str:
-        """What a typed filter looks at."""
-        return " ".join(text for text, _ in cells(self, ("", "text"))) + f" {self.id}"
-
 
 def items(found: Document) -> list[Item]:
     """The engine's answer as rows: what waits for somebody first."""
@@ -74,6 +71,20 @@ def cells(item: Item, mark: Piece) -> list[Piece]:
         (brief_quantity(doc["quantity"], 10), "text"), source,
         target, (f"{day_clock(at)}Z", "muted"), (age, "muted"), (why, "muted"),
     ]  # fmt: skip
+
+
+def values(item: Item) -> list[Value]:
+    """What the cells stand for; the sign has no value."""
+    doc, moved = item.doc, Decimal(item.doc["quantity"])
+    ends: tuple[Value, Value]
+    if not item.is_loose:
+        left = sum(Decimal(row["quantity"]) for row in (*doc["outs"], *doc["ins"]))
+        ends = _accounts(doc["outs"]), _accounts(doc["ins"])
+        return [None, item.state, doc["asset_id"], moved, *ends, doc["out_at"], None, left or None]
+    other = doc["settled"]["as"] if doc["settled"] else None
+    ends = (doc["account"], other) if doc["side"] == "OUT" else (other, doc["account"])
+    why = doc["why"]["code"] if item.state == "unmatched" else None
+    return [None, item.state, doc["asset_id"], moved, *ends, doc["at"], doc["age_s"], why]
 
 
 def _accounts(rows: Sequence[Document]) -> str:

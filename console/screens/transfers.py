@@ -3,7 +3,7 @@
 The list, its filter and its marks are this screen's; what may be matched or settled is the engine's to say.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -20,6 +20,7 @@ from console.screens import panels
 from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings, split
 from console.screens.lists import FetchedList, Marked
+from console.screens.ordering import Value
 from console.screens.rows import MARKED, UNMARKED
 from console.screens.transfer_lines import (
     COLUMNS,
@@ -30,10 +31,11 @@ from console.screens.transfer_lines import (
     items,
     match_lines,
     settle_lines,
+    values,
 )
 from console.text import count, plural
 from console.widgets.lines import Lines
-from console.widgets.pieces import BLANK, Line, Piece, cut, fitted, line
+from console.widgets.pieces import BLANK, Line, Piece, cut, line
 from engine.api import Query
 
 Document = dict[str, Any]
@@ -52,6 +54,8 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
     IS_OVER = True
     MOVED_BY = frozenset({"counts", "nav"})
     BINDINGS = bindings(actions.TRANSFERS)
+    COLUMNS = COLUMNS
+    ALSO = ("id",)
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,24 +85,25 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
         here = {item.id for item in self._items if item.is_loose}
         self._marks.forget([id for id in self._marks.ids() if id not in here])
 
-    def passing(self) -> list[Item]:
+    def everything(self) -> Sequence[Item]:
         wanted = SHOWN[self._state]
-        return [
-            item for item in self._items
-            if wanted in ("all", item.state) and self.filter.passes(item.text())
-        ]  # fmt: skip
+        return [item for item in self._items if wanted in ("all", item.state)]
 
-    def _row(self, index: int, width: int) -> Line:
-        item = self._shown[index]
-        mark = MARKED if item.is_loose and item.id in self._marks else UNMARKED
-        return fitted(COLUMNS, width).row(cells(item, mark))
+    def cells(self, row: Item) -> list[Piece]:
+        return cells(row, MARKED if row.is_loose and row.id in self._marks else UNMARKED)
+
+    def values(self, row: Item) -> Sequence[Value]:
+        return values(row)
+
+    def also(self, row: Item) -> Mapping[str, str]:
+        return {"id": row.id}
 
     def _head(self, width: int, _height: int) -> list[Line]:
         counts = self._found["counts"]
         about = f"{count(len(self._shown))} of {count(sum(counts.values()))}"
         first = self.first_line("Transfers", about, self.marks_told())
         names = [(name.replace("_", " "), None if name == "all" else counts[name]) for name in SHOWN]
-        return [cut(first, width), panels.chips(names, self._state, width), self.heads(COLUMNS)]
+        return [cut(first, width), panels.chips(names, self._state, width), self.heads()]
 
     def _side(self, width: int, height: int) -> list[Line]:
         item = self.chosen()

@@ -23,7 +23,7 @@ _ASCII = str.maketrans(
     {
         "…": "~", "–": "-", "−": "-", "—": "-", "·": ".", "│": "|", "┆": ":", "─": "-", "✓": "+", "✗": "x",
         "×": "x", "‖": "H", "▸": ">", "▏": "|", "█": "#", "░": ".", "▓": "=", "→": ">", "┤": "|", "┴": "+",
-        "■": "*", "□": "-", "▁": "_",
+        "■": "*", "□": "-", "▁": "_", "▲": "^", "▼": "v",
         "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "⏎": "<",
     }
 )  # fmt: skip
@@ -132,6 +132,11 @@ class Column:
     grows: int = 0
     prose: bool = False
 
+    @property
+    def word(self) -> str:
+        """Its head in a word, as it is typed before a colon in a filter."""
+        return self.head.partition(" ")[0].lower()
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -140,9 +145,13 @@ class Layout:
     columns: Sequence[Column]
     widths: dict[int, int]
 
-    def head(self) -> Line:
-        """The heads, muted, over their columns."""
-        return self.row([(column.head, "muted") for column in self.columns])
+    def head(self, sorted_by: int | None = None, sign: str = "") -> Line:
+        """The heads, muted, over their columns; that of the sorted one carries the sign of its direction."""
+        heads: list[Piece] = [(column.head, "muted") for column in self.columns]
+        if sorted_by is not None and sorted_by in self.widths:
+            told = _start(self.columns[sorted_by].head, self.widths[sorted_by] - 1)
+            heads[sorted_by] = f"{told}{sign}", "mark"
+        return self.row(heads)
 
     def row(self, found: Sequence[Piece]) -> Line:
         """One row: each cell padded or shortened to its column."""

@@ -221,7 +221,7 @@ def test_chart__odd_scales__are_drawn(found: list[float | None]) -> None:
 )
 def test_filter(typed: str, passing: str, failing: str | None) -> None:
     found = parse(typed)
-    assert found.passes(passing)
-    assert failing is None or not found.passes(failing)
+    rows = [passing] if failing is None else [failing, passing]
+    assert found.passing(rows, lambda text: {"text": text}) == [passing]
     assert found.problem == ""
     assert parse("~(").problem

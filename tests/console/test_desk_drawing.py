@@ -8,7 +8,7 @@ from console.acting import newest_decision
 from console.desk import UNDOABLE
 from console.modals.bulk import cells_of, preview_rows
 from console.modals.preview import preview_lines
-from console.screens.filtering import asked, contradicts
+from console.screens.filtering import QUARANTINE, asked, contradicts
 from console.screens.pages import PAGES_KEPT, Marks, Pages
 from console.screens.panels import chips
 from console.screens.rows import (
@@ -49,13 +49,27 @@ def told(lines: list[Line]) -> str:
     ],
 )
 def test_asked__what_was_typed_becomes_the_question(typed: str, wanted: dict[str, Any]) -> None:
-    found = asked(typed)
+    found = asked(typed, QUARANTINE)
     assert (found.asked, found.problem) == (wanted, "")
 
 
-@pytest.mark.parametrize("typed", ["~a", "!~a", "age:2h", "age:>2y", "status:lost", "file:", "x reason:"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "~a",
+        "!~a",
+        "age:2h",
+        "age:>2y",
+        "status:lost",
+        "file:",
+        "x reason:",
+        "!reason:PRICE_MISSING",
+        "file:~a",
+        "account:!main",
+    ],
+)
 def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None:
-    found = asked(typed)
+    found = asked(typed, QUARANTINE)
     assert found.problem
     assert found.asked == {}
 

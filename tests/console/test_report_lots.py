@@ -9,7 +9,8 @@ from console import actions
 from console import app as app_module
 from console.fake import FakeClient
 from console.modals.lots import TracePage, WhatIf
-from console.screens.lot_lines import asked, gain_piece, trace_entries
+from console.screens.filtering import LOTS, asked
+from console.screens.lot_lines import gain_piece, trace_entries
 from console.screens.lots import Lots
 from engine.api import EngineError
 from tests.console.deck_driver import Console, console
@@ -120,13 +121,18 @@ def test_engine_that_fails__is_told_on_the_screen() -> None:
         ("", {}),
         ("2024-05 eth", {"text": "2024-05 eth"}),
         ("!fee asset:ETH account:main", {"not_text": "fee", "asset": "ETH", "account": "main"}),
-        ("asset:", {"text": "asset:"}),
-        ("~x", {}),
     ],
 )
 def test_filter__what_was_typed_becomes_the_question(typed: str, wanted: dict[str, str]) -> None:
-    assert asked(typed).asked == wanted
-    assert bool(asked(typed).problem) == typed.startswith("~")
+    found = asked(typed, LOTS)
+    assert (found.asked, found.problem) == (wanted, "")
+
+
+@pytest.mark.parametrize("typed", ["~x", "asset:", "!asset:ETH", "asset:~E"])
+def test_filter__what_the_engine_cannot_do__is_told(typed: str) -> None:
+    found = asked(typed, LOTS)
+    assert found.problem
+    assert found.asked == {}
 
 
 def test_gain__its_sign_is_seen_without_colour__unknown_is_not_zero() -> None:

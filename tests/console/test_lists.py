@@ -1,0 +1,260 @@
+"""The tools of every list: filters of one kind, sorting by any column, marks over a range."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from console import actions
+from console import app as app_module
+from console.fake import FakeClient
+from console.screens.filtering import parse
+from console.screens.lists import HeldList
+from console.screens.ordering import Order, Value
+from console.widgets.pieces import Column, cells, fitted
+from tests.console.deck_driver import Console, console
+from tests.console.test_actions import OPENED, SCREENS
+from tests.console.test_export import KEYS_TO
+
+HELD = [id for id, kind in (SCREENS | OPENED).items() if issubclass(kind, HeldList)]
+ROWS = [
+    {"name": "kraken.csv", "state": "✓ taken\ningested", "result": ""},
+    {"name": "coin base.csv", "state": "! waiting\nwaiting", "result": "12 set aside"},
+    {"name": "Prices.parquet", "state": "✗ refused\nrejected", "result": "FILE_HEADER at 14:05"},
+]
+KRAKEN, COIN, PRICES = range(3)
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
+
+
+def scenario(screen: str, run: Callable[[Console], Awaitable[None]], **how: Any) -> None:
+    async def whole() -> None:
+        async with console(**how) as deck:
+            await deck.press(*KEYS_TO.get(screen) or actions.BY_ID[screen].keys)
+            await run(deck)
+
+    asyncio.run(whole())
+
+
+async def typed(deck: Console, text: str) -> None:
+    await deck.press("slash", "ctrl+u")
+    await deck.paste(text)
+    await deck.press("enter")
+
+
+def shown(deck: Console) -> list[Any]:
+    screen = deck.app.screen
+    assert isinstance(screen, HeldList)
+    return list(screen._shown)
+
+
+# -- filters ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "found"),
+    [
+        ("CSV", [KRAKEN, COIN]),
+        ("!csv", [PRICES]),
+        ("coin base", [COIN]),
+        ("~^k.*csv$", [KRAKEN]),
+        ("!~^k", [COIN, PRICES]),
+        ("name:coin", [COIN]),
+        ('name:"coin base"', [COIN]),
+        ("NAME:csv state:WAIT", [COIN]),
+        ("name:!csv", [PRICES]),
+        ("!name:csv", [PRICES]),
+        ("!name:!csv", [KRAKEN, COIN]),
+        ("state:~^(ingested|rejected)$", [KRAKEN, PRICES]),
+        ("state:!~ed$", [COIN]),
+        ("result:csv", []),
+        ("14:05", [PRICES]),
+        ("state:refused header", [PRICES]),
+        ("!header name:p", [COIN][:0]),
+        ("(", []),
+    ],
+)
+def test_filter__text_not_expression_field(filter_text: str, found: list[int]) -> None:
+    wanted = parse(filter_text, ["name", "state", "result"])
+    assert wanted.problem == ""
+    assert [ROWS.index(row) for row in wanted.passing(ROWS, lambda row: row)] == found
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "told"),
+    [("~(", "unclosed group"), ("name:~[", "unclosed"), ("name:", "name: of what?"), ("state:!~", "of what?"),
+     ("~(a{1000}){1000}", "too large"), (r"~(a)\1", "backreferences"), ("~a(?=b)", "look-around")],
+)  # fmt: skip
+def test_filter__not_understood__says_so_and_lets_all_through(filter_text: str, told: str) -> None:
+    wanted = parse(filter_text, ["name", "state"])
+    assert told in wanted.problem
+    assert wanted.passing(ROWS, lambda row: row) == ROWS
+
+
+@pytest.mark.parametrize("hostile", ["~(a+)+$", "~(a|a)*$", "~(.*a){20}$", "~a?" * 30 + "a" * 30])
+def test_filter__hostile_expression__is_linear(hostile: str) -> None:
+    row = {"name": "a" * 100_000 + "!"}
+    begun = time.process_time()
+    parse(hostile).passing([row], lambda row: row)
+    assert time.process_time() - begun < 5  # with backtracking: longer than the world stands
+
+
+@pytest.mark.parametrize("screen", HELD)
+def test_filter__every_column_of_every_list__by_its_word(screen: str) -> None:
+    async def run(deck: Console) -> None:
+        view = deck.app.screen
+        assert isinstance(view, HeldList)
+        total = deck.rows.total
+        words = [column.word for column in view.table if column.head]
+        assert len(set(words)) == len(words)
+        row = shown(deck)[0]
+        await deck.press("slash")
+        for word, text in view.texts(row).items():
+            value = text.splitlines()[-1] if text else ""
+            if not word or not value:
+                continue
+            for sign in ("", "!"):
+                field = deck.app.screen.query_one("#filter", Input)
+                field.value = f'{sign}{word}:"{value}"'
+                await deck.settle()
+                assert (row in shown(deck)) == (sign == "")
+        await deck.press("escape")
+        assert deck.rows.total == total
+
+    scenario(screen, run)
+
+
+def test_filter__words_are_told_where_it_is_typed() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("slash")
+        told = deck.app.screen.query_one("#filter").placeholder  # type: ignore[attr-defined]
+        assert told.startswith("text, !not, ~expression, pair: state: rate:")
+
+    scenario(actions.FX, run)
+
+
+# -- order --------------------------------------------------------------------------------------------
+
+VALUES: list[Value] = [Decimal("10"), None, 9, Decimal("-0.5"), 9, ""]
+
+
+def test_order__by_value_not_by_text__unknown_last_both_ways__stable() -> None:
+    rows = list(enumerate(VALUES))
+
+    def places(order: Order) -> list[int]:
+        return [place for place, _ in order.ordered(rows, lambda row: [row[1]])]
+
+    assert places(Order()) == [0, 1, 2, 3, 4, 5]
+    assert places(Order(0)) == [3, 2, 4, 0, 1, 5]
+    assert places(Order(0, down=True)) == [0, 2, 4, 3, 1, 5]
+
+
+def test_order__same_column_again__turned__another__begins_anew() -> None:
+    assert Order().by(2) == Order(2)
+    assert Order(2).by(2) == Order(2, down=True)
+    assert Order(2, down=True).by(2) == Order(2)
+    assert Order(2, down=True).by(1) == Order(1)
+    assert Order(2, down=True).by(None) == Order()
+
+
+def test_heads__sorted_column_carries_the_sign__in_its_width() -> None:
+    columns = (Column("asset", 8), Column("closes", 6, right=True), Column("age", 3, rank=1))
+    layout = fitted(columns, 30)
+    plain = layout.head()
+    for place in range(3):
+        head = layout.head(place, "▲")
+        assert cells(head) == cells(plain)
+        assert "".join(text for text, _ in head).count("▲") == 1
+    assert fitted(columns, 16).head(2, "▲") == fitted(columns, 16).head()
+
+
+@pytest.mark.parametrize("screen", HELD)
+def test_sort__every_column_of_every_list__both_ways(screen: str) -> None:
+    async def run(deck: Console) -> None:
+        view = deck.app.screen
+        assert isinstance(view, HeldList)
+        own = shown(deck)
+        for place in view.sortable():
+            for sign in "▲▼":
+                view.order = Order(place, sign == "▼")
+                view.refilter()
+                await deck.settle()
+                values = [view.values(row)[place] for row in shown(deck)]
+                known = [value for value in values if value not in (None, "")]
+                assert values[: len(known)] == known
+                assert sorted(map(str, shown(deck))) == sorted(map(str, own))
+                keys = [(isinstance(v, str), v.casefold() if isinstance(v, str) else v) for v in known]
+                assert keys == sorted(keys, reverse=sign == "▼")
+                if place in fitted(view.table, view.rows.width - 2).widths:
+                    assert sign in deck.text()
+        await deck.press("S", "home", "down", "enter")  # back to its own order
+        assert view.order == Order()
+        assert shown(deck) == own
+
+    scenario(screen, run)
+
+
+def test_sort__number_columns__by_value() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("S", *["down"] * 4, "enter")
+        quantities = [Decimal(row["quantity"]) for row in shown(deck)]
+        assert quantities == sorted(quantities)
+        assert "quantity▲" in deck.text()
+
+    scenario(actions.ASSETS, run)
+
+
+def test_sort__is_kept_when_the_list_comes_anew__and_goes_into_the_file() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("S", "down", "down", "enter", "S", "enter")
+        first = [row["asset_id"] for row in shown(deck)]
+        assert first == sorted(first, key=str.casefold, reverse=True)
+        await deck.tell("counts", {})
+        assert [row["asset_id"] for row in shown(deck)] == first
+        await deck.press("E")
+        assert "Assets: 6 rows, by asset ▼" in deck.text()
+
+    scenario(actions.ASSETS, run)
+
+
+def test_sort__events__following_is_told_only_in_their_own_order() -> None:
+    async def run(deck: Console) -> None:
+        assert "following" in deck.text()
+        await deck.press("S", "down", "down", "down", "enter")
+        assert "following" not in deck.text()
+        assert deck.rows.cursor == 0
+        event = {"at": "2026-03-04T14:08:00Z", "level": "bad", "kind": "x", "text": "newest"}
+        await deck.tell("log", event)
+        assert shown(deck)[-1]["text"] == "newest"
+        assert deck.rows.cursor == 0
+
+    scenario(actions.EVENTS, run)
+
+
+def test_sort__paged_list__says_why_not() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("S")
+        assert any("sort: the engine sends this list in pages" in told for told in deck.toasts())
+
+    scenario(actions.QUARANTINE, run)
+
+
+def test_sort__ascii__signs_of_its_own() -> None:
+    from console.terminal import Terminal
+
+    plain = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=True)
+
+    async def run(deck: Console) -> None:
+        await deck.press("S", "down", "down", "enter")
+        assert "pair^" in deck.text()
+        await deck.press("S", "enter")
+        assert "pairv" in deck.text()
+
+    scenario(actions.FX, run, terminal=plain, client=FakeClient())
