@@ -98,7 +98,7 @@ ACTIONS = (
            needs=("rows",)),
     Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", MARKABLE, foot=2,
            needs=("row",)),
-    Action("range", ("v",), "v", "range", "Begin a range here; v again marks every row of it", (QUARANTINE,),
+    Action("range", ("v",), "v", "range", "Begin a range here; v again marks every row of it", MARKABLE,
            foot=2, needs=("engine", "row")),
     Action("mark_all", ("asterisk",), "*", "all", "Mark every row that the filter lets through",
            MARKABLE, foot=2, needs=("engine", "row")),

@@ -15,9 +15,8 @@ from console.modals.status import StatusForm
 from console.screens.acts import ActingScreen
 from console.screens.asset_lines import COLUMNS, asset_lines, cells, chosen_lines, values
 from console.screens.base import as_json, bindings
-from console.screens.lists import FetchedList, Marked
+from console.screens.lists import MarkedList
 from console.screens.ordering import Value
-from console.screens.rows import MARKED, UNMARKED
 from console.text import count, plural
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import BLANK, Line, Piece, cut, line
@@ -36,7 +35,7 @@ MEANING = {
 GOOD, LOOKING = ("  ✓ NAV is known", "ok"), ("  looking …", "muted")
 
 
-class Assets(ActingScreen, Marked, FetchedList[Document]):
+class Assets(ActingScreen, MarkedList[Document]):
     """Opened over another screen; esc goes back to it."""
 
     ID = actions.ASSETS
@@ -70,8 +69,11 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
     def everything(self) -> Sequence[Document]:
         return self._rows
 
-    def cells(self, row: Document) -> list[Piece]:
-        return [MARKED if row["id"] in self._marks else UNMARKED, *cells(row)]
+    def row_told(self, row: Document) -> list[Piece]:
+        return cells(row)
+
+    def subject(self, row: Document) -> Document | None:
+        return row
 
     def values(self, row: Document) -> Sequence[Value]:
         return [None, *values(row)]
@@ -81,7 +83,7 @@ class Assets(ActingScreen, Marked, FetchedList[Document]):
         sign = (f"  × {count(blocking)} keep NAV from being known", "warn") if blocking else GOOD
         if not self._asked:
             sign = LOOKING
-        first = self.first_line("Assets", count(len(self._rows)), sign, self.marks_told())
+        first = self.first_line("Assets", count(len(self._rows)), sign, self.marks_told(), self.range_told())
         row = self.chosen()
         act = line(("→ ", "muted"), (row["act"], "text")) if row and row["act"] else BLANK
         return [cut(first, width), cut(act, width), self.heads()]

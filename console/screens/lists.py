@@ -15,6 +15,7 @@ from console.screens.base import ListScreen
 from console.screens.filtering import Filter, Take, asked, parse
 from console.screens.ordering import Value
 from console.screens.pages import PAGE_ROWS, Marks, Pages
+from console.screens.rows import IN_RANGE, MARKED, UNMARKED
 from console.text import count
 from console.widgets.pieces import Column, Line, Piece, fitted, line
 from engine.api import EngineError
@@ -76,8 +77,12 @@ class HeldList[Row](ListScreen):
         """The rows that pass the filter, in the order that was chosen."""
         return self.order.ordered(self.filter.passing(self.everything(), self.texts), self.values)
 
+    def row_cells(self, index: int) -> list[Piece]:
+        """The cells of the row at a place."""
+        return self.cells(self._shown[index])
+
     def _row(self, index: int, width: int) -> Line:
-        return fitted(self.COLUMNS, width).row(self.cells(self._shown[index]))
+        return fitted(self.COLUMNS, width).row(self.row_cells(index))
 
     def chosen(self) -> Row | None:
         """The row under the cursor."""
@@ -241,6 +246,7 @@ class Marked(ListScreen):
     def __init__(self) -> None:
         super().__init__()
         self._marks = Marks()
+        self._range: int | None = None  # the row at which a range was begun
 
     def marks_told(self) -> Piece:
         """How many rows are marked, for the head of the list."""
@@ -252,6 +258,46 @@ class Marked(ListScreen):
         self.rows.move(self.rows.cursor + 1)
         self.repaint()
 
+    def sign(self, index: int, id: str) -> Piece:
+        """Whether the row is marked, or would be with the range."""
+        if id in self._marks:
+            return MARKED
+        first, last = self._reach()
+        return IN_RANGE if first <= index <= last else UNMARKED
+
+    def _reach(self) -> tuple[int, int]:
+        """The first and last row of the range that is being chosen; an empty one if none is."""
+        if self._range is None:
+            return 0, -1
+        return min(self._range, self.rows.cursor), max(self._range, self.rows.cursor)
+
+    def range_told(self) -> Piece:
+        """That a range is being chosen, for the head of the list."""
+        first, last = self._reach()
+        return f"  □ range of {count(last + 1 - first)}: v marks it" if last >= first else "", "mark"
+
+    @abstractmethod
+    def mark_between(self, first: int, last: int) -> None:
+        """Marks the rows from `first` to `last`, both in, that can be marked."""
+
+    def do_range(self) -> None:
+        """Begins a range at the cursor; the second time its rows are marked."""
+        if self._range is None:
+            self._range = self.rows.cursor
+        else:
+            first, last = self._reach()
+            self._range = None
+            self.mark_between(first, last)
+        self.repaint()
+
+    def do_back(self) -> None:
+        """Leaves the range, then the filter, then the screen; marks stay."""
+        if self._range is None:
+            super().do_back()
+        else:
+            self._range = None
+            self.repaint()
+
     def subjects(self, chosen: Document | None) -> Sequence[Document]:
         """What is known of the rows that an act takes."""
         return self._marks.known(self._marks.ids()) or ([chosen] if chosen else [])
@@ -259,3 +305,31 @@ class Marked(ListScreen):
     def do_unmark(self) -> None:
         self._marks = Marks()
         self.repaint()
+
+
+class MarkedList[Row](Marked, FetchedList[Row]):
+    """A list that is here whole, whose rows can be marked. Its first column is for the sign."""
+
+    @abstractmethod
+    def subject(self, row: Row) -> Document | None:
+        """What is marked of a row; None if it cannot be."""
+
+    def cells(self, row: Row) -> list[Piece]:
+        return [UNMARKED, *self.row_told(row)]
+
+    @abstractmethod
+    def row_told(self, row: Row) -> list[Piece]:
+        """What a row shows, as cells of COLUMNS but the first."""
+
+    def row_cells(self, index: int) -> list[Piece]:
+        row = self._shown[index]
+        found = self.subject(row)
+        return [self.sign(index, found["id"]) if found else UNMARKED, *self.row_told(row)]
+
+    def refilter(self) -> None:
+        self._range = None
+        super().refilter()
+
+    def mark_between(self, first: int, last: int) -> None:
+        found = (self.subject(row) for row in self._shown[first : last + 1])
+        self._marks.add(row for row in found if row is not None)

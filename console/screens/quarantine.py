@@ -18,10 +18,10 @@ from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings, split
 from console.screens.filtering import QUARANTINE, contradicts
 from console.screens.lists import Marked, PagedList
-from console.screens.rows import COLUMNS, IN_RANGE, MARKED, UNMARKED, header_of, row_cells, row_lines
+from console.screens.rows import COLUMNS, header_of, row_cells, row_lines
 from console.text import count, plural
 from console.widgets.lines import Lines
-from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
+from console.widgets.pieces import Column, Line, cut, fitted, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -39,7 +39,6 @@ class Quarantine(ActingScreen, Marked, PagedList):
         super().__init__()
         self._desk: Desk = Desk(self)
         self._reason = ""
-        self._range: int | None = None  # the row at which a range was begun
 
     def body(self) -> Sequence[Widget]:
         return (
@@ -79,19 +78,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
     # -- what is shown --
 
     def told_row(self, index: int, row: Document, width: int) -> Line:
-        return fitted(COLUMNS, width).row(row_cells(row, self._sign(index, row["id"])))
-
-    def _sign(self, index: int, id: str) -> Piece:
-        if id in self._marks:
-            return MARKED
-        first, last = self._reach()
-        return IN_RANGE if first <= index <= last else UNMARKED
-
-    def _reach(self) -> tuple[int, int]:
-        """The first and last row of the range that is being chosen; an empty one if none is."""
-        if self._range is None:
-            return 0, -1
-        return min(self._range, self.rows.cursor), max(self._range, self.rows.cursor)
+        return fitted(COLUMNS, width).row(row_cells(row, self.sign(index, row["id"])))
 
     def _head(self, width: int, _height: int) -> list[Line]:
         shown = self.filter.asked.get("status", "open")
@@ -99,13 +86,9 @@ class Quarantine(ActingScreen, Marked, PagedList):
         told = (
             f"{count(self._pages.total)}{of} rows" if of else f"{plural(self._pages.total, 'row')}, {shown}"
         )
-        first = self.first_line("Quarantine", told, self.marks_told(), self._range_told())
+        first = self.first_line("Quarantine", told, self.marks_told(), self.range_told())
         chips = panels.chips(self._reasons(), self._chosen_reason(), width)
         return [cut(first, width), chips, self.heads()]
-
-    def _range_told(self) -> Piece:
-        first, last = self._reach()
-        return f"  □ range of {count(last + 1 - first)}: v marks it" if last >= first else "", "mark"
 
     def _side(self, width: int, height: int) -> list[Line]:
         row = self.chosen()
@@ -157,20 +140,12 @@ class Quarantine(ActingScreen, Marked, PagedList):
         if row:
             self.mark(row)
 
-    def do_range(self) -> None:
-        """Begins a range at the cursor; the second time its rows are marked."""
-        if self._range is None:
-            self._range = self.rows.cursor
-            self.repaint()
-            return
-        first, last = self._reach()
-        self._range = None
+    def mark_between(self, first: int, last: int) -> None:
         known = self._pages.rows(first, last)
         if known is None:
             self._mark_ids(slice(first, last + 1))
         else:
             self._marks.add(known)
-            self.repaint()
 
     def do_mark_all(self) -> None:
         problem = self.filter.problem or self.trouble
@@ -195,14 +170,6 @@ class Quarantine(ActingScreen, Marked, PagedList):
             some = f"The first {count(len(found['ids']))} of {count(found['total'])} rows are marked."
             self.deck.tell(some, "warning")
         self.repaint()
-
-    def do_back(self) -> None:
-        """Leaves the range, then the filter, then the screen; marks stay."""
-        if self._range is None:
-            super().do_back()
-        else:
-            self._range = None
-            self.repaint()
 
     # -- acts --
 

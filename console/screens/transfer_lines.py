@@ -53,8 +53,8 @@ def items(found: Document) -> list[Item]:
     ]
 
 
-def cells(item: Item, mark: Piece) -> list[Piece]:
-    """One row as cells of COLUMNS."""
+def cells(item: Item) -> list[Piece]:
+    """One row as cells of COLUMNS, without its mark."""
     doc = item.doc
     if item.is_loose:
         account: Piece = (doc["account"], "text")
@@ -67,7 +67,7 @@ def cells(item: Item, mark: Piece) -> list[Piece]:
         source, target = (_accounts(doc["outs"]), "text"), (_accounts(doc["ins"]), "text")
         at, age, why = doc["out_at"], "", _left_over(doc)
     return [
-        mark, STATES[item.state], (doc["asset_id"], "text"),
+        STATES[item.state], (doc["asset_id"], "text"),
         (brief_quantity(doc["quantity"], 10), "text"), source,
         target, (f"{day_clock(at)}Z", "muted"), (age, "muted"), (why, "muted"),
     ]  # fmt: skip

@@ -19,9 +19,8 @@ from console.modals.settle import SettleForm
 from console.screens import panels
 from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings, split
-from console.screens.lists import FetchedList, Marked
+from console.screens.lists import MarkedList
 from console.screens.ordering import Value
-from console.screens.rows import MARKED, UNMARKED
 from console.screens.transfer_lines import (
     COLUMNS,
     Item,
@@ -47,7 +46,7 @@ UNDOABLE = ("transfer_match", "transfer_settle")
 UNDO_TOLD: Piece = ("  z undoes it", "muted")
 
 
-class Transfers(ActingScreen, Marked, FetchedList[Item]):
+class Transfers(ActingScreen, MarkedList[Item]):
     """Opened over another screen; esc goes back to it."""
 
     ID = actions.TRANSFERS
@@ -89,8 +88,12 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
         wanted = SHOWN[self._state]
         return [item for item in self._items if wanted in ("all", item.state)]
 
-    def cells(self, row: Item) -> list[Piece]:
-        return cells(row, MARKED if row.is_loose and row.id in self._marks else UNMARKED)
+    def row_told(self, row: Item) -> list[Piece]:
+        return cells(row)
+
+    def subject(self, row: Item) -> Document | None:
+        """What is left over, since that can be settled."""
+        return row.doc if row.is_loose else None
 
     def values(self, row: Item) -> Sequence[Value]:
         return values(row)
@@ -101,7 +104,7 @@ class Transfers(ActingScreen, Marked, FetchedList[Item]):
     def _head(self, width: int, _height: int) -> list[Line]:
         counts = self._found["counts"]
         about = f"{count(len(self._shown))} of {count(sum(counts.values()))}"
-        first = self.first_line("Transfers", about, self.marks_told())
+        first = self.first_line("Transfers", about, self.marks_told(), self.range_told())
         names = [(name.replace("_", " "), None if name == "all" else counts[name]) for name in SHOWN]
         return [cut(first, width), panels.chips(names, self._state, width), self.heads()]
 

@@ -258,3 +258,46 @@ def test_sort__ascii__signs_of_its_own() -> None:
         assert "pairv" in deck.text()
 
     scenario(actions.FX, run, terminal=plain, client=FakeClient())
+
+
+# -- marks over a range ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("screen", [actions.TRANSFERS, actions.ASSETS])
+def test_range__shown_before_it_is_marked__esc_leaves_it(screen: str) -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("j", "v", "j", "j")
+        assert "□ range of 3" in deck.text()
+        assert sum(" □ " in line for line in deck.text().splitlines()[4:]) == 3
+        await deck.press("v")
+        assert "■ 3 marked" in deck.text()
+        await deck.press("v", "k", "escape")
+        assert "range of" not in deck.text()
+        assert screen == deck.app.screen.ID  # type: ignore[attr-defined]
+        assert "■ 3 marked" in deck.text()
+
+    scenario(screen, run)
+
+
+def test_range__only_what_can_be_marked() -> None:
+    async def run(deck: Console) -> None:
+        loose = sum(item.is_loose for item in shown(deck))
+        assert loose < deck.rows.total
+        await deck.press("v", "end", "v")
+        assert f"■ {loose} marked" in deck.text()
+        assert sum(" ■ " in line for line in deck.text().splitlines()[4:]) == loose
+
+    scenario(actions.TRANSFERS, run)
+
+
+def test_range__filter_or_order_changed__is_left() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("v", "j", "S", "down", "down", "enter")
+        assert "range of" not in deck.text()
+        await deck.press("v", "j")
+        await typed(deck, "erc20")
+        assert "range of" not in deck.text()
+        await deck.press("v", "j", "v")
+        assert "■ 2 marked" in deck.text()
+
+    scenario(actions.ASSETS, run)
