@@ -101,7 +101,10 @@ class FakeDesk:
     # -- questions --
 
     def _found(self, asked: Document, *, every_reason: bool = False) -> list[Document]:
-        return [row for row in self.rows if _passes(row, asked, every_reason)]
+        found = [row for row in self.rows if _passes(row, asked, every_reason)]
+        if "sort" in asked:
+            found.sort(key=lambda row: _SORTS[asked["sort"]](row), reverse=asked["descending"])
+        return found
 
     def _page(self, asked: Document) -> Document:
         found = self._found(asked)
@@ -237,6 +240,11 @@ class FakeDesk:
 
 def _subject(row: Document) -> Document:
     return {"file": row["sha256"], "record": row["record"]}
+
+
+_SORTS: dict[str, Callable[[Document], Any]] = {
+    "reason": lambda row: _codes(row)[:1], "file": lambda row: row["file"], "line": lambda row: row["line"],
+}  # fmt: skip
 
 
 def _codes(row: Document) -> list[str]:

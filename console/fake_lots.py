@@ -75,10 +75,16 @@ def _page(wanted: Document) -> Document:
         and (not text or text in _told(row))
         and not (not_text and not_text in _told(row))
     ]  # fmt: skip
+    if wanted.get("sort"):
+        kept.sort(key=lambda row: _sort_key(row[wanted["sort"]]), reverse=wanted["descending"])
     names = [name for name in ("proceeds_usd", "cost_basis_usd", "gain_usd") if name in rows[0]]
     sums = {name: _text(sum((Decimal(row[name]) for row in kept), Decimal(0))) for name in names}
     part = kept[wanted.get("offset", 0) :][: wanted.get("limit", 200)]
     return {"state": state, "method": "FIFO", "total": len(kept), "rows": part, "sums": sums}
+
+
+def _sort_key(value: str) -> tuple[Decimal, str]:
+    return (Decimal(value), "") if value[-1:].isdigit() else (Decimal(0), value)
 
 
 def _told(row: Document) -> str:

@@ -152,7 +152,7 @@ class FetchedList[Row](HeldList[Row]):
 class PagedList(ListScreen):
     """A list of which the engine is asked for the pages in sight: it may have a million rows.
 
-    The engine filters it.
+    The engine filters and sorts it.
     """
 
     MOVED_BY: ClassVar[Topics]  # what may change it
@@ -162,6 +162,18 @@ class PagedList(ListScreen):
         super().__init__()
         self._pages = Pages()
         self._wanted: int | None = None
+
+    def sorts(self) -> Mapping[int, str]:
+        """The columns that the engine can sort by, by their places, as it calls them."""
+        return {}
+
+    def sortable(self) -> Sequence[int]:
+        return list(self.sorts())
+
+    def asked_order(self) -> Document:
+        """What the engine is asked for besides, to have the rows in the order that was chosen."""
+        place = self.order.place
+        return {} if place is None else {"sort": self.sorts()[place], "descending": self.order.down}
 
     def filter_words(self) -> str:
         return f"text, !not, {' '.join(f'{name}:' for name in self.TAKES)}"

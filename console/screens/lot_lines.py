@@ -28,6 +28,12 @@ COLUMNS: dict[str, Sequence[Column]] = {
         Column("flags", 18, rank=1, grows=2, prose=True),
     ),
 }  # fmt: skip
+# What the engine sorts by, by a column's word.
+SORTS = {
+    "asset": "asset_id", "account": "account", "acquired": "acquired_at", "disposed": "disposed_at",
+    "quantity": "quantity", "proceeds": "proceeds_usd", "basis": "cost_basis_usd", "gain": "gain_usd",
+    "term": "term",
+}  # fmt: skip
 METHOD_COLUMNS = (
     Column("", 12), *(Column(name, 15, right=True, grows=1) for name in ("FIFO", "LIFO", "HIFO")),
 )  # fmt: skip

@@ -3,7 +3,7 @@
 A home can have a million pieces: the engine filters and pages, this screen shows what is in sight.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,8 @@ from console.screens import lot_lines, panels
 from console.screens.base import as_json, bindings, split
 from console.screens.filtering import LOTS
 from console.screens.lists import PagedList
-from console.screens.lot_lines import COLUMNS, OPEN, REALIZED, STATES
+from console.screens.lot_lines import COLUMNS, OPEN, REALIZED, SORTS, STATES
+from console.screens.ordering import Order
 from console.text import count
 from console.widgets.lines import Lines
 from console.widgets.pieces import Column, Line, cut, fitted, line
@@ -58,12 +59,15 @@ class Lots(PagedList):
     def table(self) -> Sequence[Column]:
         return COLUMNS[self._state]
 
+    def sorts(self) -> Mapping[int, str]:
+        return {place: SORTS[column.word] for place, column in enumerate(self.table) if column.word in SORTS}
+
     def refilter(self) -> None:
         self._sums = {}
         super().refilter()
 
     async def fetch(self, place: Document) -> Document:
-        wanted = {"state": self._state} | place | dict(self.filter.asked)
+        wanted = {"state": self._state} | place | dict(self.filter.asked) | self.asked_order()
         found = await self.deck.session.ask(Query("lots_page", wanted))
         self._sums, self._method = found["sums"], found["method"]
         return found
@@ -93,6 +97,7 @@ class Lots(PagedList):
     def do_state(self) -> None:
         """Open lots, or realized pieces."""
         self._state = STATES[1 - STATES.index(self._state)]
+        self.order = Order()
         self.refilter()
 
     async def do_find(self) -> None:

@@ -4,7 +4,7 @@ The list, its filter and its marks are this screen's; what an act does is the de
 """
 
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from textual import work
@@ -25,6 +25,7 @@ from console.widgets.pieces import Column, Line, cut, fitted, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
+SORTS = ("reason", "file", "line")  # by which the engine can sort
 
 
 class Quarantine(ActingScreen, Marked, PagedList):
@@ -59,6 +60,9 @@ class Quarantine(ActingScreen, Marked, PagedList):
     def table(self) -> Sequence[Column]:
         return COLUMNS
 
+    def sorts(self) -> Mapping[int, str]:
+        return {place: column.word for place, column in enumerate(COLUMNS) if column.word in SORTS}
+
     def refilter(self) -> None:
         self._range = None
         super().refilter()
@@ -69,7 +73,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
         return chosen | dict(self.filter.asked)
 
     async def fetch(self, place: Document) -> Document:
-        wanted = place | self._filters()
+        wanted = place | self._filters() | self.asked_order()
         found = await self.deck.session.ask(Query("quarantine_page", wanted))
         if contradicts(wanted, found["rows"]):
             raise EngineError("This engine cannot search for rows without a text.")
@@ -158,7 +162,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
     async def _mark_ids(self, part: slice) -> None:
         """Marks rows that were never fetched, by the ids of the whole filtered list."""
         try:
-            found = await self.deck.session.ask(Query("quarantine_ids", self._filters()))
+            found = await self.deck.session.ask(Query("quarantine_ids", self._filters() | self.asked_order()))
         except (EngineError, OSError) as error:
             self.deck.tell_error("mark", error)
             return

@@ -3,7 +3,8 @@
 The first page books the home; what that gave is kept until the inputs change, for one home at a time, so that
 the pages after it cost a filter. Arguments of both states: state (open or realized), offset, limit, text
 (words, each of them anywhere in account, asset, kind, term, flags or dates), not_text (nowhere there),
-account, asset (the whole name). Letters' case makes no difference.
+account, asset (the whole name). Letters' case makes no difference. sort (one of SORTS of the state) and
+descending: another order; what is not known comes last.
 """
 
 import threading
@@ -26,6 +27,12 @@ from engine.store.reader import Reader
 Document = dict[str, Any]
 OPEN, REALIZED = "open", "realized"
 PAGE_ROWS, PAGE_ROWS_MAX = 200, 10_000
+_HELD = {
+    "asset_id": "asset", "account": "account", "acquired_at": "acquired_at", "quantity": "quantity",
+    "cost_basis_usd": "basis",
+}  # fmt: skip
+_SOLD = {"disposed_at": "disposed_at", "proceeds_usd": "proceeds", "gain_usd": "gain", "term": "term"}
+SORTS = {OPEN: _HELD, REALIZED: _HELD | _SOLD}  # by state: what a row is sorted by, and its column here
 _SEARCHED = ("account", "asset", "kind", "status", "term", "began", "ended", "flag_text")
 
 
@@ -81,7 +88,7 @@ def lots_page(home_path: str, _now: int, arguments: Document) -> Document:
     home = Home(Path(home_path))
     config = home.config()
     with Reader(home.state) as reader:
-        frame = _filtered(_kept.frames(reader, home, config)[state], arguments)
+        frame = _sorted(_filtered(_kept.frames(reader, home, config)[state], arguments), state, arguments)
     limit = min(_count(arguments, "limit", PAGE_ROWS), PAGE_ROWS_MAX)
     page = frame.slice(_count(arguments, "offset", 0), limit)
     names = ("proceeds", "basis", "gain") if state == REALIZED else ("basis",)
@@ -119,6 +126,16 @@ def _filtered(frame: pl.DataFrame, arguments: Document) -> pl.DataFrame:
         frame = frame.filter(pl.col("searched").str.contains(word, literal=True))
     unwanted = str(arguments.get("not_text") or "").lower()
     return frame.filter(~pl.col("searched").str.contains(unwanted, literal=True)) if unwanted else frame
+
+
+def _sorted(frame: pl.DataFrame, state: str, arguments: Document) -> pl.DataFrame:
+    name, columns = arguments.get("sort"), SORTS[state]
+    if name is None:
+        return frame
+    if name not in columns:
+        raise UsageError(f"Lots are not sorted by {name!r:.80}.", f"Choose one of {', '.join(columns)}.")
+    down = bool(arguments.get("descending"))
+    return frame.sort(columns[name], descending=down, nulls_last=True, maintain_order=True)
 
 
 def _open_rows(page: pl.DataFrame) -> list[Document]:

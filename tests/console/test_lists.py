@@ -12,8 +12,10 @@ from textual.widgets import Input
 from console import actions
 from console import app as app_module
 from console.fake import FakeClient
+from console.screens import lists, pages
 from console.screens.filtering import parse
 from console.screens.lists import HeldList
+from console.screens.lots import Lots
 from console.screens.ordering import Order, Value
 from console.widgets.pieces import Column, cells, fitted
 from tests.console.deck_driver import Console, console
@@ -238,12 +240,55 @@ def test_sort__events__following_is_told_only_in_their_own_order() -> None:
     scenario(actions.EVENTS, run)
 
 
-def test_sort__paged_list__says_why_not() -> None:
+def test_sort__paged_list__by_the_engine__marks_of_a_range_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "PAGES_KEPT", 2)
+    for module in (pages, lists):
+        monkeypatch.setattr(module, "PAGE_ROWS", 50)
+
     async def run(deck: Console) -> None:
+        await deck.press("S", "end", "enter", "S", "enter")
+        asked = [query.arguments for query in deck.client.queries if query.name == "quarantine_page"][-1]
+        assert (asked["sort"], asked["descending"]) == ("line", True)
+        assert "line▼" in deck.text()
+        await deck.press("v", "end", "v")
+        ids = [query.arguments for query in deck.client.queries if query.name == "quarantine_ids"]
+        assert ids == [{"sort": "line", "descending": True}]
+        assert "■ 214 marked" in deck.text()
+
+    scenario(actions.QUARANTINE, run)
+
+
+def test_sort__lots__each_state_has_its_columns() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("S", "down", "down", "down", "enter")
+        assert "account▲" in deck.text()
+        await deck.press("tab")
+        assert "▲" not in "".join(deck.text().splitlines()[3:5])
+        await deck.press("S")
+        for word in ("disposed", "proceeds USD", "gain USD", "term"):
+            assert word in deck.text()
+        await deck.press("end", "up", "enter")
+        asked = [query.arguments for query in deck.client.queries if query.name == "lots_page"][-1]
+        assert (asked["state"], asked["sort"], asked["descending"]) == ("realized", "gain_usd", False)
+
+    scenario(actions.LOTS, run)
+
+
+class Unsorting(Lots):
+    """A list of an engine that sorts by nothing."""
+
+    def sorts(self) -> dict[int, str]:
+        return {}
+
+
+def test_sort__what_the_engine_cannot__the_key_says_why_not() -> None:
+    async def run(deck: Console) -> None:
+        deck.app.push_screen(Unsorting())
+        await deck.settle()
         await deck.press("S")
         assert any("sort: the engine sends this list in pages" in told for told in deck.toasts())
 
-    scenario(actions.QUARANTINE, run)
+    scenario(actions.EVENTS, run)
 
 
 def test_sort__ascii__signs_of_its_own() -> None:

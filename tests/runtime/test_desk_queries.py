@@ -52,6 +52,28 @@ def test_page__newest_file_first_rows_in_their_order(desk: Deck) -> None:
     assert [row["record"] for row in page(desk, offset=4, limit=2)["rows"]] == [1, 2]
 
 
+def test_sort__as_rows_show_it__both_ways__ids_in_the_same_order(desk: Deck) -> None:
+    def told(**how: Any) -> list[tuple[str, str, int]]:
+        rows = page(desk, **how)["rows"]
+        assert [row["id"] for row in rows] == desk.ask("quarantine_ids", **how)["ids"]
+        return [(row["reasons"][0]["code"], row["file"], row["line"]) for row in rows]
+
+    own = told()
+    for place, name in enumerate(("reason", "file", "line")):
+        up, down = told(sort=name), told(sort=name, descending=True)
+        assert up == sorted(own, key=lambda row, at=place: row[at])  # type: ignore[misc]
+        assert down == sorted(own, key=lambda row, at=place: row[at], reverse=True)  # type: ignore[misc]
+    part = page(desk, sort="file", offset=2, limit=3)["rows"]
+    assert part == page(desk, sort="file")["rows"][2:5]
+
+
+def test_sort__rows_that_pass_now__come_last(desk: Deck) -> None:
+    (row,) = [one["id"] for one in page(desk, file="kraken", reason="ACCOUNT_MISSING")["rows"]]
+    fix(desk, [row], account="fresh", quantity="1")
+    for down in (False, True):
+        assert page(desk, sort="reason", descending=down)["rows"][-1]["id"] == row
+
+
 FILTERS: list[tuple[dict[str, Any], int]] = [
     ({"reason": "ACCOUNT_MISSING"}, 2),
     ({"reason": "QUANTITY_INVALID", "file": "kraken"}, 2),
@@ -106,7 +128,8 @@ def test_status__closed_rows_are_found_by_it(desk: Deck) -> None:
 
 def test_filters__what_makes_no_sense__refused(deck: Deck) -> None:
     for name, value in (
-        ("reason", "NONSENSE"), ("status", "lost"), ("limit", -1), ("offset", "1"), ("older_than_s", 1.5),
+        ("reason", "NONSENSE"), ("status", "lost"), ("sort", "q.line; --"),
+        ("limit", -1), ("offset", "1"), ("older_than_s", 1.5),
     ):  # fmt: skip
         with pytest.raises(UsageError):
             page(deck, **{name: value})

@@ -1,11 +1,13 @@
 """Reports, traces, values and imagined sales over small homes: figures a tax adviser can redo by hand."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from engine.domain.money import to_scaled, to_text
 from engine.errors import UsageError
+from engine.runtime.lot_pages import SORTS
 from engine.runtime.tasks import ACTS
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, Row, bar, buy, rate, to_csv
 from tests.runtime.desk import ACTOR, take
@@ -438,6 +440,23 @@ def test_pages__filtered_newest_first__sums_of_all_rows(deck: Deck) -> None:
     assert deck.ask("lots_page", state="realized", not_text="short", asset="btc")["total"] == 2
     assert deck.ask("lots_page", state="realized", text="2024-03-02 BTC")["total"] == 1
     assert deck.ask("lots_page", state="open", account="COLD")["rows"][0]["quantity"] == "0.5"
+
+
+def test_pages__sorted__by_value_both_ways(deck: Deck) -> None:
+    take(deck, *HISTORY)
+    for state, names in SORTS.items():
+        own = deck.ask("lots_page", state=state)["rows"]
+        for name in names:
+            for down in (False, True):
+                rows = deck.ask("lots_page", state=state, sort=name, descending=down)["rows"]
+                is_number = name.endswith("usd") or name == "quantity"
+                known = [
+                    Decimal(row[name]) if is_number else row[name] for row in rows if row[name] is not None
+                ]
+                assert known == sorted(known, reverse=down)
+                assert sorted(map(str, rows)) == sorted(map(str, own))
+    with pytest.raises(UsageError):
+        deck.ask("lots_page", sort="gain_usd")
 
 
 def test_pages__after_more_was_taken_in__are_of_the_new_books(deck: Deck) -> None:

@@ -38,7 +38,12 @@ RAW_CHARS_MAX = 20_000  # of a record's physical text; a field may hold megabyte
 CONFLICT_SHOWS = (
     "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "account", "tx_hash", "external_id",
 )  # fmt: skip
-NEWEST = "ORDER BY q.file DESC, q.record"
+NEWEST = "q.file DESC, q.record"
+SORTS = {  # what a row is sorted by, as it shows it: its first reason, its file's name, its line there
+    "reason": "json_extract(q.reasons, '$[0].code')",
+    "file": "(SELECT lower(name) FROM files WHERE file = q.file)",
+    "line": "q.line",
+}
 STATUSES = ("open", "released", "rejected")
 ALL = "all"
 
@@ -58,9 +63,10 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
     the row or the file's name), not_text (nowhere there), file (part of its name, or the beginning of its
     SHA-256), account (the whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves
-    the filter reason out.
+    the filter reason out. sort (one of SORTS) and descending: another order; rows without it come last.
     """
     offset, limit = _place(arguments)
+    order = _order(arguments)
     with Reader(Home(Path(home_path)).state) as reader:
         under = _filters(reader, now, arguments)
         by_codes = dict(reader.rows(f"SELECT q.codes, count(*) {under.rows} GROUP BY q.codes", under.values))
@@ -69,7 +75,7 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
             f"SELECT q.file, count(*) {chosen.rows} GROUP BY q.file ORDER BY 2 DESC, 1 DESC", chosen.values
         )
         places = reader.rows(
-            f"SELECT q.file, q.record {chosen.rows} {NEWEST} LIMIT ? OFFSET ?",
+            f"SELECT q.file, q.record {chosen.rows} {order} LIMIT ? OFFSET ?",
             (*chosen.values, limit, offset),
         )
         names = dict(reader.rows("SELECT file, name FROM files"))
@@ -86,14 +92,15 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
 
 
 def quarantine_ids(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The ids of all rows under the filters of `quarantine_page`, at most IDS_MAX, and how many there are."""
+    """The ids of all rows of `quarantine_page`, in its order, at most IDS_MAX, and how many there are."""
+    order = _order(arguments)
     with Reader(Home(Path(home_path)).state) as reader:
         under = _filters(reader, now, arguments)
         by_codes = dict(reader.rows(f"SELECT q.codes, count(*) {under.rows} GROUP BY q.codes", under.values))
         chosen = under.of_reason(by_codes, arguments.get("reason"))
         total = reader.value(f"SELECT count(*) {chosen.rows}", chosen.values)
         places = reader.rows(
-            f"SELECT q.file, q.record {chosen.rows} {NEWEST} LIMIT ?", (*chosen.values, IDS_MAX)
+            f"SELECT q.file, q.record {chosen.rows} {order} LIMIT ?", (*chosen.values, IDS_MAX)
         )
         digests = dict(reader.rows("SELECT file, sha256 FROM files"))
     return {"ids": [row_id(digests[file], record) for file, record in places], "total": total}
@@ -123,6 +130,17 @@ def decisions_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict
     with Reader(Home(Path(home_path)).state) as reader:
         rows = decisions(reader, "1 ORDER BY decision DESC LIMIT ? OFFSET ?", (limit, offset))
         return {"total": reader.count("decisions"), "rows": rows}
+
+
+def _order(arguments: dict[str, Any]) -> str:
+    """The order of the rows, newest file first where nothing else is said. UsageError for an unknown one."""
+    name = arguments.get("sort")
+    if name is None:
+        return f"ORDER BY {NEWEST}"
+    if name not in SORTS:
+        raise UsageError(f"Rows are not sorted by {name!r:.80}.", f"Choose one of {', '.join(SORTS)}.")
+    down = "DESC" if arguments.get("descending") else "ASC"
+    return f"ORDER BY {SORTS[name]} IS NULL, {SORTS[name]} {down}, {NEWEST}"
 
 
 def _place(arguments: dict[str, Any]) -> tuple[int, int]:
