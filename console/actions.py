@@ -91,6 +91,8 @@ ACTIONS = (
     Action("state", ("tab",), "tab", "realized", "Open lots, or realized pieces", (LOTS,), foot=1),
     Action("what_if", ("w",), "w", "what if", "A sale that is only imagined, under each lot method", (LOTS,),
            foot=2, needs=AT_ENGINE),
+    Action("jump", ("f",), "f", "jump", "Letters before each row in sight; typing them goes there", LISTS,
+           foot=2, needs=("rows",)),
     Action("sort", ("S",), "S", "sort", "By any column, the same one again: turned round", LISTS, foot=2,
            needs=("order",)),
     Action("export", ("E",), "E", "export",

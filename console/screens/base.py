@@ -18,6 +18,7 @@ from console import actions
 from console.actions import Need
 from console.client import EVERYTHING, Topics
 from console.modals.export import Exported, ExportForm
+from console.modals.jump import Jump
 from console.modals.pick import Pick
 from console.screens import panels
 from console.screens.filtering import Filter, ready
@@ -179,6 +180,10 @@ class ListScreen(DeckScreen):
     def there(self) -> Collection[Need]:
         found: set[Need] = {"rows"} if self.rows.total else set()
         return found | {"order"} if self.sortable() else found
+
+    def do_jump(self) -> None:
+        """Puts a label before each row in sight, to be typed."""
+        self.deck.push_screen(Jump(self.rows))
 
     def do_sort(self) -> None:
         """Asks by which column, and puts the list into that order."""

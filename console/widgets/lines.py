@@ -5,7 +5,7 @@ one changed figure costs about a hundred bytes, no change costs none.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -182,6 +182,7 @@ class Rows(Lines, can_focus=True):
     ) -> None:
         super().__init__(self._window, topics, id=id)
         self._row = row
+        self._labels: Mapping[int, str] = {}
         self.total = 0
         self.cursor = 0
 
@@ -193,7 +194,9 @@ class Rows(Lines, can_focus=True):
         ]
 
     def _lead(self, index: int) -> Piece:
-        """The cursor has a sign of its own, so that it is seen without colour too."""
+        """The cursor has a sign of its own, so that it is seen without colour too; labels go before it."""
+        if index in self._labels:
+            return f"{self._labels[index]:<2}", "reverse"
         return ("▸ ", "mark") if index == self.cursor and self.has_focus else ("  ", "text")
 
     def _is_cursor(self, y: int) -> bool:
@@ -207,6 +210,11 @@ class Rows(Lines, can_focus=True):
             self.virtual_size = Size(0, total)
         if before != self.cursor:
             self._follow(before)
+        self.repaint()
+
+    def label(self, labels: Mapping[int, str]) -> None:
+        """Puts labels of at most two letters before rows, by their index."""
+        self._labels = labels
         self.repaint()
 
     def move(self, cursor: int) -> None:

@@ -12,11 +12,13 @@ from textual.widgets import Input
 from console import actions
 from console import app as app_module
 from console.fake import FakeClient
+from console.modals.jump import labels
 from console.screens import lists, pages
 from console.screens.filtering import parse
 from console.screens.lists import HeldList
 from console.screens.lots import Lots
 from console.screens.ordering import Order, Value
+from console.widgets.lines import Rows
 from console.widgets.pieces import Column, cells, fitted
 from tests.console.deck_driver import Console, console
 from tests.console.test_actions import OPENED, SCREENS
@@ -303,6 +305,58 @@ def test_sort__ascii__signs_of_its_own() -> None:
         assert "pairv" in deck.text()
 
     scenario(actions.FX, run, terminal=plain, client=FakeClient())
+
+
+# -- jump ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [0, 1, 26, 27, 51, 52, 400, 676])
+def test_labels__as_many_as_rows__one_or_two_letters__none_begins_another(number: int) -> None:
+    made = labels(number)
+    assert len(made) == len(set(made)) == number
+    assert all(len(label) <= 2 and label.isascii() and label.isalpha() for label in made)
+    assert number > 26 or all(len(label) == 1 for label in made)
+    assert not any(other != label and other.startswith(label) for label in made for other in made)
+
+
+@pytest.mark.parametrize("screen", actions.LISTS)
+def test_jump__letters_before_the_rows__typed__the_cursor_is_there(screen: str) -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("f")
+        lines = [rows.render_line(2).text for rows in deck.app.screen_stack[-2].query(Rows)]
+        assert lines[0].startswith(" d ") or lines[0].startswith("d ")
+        await deck.press("d")
+        assert deck.rows.cursor == 2
+        assert "type the letters" not in deck.text()
+
+    scenario(screen, run)
+
+
+def test_jump__more_rows_than_letters__two__from_where_the_list_stands() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("end", "f")
+        top = deck.app.screen_stack[-2].query_one(Rows).scroll_offset.y
+        assert top > 0
+        await deck.press("m", "s")
+        assert deck.rows.cursor == top + 26
+        await deck.press("f", "m", "escape")
+        assert deck.rows.cursor == top + 26
+        await deck.press("f", "1")
+        assert deck.rows.cursor == top + 26
+        await deck.press("j")
+        assert deck.rows.cursor == top + 27
+
+    scenario(actions.QUARANTINE, run, size=(160, 45))
+
+
+def test_jump__no_act_is_carried_out_by_a_letter() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("f", "x", "f", "R", "f", "q")
+        assert deck.app.is_running
+        assert deck.sent() == deck.sent(dry_run=True) == []
+        assert len(deck.app.screen_stack) == 1
+
+    scenario(actions.QUARANTINE, run)
 
 
 # -- marks over a range ---------------------------------------------------------------------------------
