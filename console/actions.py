@@ -25,6 +25,7 @@ LOTS = "lots"  # opened over another screen
 SCREENS = {
     OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", STORAGE: "6", BACKUPS: "7", EVENTS: "8",
 }  # fmt: skip
+PANELS = (OVERVIEW, INBOX, QUARANTINE, FX, NAV, STORAGE, BACKUPS, TRANSFERS, LOTS)  # of more than one panel
 LISTS = (INBOX, QUARANTINE, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS, LOTS)
 MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
@@ -156,6 +157,8 @@ ACTIONS = (
            (INBOX,), foot=2, needs=("engine", "files"), command="ingest"),
     Action("value", ("V",), "V", "value now", "Value every holding up to now", (OVERVIEW, NAV), foot=2,
            needs=WRITING, command="value"),
+    Action("zoom", ("plus",), "+", "zoom", "One panel as large as the screen, again: the next one, then all",
+           PANELS, foot=2),
     Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
     Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
     Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs=AT_ENGINE),

@@ -64,6 +64,8 @@ class DeckScreen(Screen[None]):
 
     ID: ClassVar[str]
     IS_OVER: ClassVar[bool] = False  # opened over another one, to which esc goes back
+    ZOOMED = "#side, #list"  # the panels that can fill the screen, one after the other
+    ALLOW_IN_MAXIMIZED_VIEW = "#top, #head, #filter, #strip, #keys, #tiny"
     AUTO_FOCUS = "Rows"
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -124,6 +126,17 @@ class DeckScreen(Screen[None]):
         for part in self.query(Lines):
             part.repaint()
 
+    def do_zoom(self) -> None:
+        """Lets the first panel fill the screen, then the next; after the last one all are there again."""
+        panels = list(self.query(self.ZOOMED))
+        place = panels.index(self.maximized) + 1 if self.maximized in panels else 0
+        self.maximized = panels[place] if place < len(panels) else None
+
+    def watch_maximized(self) -> None:
+        """A list's cursor goes on moving, whichever panel is seen."""
+        for rows in self.query(Rows):
+            self.call_after_refresh(rows.focus)
+
     @abstractmethod
     def copied(self) -> str:
         """What `copy` copies here."""
@@ -183,7 +196,9 @@ class ListScreen(DeckScreen):
 
     def do_jump(self) -> None:
         """Puts a label before each row in sight, to be typed."""
-        self.deck.push_screen(Jump(self.rows))
+        if self.maximized is not self.rows:
+            self.maximized = None
+        self.call_after_refresh(lambda: self.deck.push_screen(Jump(self.rows)))
 
     def do_sort(self) -> None:
         """Asks by which column, and puts the list into that order."""

@@ -140,7 +140,7 @@ class Inbox(HeldList[Document]):
         super().redraw(topics)
 
     def refilter(self) -> None:
-        self.rows.cursor = 0
+        self.rows.to_top()
         self.redraw(frozenset({"inbox"}))
 
     def _fill(self) -> None:

@@ -135,7 +135,7 @@ class FetchedList[Row](HeldList[Row]):
         await self.fetched()
 
     def refilter(self) -> None:
-        self.rows.cursor = 0
+        self.rows.to_top()
         self.fill()
 
     def fill(self) -> None:
@@ -218,7 +218,7 @@ class PagedList(ListScreen):
 
     def refilter(self) -> None:
         self._pages = Pages()
-        self.rows.cursor = 0
+        self.rows.to_top()
         self._want(0)
 
     def want_sight(self) -> None:

@@ -79,6 +79,7 @@ class Nav(DeckScreen):
 
     ID = actions.NAV
     BINDINGS = bindings(actions.NAV)
+    ZOOMED = "#nav, #drawdown, #gaps"
 
     def __init__(self) -> None:
         super().__init__()

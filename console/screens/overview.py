@@ -23,6 +23,7 @@ class Overview(DeckScreen):
 
     ID = actions.OVERVIEW
     BINDINGS = bindings(actions.OVERVIEW)
+    ZOOMED = ".framed"
 
     def there(self) -> Collection[Need]:
         return {"alert"} if waiting(self.doc) else ()

@@ -37,6 +37,8 @@ class Storage(ActingScreen):
 
     ID = actions.STORAGE
     BINDINGS = bindings(actions.STORAGE)
+    ZOOMED = "#gauge, #list"
+    ALLOW_IN_MAXIMIZED_VIEW = "#top, #strip, #keys, #tiny"  # the head is the list's
 
     def __init__(self) -> None:
         super().__init__()

@@ -212,6 +212,11 @@ class Rows(Lines, can_focus=True):
             self._follow(before)
         self.repaint()
 
+    def to_top(self) -> None:
+        """Puts the cursor on the first row, and that in sight; the owner repaints."""
+        self.cursor = 0
+        self.scroll_to(y=0, animate=False, immediate=True)
+
     def label(self, labels: Mapping[int, str]) -> None:
         """Puts labels of at most two letters before rows, by their index."""
         self._labels = labels

@@ -293,6 +293,14 @@ def test_sort__what_the_engine_cannot__the_key_says_why_not() -> None:
     scenario(actions.EVENTS, run)
 
 
+def test_sort__the_first_rows_are_in_sight() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("end", "S", "down", "down", "enter")
+        assert deck.rows.cursor == deck.rows.scroll_offset.y == 0
+
+    scenario(actions.QUARANTINE, run)
+
+
 def test_sort__ascii__signs_of_its_own() -> None:
     from console.terminal import Terminal
 
@@ -305,6 +313,62 @@ def test_sort__ascii__signs_of_its_own() -> None:
         assert "pairv" in deck.text()
 
     scenario(actions.FX, run, terminal=plain, client=FakeClient())
+
+
+# -- zoom ---------------------------------------------------------------------------------------------
+
+
+def filling(deck: Console) -> str:
+    """The id of the panel that fills the screen; it does, or this fails."""
+    panel = deck.app.screen.maximized
+    if panel is None:
+        return ""
+    width, height = deck.app.size
+    assert panel.region.width == width
+    assert panel.region.height >= height - 6
+    assert all(deck.app.screen.query_one(name).region.height == 1 for name in ("#top", "#keys"))
+    return panel.id or ""
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+@pytest.mark.parametrize("screen", actions.PANELS)
+def test_zoom__each_panel_fills_the_screen__then_all_are_there__esc_at_once(
+    screen: str, size: tuple[int, int]
+) -> None:
+    async def run(deck: Console) -> None:
+        before = deck.text()
+        view = deck.app.screen
+        panels = [panel.id for panel in view.query(view.ZOOMED)]  # type: ignore[attr-defined]
+        assert len(panels) >= 2
+        for panel in panels:
+            await deck.press("plus")
+            assert filling(deck) == panel
+        await deck.press("plus")
+        assert filling(deck) == ""
+        assert deck.text() == before
+        await deck.press("plus", "escape")
+        assert deck.app.screen is view
+        assert filling(deck) == ""
+        assert deck.text() == before
+
+    scenario(screen, run, size=size)
+
+
+def test_zoom__the_cursor_goes_on__and_comes_back_with_the_list() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("plus")
+        assert filling(deck) == "list"
+        await deck.press("j", "plus", "j")
+        assert filling(deck) == "side"
+        assert deck.client.desk.rows[2]["id"] in deck.text()
+        await typed(deck, "account:cold")
+        assert filling(deck) == "side"
+        await deck.press("f", "s")
+        assert filling(deck) == ""
+        assert deck.rows.cursor == 1
+        assert deck.focused == "list"
+
+    scenario(actions.QUARANTINE, run)
 
 
 # -- jump ---------------------------------------------------------------------------------------------
