@@ -17,6 +17,7 @@ def add(verbs: Any) -> None:
     listed.add_argument("--account", metavar="A", type=text, help="from or to this account")
     listed.add_argument("--state", choices=STATES, metavar="STATE", help=f"{either(STATES)}; otherwise all")
     listed.add_argument("--limit", type=number, metavar="N", help="no more of a state; the tables: 40")
+    listed.add_argument("--offset", type=number, metavar="N", help="leave out the first N of each state")
 
     match = add_verb(acts, "transfers match", "an OUT and an IN are one transfer")
     match.add_argument("out", metavar="OUT", type=text, help="id of the TRANSFER_OUT, or its beginning")

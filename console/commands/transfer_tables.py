@@ -67,7 +67,8 @@ def listed(document: Document) -> None:
 
 
 def _more(rows: Sequence[Document], total: int) -> list[RenderableType]:
-    return [hint(f"{count(total - len(rows))} more; --limit or --json has them")] if total > len(rows) else []
+    others = total - len(rows)
+    return [hint(f"{count(others)} others; --limit and --offset choose")] if others else []
 
 
 def _set_row(group: Document) -> list[Text | str]:

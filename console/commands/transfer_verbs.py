@@ -21,7 +21,7 @@ async def _list(arguments: argparse.Namespace) -> int:
         limit = ALL if arguments.json else ROWS_SHOWN
     found = await asked(
         arguments, "transfers", asset=arguments.asset, account=arguments.account, state=arguments.state,
-        limit=limit,
+        limit=limit, offset=arguments.offset,
     )  # fmt: skip
     tell(found, arguments, transfer_tables.listed)
     return EXIT_DONE

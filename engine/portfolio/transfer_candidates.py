@@ -110,10 +110,11 @@ class _InTime:
         self._instants.append(one.ts)
 
     def around(self, ts: int) -> Iterator[Iterator[_Apart]]:
-        """Those from an instant on, and those before it, the nearest first."""
+        """Those from an instant on, and those before it, the nearest first; none where all are too far."""
         middle = bisect_left(self._instants, ts)
         for places in (range(middle, len(self._rows)), range(middle - 1, -1, -1)):
-            yield ((abs(self._instants[place] - ts), place, self._rows[place]) for place in places)
+            if places and abs(self._instants[places[0]] - ts) <= WITHIN_US:
+                yield ((abs(self._instants[place] - ts), place, self._rows[place]) for place in places)
 
 
 def _class(quantity: int) -> int:

@@ -62,7 +62,9 @@ def test_list__tables__each_state_reasons_candidates_and_what_to_do(home: Deck, 
 def test_list__filters__and_nothing_to_show(home: Deck, capsys: Capture) -> None:
     assert said(home, capsys, "transfers list --state matched")["unmatched"] == []
     assert said(home, capsys, "transfers list --asset BTC")["counts"]["matched"] == 0
-    assert len(said(home, capsys, "transfers list --limit 1")["unmatched"]) == 1
+    first = said(home, capsys, "transfers list --limit 1")
+    assert (len(first["unmatched"]), first["next"]) == (1, 1)
+    assert said(home, capsys, "transfers list --limit 2 --offset 1")["unmatched"][0] != first["unmatched"][0]
     assert run(home, "transfers list --account nobody") == 0
     assert "No transfer." in capsys.readouterr().out
     assert run(home, "transfers list --state lost") == 2

@@ -366,6 +366,28 @@ def test_list__states_counts_and_ages(deck: Deck) -> None:
     assert listed(deck, limit=0)["matched"] == []
 
 
+def test_list__page_by_page__every_row_once_then_no_next(deck: Deck) -> None:
+    take(deck, *(out(quantity=str(number)) for number in range(1, 6)))
+    whole = listed(deck)
+    assert (len(whole["unmatched"]), whole["next"]) == (5, None)
+    pages, offset = [], 0
+    while offset is not None:
+        pages.append(listed(deck, limit=2, offset=offset))
+        offset = pages[-1]["next"]
+    assert [row for page in pages for row in page["unmatched"]] == whole["unmatched"]
+    assert {page["counts"]["unmatched"] for page in pages} == {5}
+    assert listed(deck, limit=0)["next"] is None
+
+
+def test_list__as_many_as_a_page_has__unless_another_limit_is_asked_for(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take(deck, *(out(quantity=str(number)) for number in range(1, 4)))
+    monkeypatch.setattr("engine.runtime.desk.transfer_list.ROWS_MOST", 2)
+    assert [len(listed(deck, **filters)["unmatched"]) for filters in ({}, {"limit": 9})] == [2, 3]
+    assert listed(deck)["next"] == 2
+
+
 def test_list__candidate__told_with_its_distance(deck: Deck) -> None:
     one, other = pair(deck)
     row = next(row for row in listed(deck)["unmatched"] if row["id"] == one)
@@ -383,7 +405,7 @@ def test_list__within_one_account__cancelled(deck: Deck) -> None:
     assert (group["quantity"], group["cancelled"]) == ("0", "5")
 
 
-@pytest.mark.parametrize("filters", [{"state": "lost"}, {"limit": -1}, {"limit": True}])
+@pytest.mark.parametrize("filters", [{"state": "lost"}, {"limit": -1}, {"limit": True}, {"offset": -1}])
 def test_list__what_makes_no_sense__refused(deck: Deck, filters: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         listed(deck, **filters)

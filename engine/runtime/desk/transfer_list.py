@@ -20,13 +20,16 @@ NEAR = {"EQUAL": "the same quantity", "FEE": "less by the fee of the OUT", "NEAR
 
 
 def transfers(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`matched`, `in_transit` and `unmatched`, oldest first, each cut to `limit`; `counts` of all, by state.
+    """`matched`, `in_transit` and `unmatched`, oldest first; `counts` of all, by state.
 
+    Each is cut to `limit` from `offset` on; `next` is the offset of what follows, if anything does.
     Filters, all optional: asset, account (of either side), state. What was settled stands under `unmatched`
     and tells how; a set that is matched may have left something over, which is told there as well.
-    UsageError for a state or limit that does not exist.
+    UsageError for a state, limit or offset that does not exist.
     """
-    state, limit = _state(arguments.get("state")), _limit(arguments.get("limit"))
+    state = _state(arguments.get("state"))
+    offset, limit = (_count(arguments, *one) for one in (("offset", 0), ("limit", ROWS_MOST)))
+    page = slice(offset, offset + limit)
     with Reader(Home(Path(home_path)).state) as reader:
         listed = _Listed(Transfers(reader), now)
         asset, account = arguments.get("asset"), arguments.get("account")
@@ -35,13 +38,15 @@ def transfers(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
         by_state = listed.by_state(sets, loose)
         chosen = {name: by_state[name] if state in (None, name) else [] for name in STATES}
         unmatched = sorted(one for name in ("unmatched", "settled") for (one,) in chosen[name])
+        longest = max(len(chosen["matched"]), len(chosen["in_transit"]), len(unmatched))
         return {
             "now": format_instant(now),
-            "matched": listed.told_sets(chosen["matched"][:limit]),
-            "in_transit": listed.told_sets(chosen["in_transit"][:limit]),
-            "unmatched": listed.told_loose(unmatched[:limit]),
+            "matched": listed.told_sets(chosen["matched"][page]),
+            "in_transit": listed.told_sets(chosen["in_transit"][page]),
+            "unmatched": listed.told_loose(unmatched[page]),
             "counts": {name: len(some) for name, some in by_state.items()},
             "oldest_s": listed.oldest_s(by_state["unmatched"]),
+            "next": page.stop if limit and page.stop < longest else None,
         }
 
 
@@ -51,11 +56,12 @@ def _state(given: object) -> str | None:
     return None if given is None else str(given)
 
 
-def _limit(given: object) -> int:
+def _count(arguments: Mapping[str, Any], name: str, default: int) -> int:
+    given = arguments.get(name)
     if given is None:
-        return ROWS_MOST
+        return default
     if not isinstance(given, int) or isinstance(given, bool) or not 0 <= given < 2**53:
-        raise UsageError(f"limit {given!r:.80} is no count.", "Give 0 or a whole number above.")
+        raise UsageError(f"{name} {given!r:.80} is no count.", "Give 0 or a whole number above.")
     return given
 
 
@@ -70,6 +76,7 @@ class _Listed:
     def __init__(self, transfers: Transfers, now: int) -> None:
         self._transfers = transfers
         self._now = now
+        self._told: dict[int, dict[str, Any]] = {}  # candidates by position, as all rows tell them
 
     @property
     def groups(self) -> list[list[Leg]]:
@@ -189,16 +196,18 @@ class _Listed:
 
     def _candidate(self, one: Candidate, ids: Mapping[int, str]) -> dict[str, Any]:
         leg = self._transfers.by_position[one.position]
-        place = ", in the same account" if one.same_account else ""
-        return {
-            "id": ids[one.position],
-            "account": leg.account,
-            "at": format_instant(leg.ts),
-            "quantity": to_text(self._transfers.left(leg)),
+        if one.position not in self._told:
+            self._told[one.position] = {
+                "id": ids[one.position],
+                "account": leg.account,
+                "at": format_instant(leg.ts),
+                "quantity": to_text(self._transfers.left(leg)),
+                "settled": one.position in self._transfers.links.settlements,
+            }
+        return self._told[one.position] | {
             "quantity_diff": to_text(one.more),
             "hours_apart": round(one.later_us / HOUR_US, 2),
-            "settled": one.position in self._transfers.links.settlements,
-            "score_reason": NEAR[one.near] + place,
+            "score_reason": NEAR[one.near] + (", in the same account" if one.same_account else ""),
         }
 
 
