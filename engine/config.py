@@ -64,7 +64,7 @@ def _zones() -> frozenset[str]:
 
 
 def _zone(raw: Any) -> str:
-    if not isinstance(raw, str) or raw not in _zones():
+    if not isinstance(raw, str) or (raw != "UTC" and raw not in _zones()):
         raise ValueError("must be an IANA time zone such as Europe/Berlin")
     return str(raw)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from console import cli
+from console.commands.verbs import carried_out
 from engine import api, errors
 from tests.runtime.deck import ROOT, Deck, buy
 
@@ -64,6 +66,23 @@ def test_status__without_news__loads_nothing_heavy(deck: Deck) -> None:
     assert loaded(program).isdisjoint(libraries)
     assert "TRANSFERS_UNMATCHED" in [alert["code"] for alert in before]
     assert deck.ask("status")["alerts"] == before
+
+
+@pytest.mark.parametrize("verb", ["status", "quarantine list", "decisions", "config"])
+def test_answers_as_json__load_nothing_that_draws_for_themselves(deck: Deck, verb: str) -> None:
+    """What a verb draws with, and what only another verb needs, costs it no time."""
+    words = [*verb.split(), "--json", "--home", str(deck.path)]
+    found = loaded(f"from console.cli import main\nassert main({words!r}) == 0")
+    assert found.isdisjoint({"psutil", "platformdirs", "textual"})
+    assert "rich" not in found or verb not in ("status", "config")
+
+
+def test_every_verb__is_found() -> None:
+    """The parser's verbs and those that are carried out are the same."""
+    (verbs,) = (action for action in cli.parser()._actions if action.dest == "verb")
+    assert verbs.choices is not None
+    for verb in verbs.choices:
+        assert callable(carried_out(verb))
 
 
 WATCHING = {"opentelemetry", "structlog", "prometheus_client"}

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,15 @@ async def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Docu
 def tell(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:
     """The answer on stdout: as JSON if asked, else as `table` prints it."""
     out(lambda: (as_json if arguments.json else table)(document))
+
+
+def drawn(module: str, name: str) -> Callable[..., None]:
+    """A table by its place, imported when it is drawn: with --json it never is."""
+
+    def draw(*documents: Any) -> None:
+        getattr(import_module(f"console.commands.{module}"), name)(*documents)
+
+    return draw
 
 
 def as_json(document: Any) -> None:

@@ -28,7 +28,7 @@ GOOD, WARN, BAD, QUIET = "green", "yellow", "red", "dim"
 
 def show(*parts: RenderableType) -> None:
     """Prints to stdout, as wide as the terminal, with colours only where it has them."""
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     with console.capture() as captured:
         console.print(Group(*parts))
     sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))

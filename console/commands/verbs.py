@@ -5,31 +5,12 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
-from console.commands import (
-    alert_verbs,
-    backup_verbs,
-    desk_verbs,
-    doctor_verb,
-    ingest_tables,
-    lot_verbs,
-    market_verbs,
-    metrics_verbs,
-    nav_tables,
-    offer,
-    record_tables,
-    service_unit,
-    sql_verbs,
-    storage_verbs,
-    tables,
-    telemetry_verbs,
-    transfer_verbs,
-)
-from console.commands.answers import asked, opened, tell
-from console.commands.progress import Progress
+from console.commands.answers import asked, drawn, opened, tell
 from engine import api
 from engine.api import Command, EngineClient, EngineGone, Query
 
@@ -38,26 +19,37 @@ DAY_US = 86_400_000_000
 
 async def run(arguments: argparse.Namespace) -> int:
     """Runs the parsed verb; its exit code."""
-    return await VERBS[arguments.verb](arguments)
+    return await carried_out(arguments.verb)(arguments)
+
+
+def carried_out(verb: str) -> Callable[[argparse.Namespace], Awaitable[int]]:
+    """What carries a verb out; its own module is imported when it is asked for."""
+    if verb in VERBS:
+        return VERBS[verb]
+    module = import_module(f"console.commands.{ELSEWHERE[verb]}")
+    found: Callable[[argparse.Namespace], Awaitable[int]] = module.VERBS[verb]
+    return found
 
 
 async def _init(arguments: argparse.Namespace) -> int:
     made = await api.make_home(
         api.home_path(arguments.home), arguments.base_currency, arguments.timezone, arguments.lot_method
     )
-    tell(made, arguments, tables.made_home)
+    tell(made, arguments, drawn("tables", "made_home"))
     return EXIT_DONE
 
 
 async def _ingest(arguments: argparse.Namespace) -> int:
     async with opened(arguments, writing=not arguments.dry_run, worker=True) as client:
         document = await _ingested(client, arguments.paths, arguments.dry_run, arguments.json)
-    tell(document, arguments, ingest_tables.previewed if arguments.dry_run else ingest_tables.ingested)
+    tell(document, arguments, drawn("ingest_tables", "previewed" if arguments.dry_run else "ingested"))
     bad = document["totals"]["quarantined"] or document["totals"]["rejected"]
     return EXIT_SOME_BAD if bad else EXIT_DONE
 
 
 async def _ingested(client: EngineClient, paths: list[str], dry_run: bool, quiet: bool) -> dict[str, Any]:
+    from console.commands.progress import Progress
+
     with Progress(client, quiet, paths):
         values = {"paths": _absolute(paths), "wait": True}
         command = Command("ingest", values, actor=api.actor(), dry_run=dry_run)
@@ -72,11 +64,13 @@ async def _value(arguments: argparse.Namespace) -> int:
     wanted = _range(arguments) | {"resolution": arguments.resolution}
     async with opened(arguments, writing=True, worker=True) as client:
         document = await _valued(client, wanted, arguments.json)
-    tell(document, arguments, nav_tables.valued)
+    tell(document, arguments, drawn("nav_tables", "valued"))
     return EXIT_DONE
 
 
 async def _valued(client: EngineClient, values: dict[str, Any], quiet: bool) -> dict[str, Any]:
+    from console.commands.progress import Progress
+
     with Progress(client, quiet):
         return (await client.do(Command("value", values, actor=api.actor()))).value
 
@@ -89,7 +83,7 @@ async def _nav(arguments: argparse.Namespace) -> int:
     document = await asked(
         arguments, "nav", resolution=arguments.resolution, account=arguments.account, **_range(arguments)
     )
-    tell(document, arguments, nav_tables.nav)
+    tell(document, arguments, drawn("nav_tables", "nav"))
     return EXIT_DONE
 
 
@@ -119,12 +113,13 @@ async def _split(arguments: argparse.Namespace) -> int:
     folder = Path(arguments.to) if arguments.to else path.parent
     parts = await asyncio.to_thread(api.split_file, path, folder)
     document = {"file": str(path), "parts": [str(part) for part in parts]}
-    tell(document, arguments, tables.split)
+    tell(document, arguments, drawn("tables", "split"))
     return EXIT_DONE
 
 
 async def _console(arguments: argparse.Namespace) -> int:
     from console import hosted
+    from console.commands import offer
 
     home = api.home_path(arguments.home)
     looks = arguments.read_only
@@ -167,7 +162,7 @@ async def _demo(arguments: argparse.Namespace) -> int:
     for path in files:
         path.unlink(missing_ok=True)
     document = {"home": str(folder), "ingest": ingested, "value": values, "nav": daily, "digest": digest}
-    tell(document, arguments, lambda told: tables.demo(told, hourly, lots))
+    tell(document, arguments, lambda told: drawn("tables", "demo")(told, hourly, lots))
     return EXIT_DONE
 
 
@@ -184,7 +179,7 @@ def _lay_demo(folder: Path, seed: int) -> list[Path]:
 
 async def _status(arguments: argparse.Namespace) -> int:
     engine = await api.running(api.home_path(arguments.home))
-    tell(await asked(arguments, "status") | {"engine": engine}, arguments, tables.status)
+    tell(await asked(arguments, "status") | {"engine": engine}, arguments, drawn("tables", "status"))
     return EXIT_DONE
 
 
@@ -201,22 +196,24 @@ VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "ingest": _ingest,
     "value": _value,
     "nav": _nav,
-    **lot_verbs.VERBS,
-    **desk_verbs.VERBS,
-    **metrics_verbs.VERBS,
-    **transfer_verbs.VERBS,
-    **market_verbs.VERBS,
-    "journal": _check("journal_verify", record_tables.journal),
+    "journal": _check("journal_verify", drawn("record_tables", "journal")),
     "status": _status,
-    **alert_verbs.VERBS,
-    **doctor_verb.VERBS,
-    "digest": _answer("digest", tables.digest),
-    "verify": _check("verify", tables.verified),
-    "config": _answer("config", tables.config),
+    "digest": _answer("digest", drawn("tables", "digest")),
+    "verify": _check("verify", drawn("tables", "verified")),
+    "config": _answer("config", drawn("tables", "config")),
     "split": _split,
-    **sql_verbs.VERBS,
-    **backup_verbs.VERBS,
-    **storage_verbs.VERBS,
-    **telemetry_verbs.VERBS,
-    **service_unit.VERBS,
+}
+ELSEWHERE = {  # what draws takes longer to import than most answers take
+    **dict.fromkeys(("lots", "what-if", "report"), "lot_verbs"),
+    **dict.fromkeys(("quarantine", "undo", "decisions", "explain"), "desk_verbs"),
+    **dict.fromkeys(("assets", "fx", "prices", "providers", "gaps"), "market_verbs"),
+    **dict.fromkeys(("compact", "retention"), "storage_verbs"),
+    "metrics": "metrics_verbs",
+    "transfers": "transfer_verbs",
+    "alerts": "alert_verbs",
+    "doctor": "doctor_verb",
+    "sql": "sql_verbs",
+    "backup": "backup_verbs",
+    "telemetry": "telemetry_verbs",
+    "service": "service_unit",
 }

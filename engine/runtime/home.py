@@ -5,8 +5,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from platformdirs import user_data_path
-
 from engine.config import CONFIG_NAME, FIXED, Config, load, template
 from engine.errors import ConfigInvalid, HomeMissing, UsageError
 from engine.store.files import FOLDER_MODE, publish
@@ -104,8 +102,14 @@ class Home:
 
 def locate(path: str | None) -> Home:
     """The home meant: `path`, else NAVDECK_HOME, else the platform's user data folder."""
-    chosen = path or os.environ.get("NAVDECK_HOME")
-    return Home((Path(chosen) if chosen else user_data_path("navdeck")).expanduser().absolute())
+    chosen = path or os.environ.get("NAVDECK_HOME") or _usual()
+    return Home(Path(chosen).expanduser().absolute())
+
+
+def _usual() -> str:
+    from platformdirs import user_data_dir
+
+    return user_data_dir("navdeck")
 
 
 def lay_out(home: Home, base_currency: str, timezone: str, lot_method: str) -> Config:

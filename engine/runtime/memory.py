@@ -4,7 +4,6 @@ Limits are the machine's, those of the control groups this process is in, and `m
 process tree. What to do about it is advice of engine.compaction.memory_manager; the service follows it.
 """
 
-import ctypes
 import gc
 import sys
 from collections.abc import Iterator
@@ -181,6 +180,8 @@ def give_back() -> None:
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:
         arrow.default_memory_pool().release_unused()
+    import ctypes
+
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc has it, others do by themselves
     if trim is not None:
         trim(0)

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import psutil
-
 from engine.errors import NetworkFolder
 
 NETWORK = frozenset({
@@ -15,6 +13,8 @@ NETWORK = frozenset({
 
 def kind_of(folder: Path) -> str:
     """The type of the file system that holds a folder, or would hold it; empty if nobody says."""
+    import psutil  # 15 ms, for who opens a home to write
+
     path = folder.absolute()
     while not path.exists():
         path = path.parent
