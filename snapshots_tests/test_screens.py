@@ -49,6 +49,14 @@ MARKET = {
     "drill": ("7", "D"),
     "compact": ("6", "C"),
 }  # fmt: skip
+TOOLS = {
+    "sorted": ("a", "S", "down", "down", "down", "down", "enter", "S", "enter"),
+    "sort": ("4", "S", "down", "down"),
+    "jump": ("3", "f"),
+    "range": ("t", "j", "v", "j", "j"),
+    "zoom": ("1", "plus"),
+    "export": ("3", "E"),
+}  # fmt: skip
 SCREENS = {
     "overview": "1", "inbox": "2", "quarantine": "3", "fx": "4", "nav": "5", "storage": "6", "backups": "7",
     "events": "8",
@@ -153,6 +161,12 @@ def test_lots(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
 @pytest.mark.parametrize("state", MARKET)
 def test_market(snap_compare: Compare, state: str, size: tuple[int, int]) -> None:
     assert snap_compare(console(), terminal_size=size, run_before=opening(*MARKET[state]))
+
+
+@pytest.mark.parametrize("state", TOOLS)
+def test_tool(snap_compare: Compare, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")  # a form tells where it writes
+    assert snap_compare(console(), terminal_size=SMALL, run_before=opening(*TOOLS[state]))
 
 
 def test_fix__ascii(snap_compare: Compare) -> None:

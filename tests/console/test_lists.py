@@ -345,11 +345,11 @@ def test_zoom__each_panel_fills_the_screen__then_all_are_there__esc_at_once(
             assert filling(deck) == panel
         await deck.press("plus")
         assert filling(deck) == ""
-        assert deck.text() == before
+        await deck.until(lambda: deck.text() == before)  # charts come when their new size does
         await deck.press("plus", "escape")
         assert deck.app.screen is view
         assert filling(deck) == ""
-        assert deck.text() == before
+        await deck.until(lambda: deck.text() == before)  # charts come when their new size does
 
     scenario(screen, run, size=size)
 
