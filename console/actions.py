@@ -81,6 +81,8 @@ ACTIONS = (
     Action("lots", ("l",), "l", "Lots", "Lots and gains, each down to the rows it came from", (NAV,), foot=2,
            needs=AT_ENGINE),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
+    Action("go", ("enter",), "⏎", "open", "Go where the thing under the cursor, which waits, is settled",
+           (OVERVIEW,), foot=1, needs=("row",)),
     Action("filter", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; ~text: by expression; column:text: in one column",
            (INBOX, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS), foot=2),

@@ -48,7 +48,10 @@ _BLANK: Document = {
     "last_runs": {"ingest": None, "value": None}, "alerts": [],
     "memory": {"used_bytes": 0, "limit_bytes": 0, "ratio": 0.0, "rss_bytes": 0, "history": []},
     "inbox": {"waiting": [], "others": [], "active": None, "recent": []},
-    "quarantine": {"open": 0, "by_reason": {}}, "nav": {"resolution": "1h", "points": []}, "holds": [],
+    "quarantine": {"open": 0, "by_reason": {}, "oldest": None},
+    "transfers": {"unmatched": 0, "oldest": None},
+    "backup": {"id": None, "made_at": None, "verified": None, "drill": None},
+    "nav": {"resolution": "1h", "points": []}, "holds": [],
     "valuing": None, "job": None, "jobs": [], "events": [],
 }  # fmt: skip
 
@@ -181,7 +184,7 @@ def _state(doc: Document, data: Document) -> Topics:
 
 
 def _quarantine(doc: Document, data: Document) -> Topics:
-    doc["quarantine"] = {"open": data["open"], "by_reason": data["by_reason"]}
+    doc["quarantine"] = {key: data.get(key) for key in doc["quarantine"]}
     doc["counts"]["quarantine_open"] = data["open"]
     return frozenset({"quarantine", "counts"})
 
@@ -201,7 +204,7 @@ def _nav(doc: Document, data: Document) -> Topics:
 
 
 def _counts(doc: Document, data: Document) -> Topics:
-    for name in ("watermarks", "last_runs"):
+    for name in ("watermarks", "last_runs", "transfers", "backup"):
         doc[name] |= data.get(name) or {}
     doc["jobs"] = data.get("jobs", doc["jobs"])
     doc["counts"] |= {name: data[name] for name in doc["counts"] if name in data}

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from console.fake_backups import BACKUPS, backup_job
+from console.fake_backups import BACKUPS, LAST_BACKUP, backup_job
 from console.fake_desk import BY_REASON, FakeDesk
 from console.fake_fx import ASSETS, PROVIDERS, use_eod_once
 from console.fake_fx import status as fx_status
@@ -151,10 +151,11 @@ def overview() -> Document:
                        "prices_last": {name: from_us(ts) for name, ts in CLOSE_US.items()},
                        "valued_last": {name: from_us(ts) for name, ts in CLOSE_US.items()}},
         "last_runs": {"ingest": ago(3 * MINUTE_US), "value": ago(2 * MINUTE_US)},
-        "alerts": [{"id": 7, "code": "QUARANTINE_OPEN", "text": "214 rows wait in quarantine",
-                    "hint": "3 shows them", "acked": None},
-                   {"id": 9, "code": "INBOX_NAME", "hint": "rename or remove it", "acked": None,
-                    "text": "the inbox holds a file that is neither .csv nor .parquet"}],
+        "alerts": [{"id": 7, "code": "QUARANTINE_OPEN", "about": "", "text": "214 rows wait in quarantine",
+                    "hint": "3 shows them", "since": ago(131 * MINUTE_US), "acked": None},
+                   {"id": 9, "code": "INBOX_NAME", "about": "", "hint": "rename or remove it",
+                    "text": "the inbox holds a file that is neither .csv nor .parquet",
+                    "since": ago(47 * MINUTE_US), "acked": None}],
         "memory": {"used_bytes": 312_400_000, "limit_bytes": 512_000_000, "ratio": 0.61,
                    "rss_bytes": 148_200_000,
                    "history": [[ago((149 - step) * 2_000_000), _ratio(step)] for step in range(150)]},
@@ -165,7 +166,9 @@ def overview() -> Document:
                   "active": {"name": "okx_2026-03-04.csv", "stage": "storing",
                              "done": 45_000, "rows": 100_000, "started_at": ago(13_000_000)},
                   "recent": _recent()},
-        "quarantine": {"open": sum(BY_REASON.values()), "by_reason": dict(BY_REASON)},
+        "quarantine": {"open": sum(BY_REASON.values()), "by_reason": dict(BY_REASON),
+                       "oldest": ago(131 * MINUTE_US)},
+        "transfers": {"unmatched": 6, "oldest": ago(1_200 * HOUR_US)}, "backup": LAST_BACKUP,
         "nav": {"resolution": "1h", "points": nav_points("1h")[-720:]},
         "holds": [{"pair": "EUR/USD", "asset": None, "reason": "FX_HELD", "from": from_us(HELD[0]),
                    "to": from_us(HELD[1]), "closes": 30}],

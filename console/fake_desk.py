@@ -96,7 +96,8 @@ class FakeDesk:
     def counts(self) -> Document:
         """The `quarantine` part of the overview."""
         found = [row for row in self.rows if row["status"] == "open"]
-        return {"open": len(found), "by_reason": _by_reason(found)}
+        oldest = "2026-03-04T11:56:00Z" if found else None
+        return {"open": len(found), "by_reason": _by_reason(found), "oldest": oldest}
 
     # -- questions --
 

@@ -90,7 +90,7 @@ def test_start__no_engine_to_be_had__a_page_says_why__q_leaves(error: Exception,
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("1", "Needs attention"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"),
+    [("1", "EUR/USD is held"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"),
      ("5", "Drawdown of the TWR"), ("8", "engine started")],
 )  # fmt: skip
 def test_digits__open_screens(key: str, words: str) -> None:
