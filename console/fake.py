@@ -146,7 +146,8 @@ def overview() -> Document:
         "started_at": ago(187 * MINUTE_US), "read_only": False, "state": "running", "causes": [],
         "base_currency": "USD", "timezone": "UTC", "lot_method": "FIFO",
         "counts": {"files": 1_204, "files_rejected": 2, "transactions": 48_213, "prices": 2_184_300,
-                   "fx_rates": 9_120, "quarantine_open": sum(BY_REASON.values()), "lake_files": 3_412},
+                   "fx_rates": 9_120, "decisions": 41, "lake_files": 3_412,
+                   "quarantine_open": sum(BY_REASON.values())},
         "watermarks": {"ledger_last": ago(9 * MINUTE_US), "fx_last": ago(157 * MINUTE_US),
                        "prices_last": {name: from_us(ts) for name, ts in CLOSE_US.items()},
                        "valued_last": {name: from_us(ts) for name, ts in CLOSE_US.items()}},
@@ -221,27 +222,37 @@ class FakeClient:
         if self.failing:
             raise self.failing
         self.commands.append(command)
+        done = self._done(command)
+        if not command.dry_run:
+            self.tell("acted", {"name": command.name})
+        return Result(done)
+
+    def _done(self, command: Command) -> Document:
         if command.name in self.desk.acts:
             done = self.desk.acts[command.name](command)
             if not command.dry_run:
                 self.document["quarantine"] = self.desk.counts()
                 self.tell("quarantine", self.document["quarantine"])
-            return Result(done)
+            return done
         if command.name in self.transfers.acts:
-            return Result(self.transfers.acts[command.name](command))
+            return self.transfers.acts[command.name](command)
         if command.name == "fx_use_eod_once":
-            return Result(use_eod_once(command))
+            if not command.dry_run:
+                self.desk.note(command.name, {"pair": command.arguments["pair"]}, command, {})
+            return use_eod_once(command)
+        if command.name == "sample":
+            return {"files": ["sample-prices.csv", "sample-rates.csv", "sample-trades.csv"]}
         if command.name in ("compact", "retention"):
-            return Result(storage_job(command.name))
+            return storage_job(command.name)
         if command.name.startswith("backup_"):
-            return Result(backup_job(command.name))
+            return backup_job(command.name)
         if command.name == "asset_set":
-            return Result({"assets": [], "decisions": [42]})
+            return {"assets": [], "decisions": [42]}
         if command.name == "alert_ack":
-            return Result({"acknowledged": [], "decisions": [43]})
+            return {"acknowledged": [], "decisions": [43]}
         if command.name == "value":
-            return Result({"buckets": 12, "snapshots": 240, "complete": 12})
-        return Result(_previewed() if command.dry_run else {"files": []})
+            return {"buckets": 12, "snapshots": 240, "complete": 12}
+        return _previewed() if command.dry_run else {"files": []}
 
     async def ask(self, query: Query) -> Result:
         """Answers `overview`, `nav`, `metrics` and the desk's questions."""

@@ -14,6 +14,7 @@ from console.commands import (
     backup_verbs,
     desk_verbs,
     doctor_verb,
+    first_run,
     ingest_tables,
     lot_verbs,
     market_verbs,
@@ -134,6 +135,12 @@ async def _console(arguments: argparse.Namespace) -> int:
     return await hosted.run(lambda: api.host(home), terminal())
 
 
+async def _first(arguments: argparse.Namespace) -> int:
+    """A home with the choices that were told when it was asked for, and its console."""
+    await api.make_home(api.home_path(arguments.home), *first_run.CHOICES)
+    return await _console(arguments)
+
+
 async def _is_there(home: Path, read_only: bool) -> bool:
     """Whether an engine answers. One that cannot be attached to is an error before a screen is drawn.
 
@@ -195,6 +202,7 @@ async def _daemon(arguments: argparse.Namespace) -> int:
 
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "console": _console,
+    "first": _first,
     "daemon": _daemon,
     "init": _init,
     "demo": _demo,
