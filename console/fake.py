@@ -211,6 +211,7 @@ class FakeClient:
         self.document = document if document is not None else overview()
         self.desk = FakeDesk()
         self.transfers = FakeTransfers()
+        self.backups = BACKUPS
         self.commands: list[Command] = []
         self.queries: list[Query] = []
         self.failing: EngineError | OSError | None = None
@@ -268,7 +269,7 @@ class FakeClient:
         if query.name == "storage":
             return Result(STORAGE)
         if query.name == "backups":
-            return Result(BACKUPS)
+            return Result(self.backups)
         if query.name == "assets":
             return Result({"assets": ASSETS})
         if query.name in LOTS:

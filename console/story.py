@@ -10,6 +10,7 @@ from typing import Any
 
 from console.client import waiting
 from console.text import plural
+from console.widgets.figures import to_us
 from console.widgets.pieces import Line, line, spread, wrapped
 
 Document = dict[str, Any]
@@ -42,7 +43,7 @@ def _file_todo(doc: Document, _kinds: Kinds) -> str:
 def _row_todo(doc: Document, kinds: Kinds) -> str:
     if "fix" in kinds:
         return "the row is corrected: 3, then R puts it into the books"
-    return f"{plural(doc['quarantine']['open'], 'row')} set aside: 3, then e corrects one, then R releases it"
+    return f"{plural(doc['quarantine']['open'], 'row')} set aside: 3, then e corrects, then R releases"
 
 
 def _row_done(doc: Document) -> str:
@@ -55,13 +56,22 @@ def _nav_todo(doc: Document, _kinds: Kinds) -> str:
 
 
 def _nav_done(doc: Document) -> str:
-    points, aside = doc["nav"]["points"], doc["quarantine"]["open"]
-    rows = f"; {plural(aside, 'row')} set aside: 3 shows why" if aside else ""
-    if not points or not any(doc["watermarks"]["prices_last"].values()):
-        return f"no NAV yet: no price is known; prices are files too, and go into the inbox{rows}"
-    if points[-1]["nav"] is not None:
-        return f"NAV is known at the newest close: 5 shows its course{rows}"
-    return f"NAV is withheld at the newest close: 5 shows where, and why{rows}"
+    if not _has_prices(doc):
+        return "no NAV yet: no price is known; prices are files too, and go into the inbox"
+    if doc["nav"]["points"][-1]["nav"] is not None:
+        return "NAV is known at the newest close: 5 shows its course"
+    return "NAV is withheld at the newest close: 5 shows where, and why"
+
+
+def _has_prices(doc: Document) -> bool:
+    return any(doc["watermarks"]["prices_last"].values())
+
+
+def _is_valued(doc: Document) -> bool:
+    """Whether what was taken has its values, or can have none for want of prices."""
+    taken, valued = doc["last_runs"]["ingest"], doc["last_runs"]["value"]
+    is_behind = valued is None or taken is None or to_us(valued) < to_us(taken) or doc["valuing"]
+    return not is_behind and (bool(doc["nav"]["points"]) or not _has_prices(doc))
 
 
 def _held(doc: Document) -> list[str]:
@@ -74,7 +84,7 @@ def _hold_todo(doc: Document, _kinds: Kinds) -> str:
     pairs = ", ".join(_held(doc))
     if not pairs:
         return "where no fresh rate is trusted, NAV is held"
-    return f"{pairs} is held: 4 shows why; H there uses the end-of-day rate once"
+    return f"{pairs} is held: 4 tells why, then H takes the fixing once"
 
 
 def _drill_done(doc: Document) -> str:
@@ -92,7 +102,7 @@ ROW = Step(
     _row_done,
 )
 NAV = Step(
-    lambda doc, kinds: FILE.is_done(doc, kinds) and doc["last_runs"]["value"] is not None,
+    lambda doc, kinds: FILE.is_done(doc, kinds) and _is_valued(doc),
     _nav_todo,
     _nav_done,
 )
@@ -103,7 +113,7 @@ HOLD = Step(
 )
 DRILL = Step(
     lambda doc, _: doc["backup"]["drill"] is not None,
-    lambda _doc, _kinds: "7, then D: a backup is restored elsewhere, recomputed and compared",
+    lambda _doc, _kinds: "7, then D restores a backup elsewhere and compares",
     _drill_done,
 )
 FIRST_STEPS = (FILE, NAV)

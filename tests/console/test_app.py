@@ -214,6 +214,19 @@ def test_nav__ranges__ask_for_their_resolution() -> None:
     scenario(run)
 
 
+def test_nav__prices_of_once_a_day__begins_with_daily_closes() -> None:
+    document = overview()
+    document["nav"] = {"resolution": "1d", "points": document["nav"]["points"][-3:]}
+
+    async def run(deck: Console) -> None:
+        await deck.press("5")
+        assert deck.client.queries[-1].arguments["resolution"] == "1d"
+        await deck.press("left_square_bracket", "1", "5")
+        assert deck.client.queries[-1].arguments["resolution"] == "1h"  # what was chosen stays
+
+    scenario(run, client=FakeClient(document))
+
+
 def test_nav__gaps_are_named() -> None:
     async def run(deck: Console) -> None:
         await deck.press("5")

@@ -69,7 +69,7 @@ def test_new_home__own_files__ends_with_the_first_nav() -> None:
         await value(deck, POINT)
         assert "h hides" not in deck.text()
         (toast,) = deck.toasts()
-        assert "NAV is known at the newest close: 5 shows its course; 1 row set aside: 3 shows why" in toast
+        assert "NAV is known at the newest close: 5 shows its course" in toast
 
     flow(run, new())
 
@@ -85,6 +85,17 @@ def test_new_home__no_nav__ends_with_the_reason(points: Any, priced: bool, words
         await value(deck, *points, priced=priced)
         assert any(words in toast for toast in deck.toasts())
         assert "h hides" not in deck.text()
+
+    flow(run, new())
+
+
+def test_new_home__values_older_than_the_file__are_not_yet_its_nav() -> None:
+    async def run(deck: Console) -> None:
+        await deck.tell("counts", {"last_runs": {"value": "2026-03-04T14:00:00Z"}})
+        await take(deck, "mine.csv")
+        assert "▸ soon values are computed" in deck.text()
+        await deck.tell("value_started", {"resolution": "1d"})
+        assert "▸ values are computed …" in deck.text()
 
     flow(run, new())
 
@@ -128,14 +139,14 @@ def test_steps__hidden_by_a_key__come_back_by_it() -> None:
 
 def test_demo__each_step_is_ticked_by_what_the_engine_says() -> None:
     async def run(deck: Console) -> None:
-        assert "▸ 214 rows set aside: 3, then e corrects one, then R releases it" in deck.text()
+        assert "▸ 214 rows set aside: 3, then e corrects, then R releases" in deck.text()
         await deck.press("3", "right_square_bracket", "right_square_bracket", "right_square_bracket", "e")
         await deck.press("escape", "1")
         assert "▸ 214 rows set aside" in deck.text()  # keys alone tick nothing
         await deck.press("3", "e", "tab", "enter", "enter", "right", "enter")
         assert "the row is corrected: 3, then R" in deck.text()
         await deck.press("R", "right", "enter")
-        assert "✓✓✓·· ▸ EUR/USD is held: 4 shows why; H there uses" in deck.text()
+        assert "✓✓✓·· ▸ EUR/USD is held: 4 tells why, then H takes the fixing once" in deck.text()
 
     flow(run, demo())
 
