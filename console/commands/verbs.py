@@ -12,6 +12,8 @@ from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
 from console.commands import (
     alert_verbs,
     backup_verbs,
+    demo_story,
+    demo_tables,
     desk_verbs,
     doctor_verb,
     first_run,
@@ -167,15 +169,19 @@ async def _demo(arguments: argparse.Namespace) -> int:
     async with opened(arguments, writing=True, worker=True) as client:
         ingested = await _ingested(client, [str(path) for path in files], False, arguments.json)
         values = await _valued(client, {}, arguments.json)
-        daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
         hourly = (await client.ask(Query("nav", {"resolution": "1h"}))).value
+        story = await demo_story.played(client)
+        daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
         lots = (await client.ask(Query("lots"))).value
         digest = (await client.ask(Query("digest"))).value["digest"]
     for path in files:
         path.unlink(missing_ok=True)
-    document = {"home": str(folder), "ingest": ingested, "value": values, "nav": daily, "digest": digest}
-    tell(document, arguments, lambda told: tables.demo(told, hourly, lots))
-    return EXIT_DONE
+    document = {
+        "home": str(folder), "ingest": ingested, "value": values, "story": story, "nav": daily,
+        "digest": digest,
+    }  # fmt: skip
+    tell(document, arguments, lambda told: demo_tables.demo(told, hourly, lots))
+    return EXIT_DONE if all(step["done"] for step in story) else EXIT_FAILED
 
 
 def _lay_demo(folder: Path, seed: int) -> list[Path]:
