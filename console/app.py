@@ -41,7 +41,6 @@ from console.screens.overview import Overview
 from console.screens.quarantine import Quarantine
 from console.screens.storage import Storage
 from console.screens.transfers import Transfers
-from console.story import Story
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
 from console.widgets import chart
@@ -86,7 +85,7 @@ class NavdeckApp(App[None]):
         self.terminal = terminal
         self.frozen = False
         self.session = Session(connect, self._changed, clock)
-        self.story = Story()
+        self.story = story.Story()
         self._alerts = AckDesk(self)
         self._clock = clock
         self._on_exit = on_exit
@@ -243,15 +242,14 @@ class NavdeckApp(App[None]):
         self.story.begin(self.mirror.doc)
         if self.story.is_on and "acts" in topics:
             self.run_worker(self._decided(), group="story", exclusive=True)
-        last = self.story.end(self.mirror.doc)
-        if last:
+        if last := self.story.end(self.mirror.doc):
             self.tell(f"{last}\n? shows every key", title="The first steps are done")
 
     async def _decided(self) -> None:
         try:
             found = await self.session.ask(Query("decisions", {"limit": DECISIONS_READ, "offset": 0}))
-        except (EngineError, OSError):
-            return  # asked again after the next act
+        except (EngineError, OSError):  # asked again after the next act
+            return
         self.story.kinds = {each["kind"] for each in found["rows"] if not each["undone_by"]}
         self._changed(frozenset({"time"}))
 

@@ -13,7 +13,7 @@ class Guide(Lines):
     """There while a story is told, else without room. `whole`: all of its steps."""
 
     def __init__(self, whole: bool) -> None:
-        super().__init__(self._told, id="guide", classes="framed" if whole else "")
+        super().__init__(self._told, id="guide", classes="whole" if whole else "")
         self._whole = whole
         self.border_title = "First steps  (h hides them)"
         self.display = False
