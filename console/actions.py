@@ -11,8 +11,9 @@ from typing import Any, Literal
 from engine.api import Command
 
 Need = Literal[
-    "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert"
-]
+    "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert",
+    "new", "story",
+]  # fmt: skip
 Danger = Literal["", "asks", "typed"]
 
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
@@ -36,6 +37,7 @@ WHY_NOT: dict[Need, str] = {
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
     "job": "no job is at work", "alert": "no alert waits for somebody",
+    "new": "this home has files of its own", "story": "no first steps are told here",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
@@ -81,6 +83,8 @@ ACTIONS = (
     Action("lots", ("l",), "l", "Lots", "Lots and gains, each down to the rows it came from", (NAV,), foot=2,
            needs=AT_ENGINE),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
+    Action("go", ("enter",), "⏎", "open", "Go where the thing under the cursor, which waits, is settled",
+           (OVERVIEW,), foot=1, needs=("row",)),
     Action("filter", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; ~text: by expression; column:text: in one column",
            (INBOX, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS), foot=2),
@@ -159,9 +163,13 @@ ACTIONS = (
            foot=2, needs=("rows",)),
     Action("zoom", ("plus",), "+", "zoom", "One panel as large as the screen, again: the next one, then all",
            PANELS, foot=2),
+    Action("sample", ("y",), "y", "sample", "Put a small made-up sample into the inbox of a new home",
+           (OVERVIEW, INBOX), needs=(*WRITING, "new"), command="sample"),
     Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
     Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
     Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs=AT_ENGINE),
+    Action("hints", ("h",), "h", "hints", "Hide the first steps of a new home or the demo, or show them",
+           needs=("story",)),
     Action("back", ("escape",), "esc", "back", "Close, clear the filter, or go to the overview"),
     Action("help", ("question_mark",), "?", "help", "This page", foot=1),
     Action("palette", ("colon", "ctrl+p"), ":", "menu", "Find any act by typing", foot=1),

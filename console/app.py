@@ -18,8 +18,9 @@ from textual.driver import Driver as TextualDriver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
-from console import actions, themes
+from console import actions, story, themes
 from console.acking import AckDesk
+from console.acting import DECISIONS_READ
 from console.actions import Action, Need
 from console.client import EVERYTHING, Mirror, Session, Topics
 from console.driver import Driver
@@ -84,6 +85,7 @@ class NavdeckApp(App[None]):
         self.terminal = terminal
         self.frozen = False
         self.session = Session(connect, self._changed, clock)
+        self.story = story.Story()
         self._alerts = AckDesk(self)
         self._clock = clock
         self._on_exit = on_exit
@@ -221,6 +223,7 @@ class NavdeckApp(App[None]):
 
     def _redraw(self, topics: Topics) -> None:
         self._dress_as_home()
+        self._tell_story(topics)
         if self.frozen:
             self._dirty |= topics
             return
@@ -232,6 +235,24 @@ class NavdeckApp(App[None]):
             if isinstance(screen, DeckScreen) and screen.is_mounted:
                 screen.redraw(topics)
 
+    def _tell_story(self, topics: Topics) -> None:
+        """Looks how far the first steps are; which decisions stand is asked after every act."""
+        if self.mirror.phase != "live":
+            return
+        self.story.begin(self.mirror.doc)
+        if self.story.is_on and "acts" in topics:
+            self.run_worker(self._decided(), group="story", exclusive=True)
+        if last := self.story.end(self.mirror.doc):
+            self.tell(f"{last}\n? shows every key", title="The first steps are done")
+
+    async def _decided(self) -> None:
+        try:
+            found = await self.session.ask(Query("decisions", {"limit": DECISIONS_READ, "offset": 0}))
+        except (EngineError, OSError):  # asked again after the next act
+            return
+        self.story.kinds = {each["kind"] for each in found["rows"] if not each["undone_by"]}
+        self._changed(frozenset({"time"}))
+
     # -- acts ---------------------------------------------------------------------------------------------
 
     def why_not(self, action: Action) -> str:
@@ -239,6 +260,10 @@ class NavdeckApp(App[None]):
         there: set[Need] = {"engine"} if self.session.connected else set()
         if not self.mirror.doc["read_only"]:
             there.add("writing")
+        if story.is_new(self.mirror.doc):
+            there.add("new")
+        if self.story.is_on:
+            there.add("story")
         stack = [screen for screen in self.screen_stack if screen.is_mounted]
         shown = [screen for screen in stack if isinstance(screen, DeckScreen | RowPage)]
         return actions.why_not(action, there.union(*(one.there() for one in shown[-1:])))
@@ -313,6 +338,10 @@ class NavdeckApp(App[None]):
     def do_undo(self) -> None:
         """On screens without acts of their own: of alerts."""
         self._alerts.undo()
+
+    def do_hints(self) -> None:
+        self.story.hidden = not self.story.hidden
+        self._redraw_screens(EVERYTHING)
 
     def do_freeze(self) -> None:
         self.frozen = not self.frozen

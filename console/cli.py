@@ -158,12 +158,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _without_verb(arguments: argparse.Namespace) -> int:
     """`navdeck` alone: the console; where it cannot be drawn, the status; without a home, a welcome."""
+    from console.commands import first_run
     from engine.api import home_path
 
-    if not (home_path(arguments.home) / "state.db").is_file():
+    home, is_mute = home_path(arguments.home), bool(arguments.json or terminal().refusal)
+    if (home / "state.db").is_file():
+        arguments.verb = "status" if is_mute else "console"
+        return _run(arguments)
+    if is_mute or arguments.read_only:
         print(WELCOME, end="")
         return EXIT_DONE
-    arguments.verb = "status" if arguments.json or terminal().refusal else "console"
+    if not first_run.wanted(home):
+        return EXIT_DONE
+    arguments.verb = "first"
     return _run(arguments)
 
 

@@ -21,21 +21,10 @@ SILENCE_S = 15.0  # without an event; then the engine is asked, to learn whether
 ANSWER_S = 60.0  # for an overview; a busy engine may take a while
 RETRY_S = (1.0, 2.0, 4.0, 10.0)  # between tries to connect; the last one again and again
 
-EVERYTHING: Topics = frozenset(
-    [
-        "state",
-        "memory",
-        "inbox",
-        "quarantine",
-        "nav",
-        "value",
-        "counts",
-        "alerts",
-        "events",
-        "time",
-        "backups",
-    ]
-)
+EVERYTHING: Topics = frozenset([
+    "state", "memory", "inbox", "quarantine", "nav", "value", "counts", "alerts", "events", "time", "backups",
+    "acts",
+])  # fmt: skip
 NOTHING: Topics = frozenset()
 
 _BLANK: Document = {
@@ -43,12 +32,15 @@ _BLANK: Document = {
     "started_at": None, "read_only": False, "state": "starting", "causes": [], "base_currency": "",
     "timezone": "UTC", "lot_method": "", "theme": "",
     "counts": {"files": 0, "files_rejected": 0, "transactions": 0, "prices": 0, "fx_rates": 0,
-               "quarantine_open": 0, "lake_files": 0},
+               "decisions": 0, "quarantine_open": 0, "lake_files": 0},
     "watermarks": {"ledger_last": None, "fx_last": None, "prices_last": {}, "valued_last": {}},
     "last_runs": {"ingest": None, "value": None}, "alerts": [],
     "memory": {"used_bytes": 0, "limit_bytes": 0, "ratio": 0.0, "rss_bytes": 0, "history": []},
     "inbox": {"waiting": [], "others": [], "active": None, "recent": []},
-    "quarantine": {"open": 0, "by_reason": {}}, "nav": {"resolution": "1h", "points": []}, "holds": [],
+    "quarantine": {"open": 0, "by_reason": {}, "oldest": None},
+    "transfers": {"unmatched": 0, "oldest": None},
+    "backup": {"id": None, "made_at": None, "verified": None, "drill": None},
+    "nav": {"resolution": "1h", "points": []}, "holds": [],
     "valuing": None, "job": None, "jobs": [], "events": [],
 }  # fmt: skip
 
@@ -181,7 +173,7 @@ def _state(doc: Document, data: Document) -> Topics:
 
 
 def _quarantine(doc: Document, data: Document) -> Topics:
-    doc["quarantine"] = {"open": data["open"], "by_reason": data["by_reason"]}
+    doc["quarantine"] = {key: data.get(key) for key in doc["quarantine"]}
     doc["counts"]["quarantine_open"] = data["open"]
     return frozenset({"quarantine", "counts"})
 
@@ -201,7 +193,7 @@ def _nav(doc: Document, data: Document) -> Topics:
 
 
 def _counts(doc: Document, data: Document) -> Topics:
-    for name in ("watermarks", "last_runs"):
+    for name in ("watermarks", "last_runs", "transfers", "backup"):
         doc[name] |= data.get(name) or {}
     doc["jobs"] = data.get("jobs", doc["jobs"])
     doc["counts"] |= {name: data[name] for name in doc["counts"] if name in data}
@@ -222,6 +214,10 @@ def _backup_step(doc: Document, data: Document) -> Topics:
 def _backup_done(doc: Document, _data: Document) -> Topics:
     doc["job"] = None
     return frozenset({"backups"})
+
+
+def _acted(_doc: Document, _data: Document) -> Topics:
+    return frozenset({"acts"})
 
 
 def _log(doc: Document, data: Document) -> Topics:
@@ -245,6 +241,7 @@ _TAKES: dict[str, Callable[[Document, Document], Topics]] = {
     "alerts": _alerts,
     "backup_step": _backup_step,
     "backup_done": _backup_done,
+    "acted": _acted,
     "log": _log,
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from console.fake_backups import BACKUPS, backup_job
+from console.fake_backups import BACKUPS, LAST_BACKUP, backup_job
 from console.fake_desk import BY_REASON, FakeDesk
 from console.fake_fx import ASSETS, PROVIDERS, use_eod_once
 from console.fake_fx import status as fx_status
@@ -146,15 +146,17 @@ def overview() -> Document:
         "started_at": ago(187 * MINUTE_US), "read_only": False, "state": "running", "causes": [],
         "base_currency": "USD", "timezone": "UTC", "lot_method": "FIFO",
         "counts": {"files": 1_204, "files_rejected": 2, "transactions": 48_213, "prices": 2_184_300,
-                   "fx_rates": 9_120, "quarantine_open": sum(BY_REASON.values()), "lake_files": 3_412},
+                   "fx_rates": 9_120, "decisions": 41, "lake_files": 3_412,
+                   "quarantine_open": sum(BY_REASON.values())},
         "watermarks": {"ledger_last": ago(9 * MINUTE_US), "fx_last": ago(157 * MINUTE_US),
                        "prices_last": {name: from_us(ts) for name, ts in CLOSE_US.items()},
                        "valued_last": {name: from_us(ts) for name, ts in CLOSE_US.items()}},
         "last_runs": {"ingest": ago(3 * MINUTE_US), "value": ago(2 * MINUTE_US)},
-        "alerts": [{"id": 7, "code": "QUARANTINE_OPEN", "text": "214 rows wait in quarantine",
-                    "hint": "3 shows them", "acked": None},
-                   {"id": 9, "code": "INBOX_NAME", "hint": "rename or remove it", "acked": None,
-                    "text": "the inbox holds a file that is neither .csv nor .parquet"}],
+        "alerts": [{"id": 7, "code": "QUARANTINE_OPEN", "about": "", "text": "214 rows wait in quarantine",
+                    "hint": "3 shows them", "since": ago(131 * MINUTE_US), "acked": None},
+                   {"id": 9, "code": "INBOX_NAME", "about": "", "hint": "rename or remove it",
+                    "text": "the inbox holds a file that is neither .csv nor .parquet",
+                    "since": ago(47 * MINUTE_US), "acked": None}],
         "memory": {"used_bytes": 312_400_000, "limit_bytes": 512_000_000, "ratio": 0.61,
                    "rss_bytes": 148_200_000,
                    "history": [[ago((149 - step) * 2_000_000), _ratio(step)] for step in range(150)]},
@@ -165,7 +167,9 @@ def overview() -> Document:
                   "active": {"name": "okx_2026-03-04.csv", "stage": "storing",
                              "done": 45_000, "rows": 100_000, "started_at": ago(13_000_000)},
                   "recent": _recent()},
-        "quarantine": {"open": sum(BY_REASON.values()), "by_reason": dict(BY_REASON)},
+        "quarantine": {"open": sum(BY_REASON.values()), "by_reason": dict(BY_REASON),
+                       "oldest": ago(131 * MINUTE_US)},
+        "transfers": {"unmatched": 6, "oldest": ago(1_200 * HOUR_US)}, "backup": LAST_BACKUP,
         "nav": {"resolution": "1h", "points": nav_points("1h")[-720:]},
         "holds": [{"pair": "EUR/USD", "asset": None, "reason": "FX_HELD", "from": from_us(HELD[0]),
                    "to": from_us(HELD[1]), "closes": 30}],
@@ -207,6 +211,7 @@ class FakeClient:
         self.document = document if document is not None else overview()
         self.desk = FakeDesk()
         self.transfers = FakeTransfers()
+        self.backups = BACKUPS
         self.commands: list[Command] = []
         self.queries: list[Query] = []
         self.failing: EngineError | OSError | None = None
@@ -218,27 +223,37 @@ class FakeClient:
         if self.failing:
             raise self.failing
         self.commands.append(command)
+        done = self._done(command)
+        if not command.dry_run:
+            self.tell("acted", {"name": command.name})
+        return Result(done)
+
+    def _done(self, command: Command) -> Document:
         if command.name in self.desk.acts:
             done = self.desk.acts[command.name](command)
             if not command.dry_run:
                 self.document["quarantine"] = self.desk.counts()
                 self.tell("quarantine", self.document["quarantine"])
-            return Result(done)
+            return done
         if command.name in self.transfers.acts:
-            return Result(self.transfers.acts[command.name](command))
+            return self.transfers.acts[command.name](command)
         if command.name == "fx_use_eod_once":
-            return Result(use_eod_once(command))
+            if not command.dry_run:
+                self.desk.note(command.name, {"pair": command.arguments["pair"]}, command, {})
+            return use_eod_once(command)
+        if command.name == "sample":
+            return {"files": ["sample-prices.csv", "sample-rates.csv", "sample-trades.csv"]}
         if command.name in ("compact", "retention"):
-            return Result(storage_job(command.name))
+            return storage_job(command.name)
         if command.name.startswith("backup_"):
-            return Result(backup_job(command.name))
+            return backup_job(command.name)
         if command.name == "asset_set":
-            return Result({"assets": [], "decisions": [42]})
+            return {"assets": [], "decisions": [42]}
         if command.name == "alert_ack":
-            return Result({"acknowledged": [], "decisions": [43]})
+            return {"acknowledged": [], "decisions": [43]}
         if command.name == "value":
-            return Result({"buckets": 12, "snapshots": 240, "complete": 12})
-        return Result(_previewed() if command.dry_run else {"files": []})
+            return {"buckets": 12, "snapshots": 240, "complete": 12}
+        return _previewed() if command.dry_run else {"files": []}
 
     async def ask(self, query: Query) -> Result:
         """Answers `overview`, `nav`, `metrics` and the desk's questions."""
@@ -254,7 +269,7 @@ class FakeClient:
         if query.name == "storage":
             return Result(STORAGE)
         if query.name == "backups":
-            return Result(BACKUPS)
+            return Result(self.backups)
         if query.name == "assets":
             return Result({"assets": ASSETS})
         if query.name in LOTS:

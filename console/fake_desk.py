@@ -96,7 +96,8 @@ class FakeDesk:
     def counts(self) -> Document:
         """The `quarantine` part of the overview."""
         found = [row for row in self.rows if row["status"] == "open"]
-        return {"open": len(found), "by_reason": _by_reason(found)}
+        oldest = "2026-03-04T11:56:00Z" if found else None
+        return {"open": len(found), "by_reason": _by_reason(found), "oldest": oldest}
 
     # -- questions --
 
@@ -225,14 +226,18 @@ class FakeDesk:
         return {"undone": told[0], "all": told, "touched_from": None}
 
     def _decide(self, kind: str, row: Document, command: Command, detail: Document) -> int:
-        number = len(self.decisions) + 1
+        number = self.note(kind, _subject(row), command, detail)
         self._undo[number] = row, {key: row[key] for key in ("status", "row", "reasons", "edited")}
+        return number
+
+    def note(self, kind: str, subject: Document, command: Command, detail: Document) -> int:
+        """Records a decision; its number."""
         self.decisions.append({
-            "decision": number, "kind": kind, "subject": _subject(row), "detail": detail,
+            "decision": len(self.decisions) + 1, "kind": kind, "subject": subject, "detail": detail,
             "actor": command.actor, "reason": command.reason, "undone_by": None,
             "at": from_us(NOW_US + self._commits * 1_000_000),
         })  # fmt: skip
-        return number
+        return len(self.decisions)
 
     def _committed(self, command: Command) -> None:
         self._commits += 0 if command.dry_run else 1

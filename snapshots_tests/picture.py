@@ -1,6 +1,6 @@
-"""The README's picture: `python -m snapshots_tests.picture` draws the overview anew.
+"""The README's pictures: `python -m snapshots_tests.picture` draws them all anew.
 
-The data, the clock and the size are fixed, so the same console gives the same file, byte for byte. The
+The data, the clock and the sizes are fixed, so the same console gives the same files, byte for byte. A
 picture loads nothing from anywhere: it does without the web fonts that an exported screen asks for, and
 sets each word, and each dot pattern of a chart, in its own cell whatever font there is.
 """
@@ -14,8 +14,16 @@ from pathlib import Path
 
 from tests.console.deck_driver import console
 
-FILE = Path(__file__).resolve().parent / "overview.svg"
-SIZE = (160, 45)
+FOLDER = Path(__file__).resolve().parent
+NEXT = "right_square_bracket"
+WIDE, NARROW, LOW = (160, 45), (120, 30), (150, 22)
+# By name: the size, and the keys that lead there from the overview.
+PICTURES = {
+    "overview": (WIDE, ()),
+    "quarantine": (NARROW, ("3", NEXT, NEXT, NEXT, "e", "tab", "enter", "enter")),
+    "nav": (NARROW, ("5",)),
+    "backups": (LOW, ("7", "j", "j", "j")),
+}
 CELL = 12.2  # the width of a cell in an exported screen
 COLOUR_WISHES = ("NO_COLOR", "FORCE_COLOR", "COLORTERM")
 _FONT = re.compile(r" *@font-face \{.*?\}\n", re.DOTALL)
@@ -25,13 +33,19 @@ _TEXT = re.compile(
 _PIECE = re.compile(r"[\u2801-\u28ff]|[^\s\u2800-\u28ff]+")
 
 
-def drawn() -> str:
-    """The overview at 160x45, as SVG text."""
-    return _TEXT.sub(lambda text: "".join(_pieces(text)), _FONT.sub("", asyncio.run(_exported())))
+def file(name: str) -> Path:
+    return FOLDER / f"{name}.svg"
 
 
-async def _exported() -> str:
-    async with console(size=SIZE) as opened:
+def drawn(name: str) -> str:
+    """A picture as SVG text."""
+    return _TEXT.sub(lambda text: "".join(_pieces(text)), _FONT.sub("", asyncio.run(_exported(name))))
+
+
+async def _exported(name: str) -> str:
+    size, keys = PICTURES[name]
+    async with console(size=size) as opened:
+        await opened.press(*keys)
         return opened.app.export_screenshot(title="navdeck")
 
 
@@ -47,7 +61,8 @@ def _pieces(text: re.Match[str]) -> Iterator[str]:
 def main() -> None:
     for wish in COLOUR_WISHES:
         os.environ.pop(wish, None)
-    FILE.write_text(drawn(), encoding="utf-8")
+    for name in PICTURES:
+        file(name).write_text(drawn(name), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -156,10 +156,11 @@ def test_readme__options_before_a_verb__are_told() -> None:
     assert [option for option in sorted(own) if option.startswith("--") and option not in README] == []
 
 
-def test_readme__picture__is_what_its_command_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", picture.PICTURES)
+def test_readme__picture__is_what_its_command_draws(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     for wish in picture.COLOUR_WISHES:
         monkeypatch.delenv(wish, raising=False)
 
-    assert f"]({picture.FILE.relative_to(ROOT).as_posix()})" in README
+    assert f"]({picture.file(name).relative_to(ROOT).as_posix()})" in README
     assert "uv run python -m snapshots_tests.picture" in "\n".join(blocks("sh"))
-    assert picture.FILE.read_text(encoding="utf-8") == picture.drawn()
+    assert picture.file(name).read_text(encoding="utf-8") == picture.drawn(name)

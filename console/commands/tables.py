@@ -28,8 +28,6 @@ from console.commands.grid import (
     show,
     text,
 )
-from console.commands.ingest_tables import came_in
-from console.commands.nav_tables import nav_summary, nav_words, withheld
 from console.text import UNKNOWN, count, instant, money, plural, quantity, safe_text
 
 EXACT = Context(prec=100)  # sums of at most 38 digits each, never rounded
@@ -225,22 +223,3 @@ def split(document: Document) -> None:
     named = " ".join(parts[:2]) + (" …" if len(parts) > 2 else "")
     made = text(f"✓ {plural(len(parts), 'part')}", GOOD)
     show(made, *(text(f"  {part}") for part in parts), hint(f"navdeck ingest {named}"))
-
-
-# -- demo ---------------------------------------------------------------------------------------------
-
-
-def demo(document: Document, hourly: Document, books: Document) -> None:
-    """The demo's summary: what came in, what is held, what it is worth, what is withheld and why."""
-    home, base = document["home"], safe_text(document["nav"]["base_currency"])
-    parts: list[RenderableType] = [section("What came in", *came_in(document["ingest"]))]
-    parts.append(section("Holdings", holdings(books["open_lots"])))
-    if books["in_transit"]:
-        parts.append(section("Transfers under way", in_transit(books["in_transit"])))
-    daily = document["nav"]
-    parts.append(section(f"NAV in {base} at 1d closes", nav_summary(daily), Text(""), *nav_words(daily)))
-    parts.append(section("Withheld at 1h closes, and why", withheld(hourly)))
-    parts += [pairs([("digest", document["digest"]), ("home", home)]), Text("")]
-    parts.append(Text("Try next", style="bold"))
-    tries = ("status", "nav --resolution 1h", "lots --asset ETH", "quarantine list", "verify")
-    show(*parts, *(hint(f"navdeck {verb} --home {home}") for verb in tries))

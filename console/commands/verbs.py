@@ -129,6 +129,14 @@ async def _console(arguments: argparse.Namespace) -> int:
     return await hosted.run(lambda: api.host(home), terminal())
 
 
+async def _first(arguments: argparse.Namespace) -> int:
+    """A home with the choices that were told when it was asked for, and its console."""
+    from console.commands import first_run
+
+    await api.make_home(api.home_path(arguments.home), *first_run.CHOICES)
+    return await _console(arguments)
+
+
 async def _is_there(home: Path, read_only: bool) -> bool:
     """Whether an engine answers. One that cannot be attached to is an error before a screen is drawn.
 
@@ -144,6 +152,8 @@ async def _is_there(home: Path, read_only: bool) -> bool:
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
+    from console.commands.demo_story import played
+
     folder = Path(arguments.home or tempfile.mkdtemp(prefix="navdeck-demo-"))
     if not arguments.headless and not arguments.json and not terminal().refusal:
         from console import hosted
@@ -155,15 +165,19 @@ async def _demo(arguments: argparse.Namespace) -> int:
     async with opened(arguments, writing=True, worker=True) as client:
         ingested = await _ingested(client, [str(path) for path in files], False, arguments.json)
         values = await _valued(client, {}, arguments.json)
-        daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
         hourly = (await client.ask(Query("nav", {"resolution": "1h"}))).value
+        story = await played(client)
+        daily = (await client.ask(Query("nav", {"resolution": "1d"}))).value
         lots = (await client.ask(Query("lots"))).value
         digest = (await client.ask(Query("digest"))).value["digest"]
     for path in files:
         path.unlink(missing_ok=True)
-    document = {"home": str(folder), "ingest": ingested, "value": values, "nav": daily, "digest": digest}
-    tell(document, arguments, lambda told: drawn("tables", "demo")(told, hourly, lots))
-    return EXIT_DONE
+    document = {
+        "home": str(folder), "ingest": ingested, "value": values, "story": story, "nav": daily,
+        "digest": digest,
+    }  # fmt: skip
+    tell(document, arguments, lambda told: drawn("demo_tables", "demo")(told, hourly, lots))
+    return EXIT_DONE if all(step["done"] for step in story) else EXIT_FAILED
 
 
 def _lay_demo(folder: Path, seed: int) -> list[Path]:
@@ -190,6 +204,7 @@ async def _daemon(arguments: argparse.Namespace) -> int:
 
 VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "console": _console,
+    "first": _first,
     "daemon": _daemon,
     "init": _init,
     "demo": _demo,

@@ -164,5 +164,8 @@ JOB_TOLD = {
 def job_lines(job: str, found: Document, width: int) -> list[Line]:
     """What a job would do."""
     total = sum(each.get("bytes", 0) for each in found["backups"][:1])
-    made = [line(part) for part in wrapped(JOB_TOLD[job], width)]
+    told = JOB_TOLD[job]
+    if job == "drill" and not found["backups"]:
+        told = f"There is no backup yet: one is made first. {told}"
+    made = [line(part) for part in wrapped(told, width)]
     return [*made, BLANK, line(("the newest backup has ", "muted"), bytes_text(total))] if total else made

@@ -132,6 +132,10 @@ class Backups(ActingScreen, FetchedList[Item]):
         question = Question(label, partial(job_lines, job, self._found), [Option(job, label)])
         if await self.deck.push_screen_wait(question) is None:
             return
+        if job == "drill" and not self._found["backups"]:
+            if await self._desk.carry_out("backup", "making the first backup", {}) is None:
+                return
+            self.ask()
         done = await self._desk.carry_out(ACTS[job], f"{label.lower()}", arguments)
         if done is not None:
             await self._desk.after(_outcome(job, done))

@@ -29,6 +29,7 @@ from console.text import plural
 from console.widgets.bars import KeyBar, header
 from console.widgets.fields import Field
 from console.widgets.figures import from_us
+from console.widgets.guide import Guide
 from console.widgets.lines import Build, Lines, Rows
 from console.widgets.pieces import BLANK, Column, Line, Piece, fitted, line, wrapped
 
@@ -91,6 +92,7 @@ class DeckScreen(Screen[None]):
         yield Lines(self._top, id="top")
         yield from self.body()
         yield from self.above_keys()
+        yield Guide(whole=self.ID == actions.OVERVIEW)
         yield KeyBar(self.ID, self.deck.why_not)
         yield Lines(self._tiny, id="tiny")
 
@@ -118,7 +120,7 @@ class DeckScreen(Screen[None]):
         for panel in self.query(Lines):
             if topics == EVERYTHING:
                 panel.hurry()
-            if panel.topics & topics and panel.size:
+            if panel.topics & topics and (panel.size or panel.id == "guide"):
                 panel.repaint()
 
     def repaint(self) -> None:

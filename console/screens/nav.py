@@ -27,7 +27,7 @@ RANGES = (
     ("1 day", "5m", 1), ("7 days", "1h", 7), ("30 days", "1h", 30), ("90 days", "1h", 90),
     ("1 year", "1d", 365), ("all", "1d", 0),
 )  # fmt: skip
-FIRST_RANGE = 2
+FIRST_RANGE, DAILY_RANGE = 2, 4
 GAP_COLUMNS = (
     Column("from", 12), Column("to", 12), Column("closes", 6, right=True), Column("why", 18),
     Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
@@ -84,6 +84,7 @@ class Nav(DeckScreen):
     def __init__(self) -> None:
         super().__init__()
         self._range = FIRST_RANGE
+        self._is_first = True
         self._chosen = NAV
         self._found: Document = nav_charts.NOTHING
         self._trouble = ""
@@ -102,7 +103,15 @@ class Nav(DeckScreen):
         """Asks for the points again when NAV moved; they are drawn when they are there."""
         super().redraw(topics - {"nav"})
         if "nav" in topics:
+            self._begin()
             self._ask(topics == EVERYTHING)
+
+    def _begin(self) -> None:
+        """Where prices come once a day, the first range is one of daily closes: no other has a NAV."""
+        if self._is_first and self.doc["nav"]["points"]:
+            self._is_first = False
+            if self.doc["nav"]["resolution"] == "1d":
+                self._range = DAILY_RANGE
 
     @work(exclusive=True, group="nav")
     async def _ask(self, at_once: bool) -> None:

@@ -1,21 +1,41 @@
-"""The overview: the state of everything on one page, in lines where room is short, else in panels."""
+"""The overview: the state of everything on one page, and the one list of what waits for a person."""
 
 from collections.abc import Collection, Sequence
 
-from textual.containers import Grid
+from textual import on
+from textual.containers import Container
+from textual.geometry import Size
 from textual.widget import Widget
 
 from console import actions
 from console.acking import waiting
 from console.actions import Need
-from console.client import EVERYTHING
+from console.client import EVERYTHING, Topics
 from console.screens import panels
 from console.screens.base import DeckScreen, bindings
 from console.screens.nav_charts import drawdown_chart, nav_chart
+from console.screens.waits import Wait, wait_line, waits
 from console.text import UNKNOWN
 from console.widgets.chart import Chart
-from console.widgets.lines import Lines
-from console.widgets.pieces import BLANK, Line, cut
+from console.widgets.lines import Lines, Rows
+from console.widgets.pieces import BLANK, Line, cut, line
+
+NOTHING_WAITS = line("  ", ("✓ ", "ok"), ("nothing waits for you", "muted"))
+
+
+class WaitRows(Rows):
+    """The list of what waits, as high as it is long; one calm line where nothing does."""
+
+    def get_content_height(self, _container: Size, _viewport: Size, _width: int) -> int:
+        return max(1, self.total)
+
+    def fill(self, total: int, cursor: int) -> None:
+        if total != self.total:
+            self.refresh(layout=True)
+        super().fill(total, cursor)
+
+    def _window(self, width: int, height: int) -> list[Line]:
+        return super()._window(width, height) if self.total else [NOTHING_WAITS]
 
 
 class Overview(DeckScreen):
@@ -25,27 +45,60 @@ class Overview(DeckScreen):
     BINDINGS = bindings(actions.OVERVIEW)
     ZOOMED = ".framed"
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._waits: list[Wait] = []
+
     def there(self) -> Collection[Need]:
-        return {"alert"} if waiting(self.doc) else ()
+        found: set[Need] = {"row"} if self._waits else set()
+        return found | {"alert"} if waiting(self.doc) else found
 
     def body(self) -> Sequence[Widget]:
-        grid = Grid(
+        panel = Container(
+            Lines(self._brief, EVERYTHING, id="brief"),
             titled(Chart(self._nav, frozenset({"nav", "time"}), id="nav"), "Net asset value"),
-            titled(
-                Lines(self._attention, frozenset({"alerts", "state", "nav", "time"}), id="attention"),
-                "Needs attention",
-            ),
+            titled(WaitRows(self._wait, EVERYTHING, id="waits"), "Waits for you"),
             titled(
                 Chart(self._drawdown, frozenset({"nav"}), id="drawdown"),
                 "Drawdown of NAV (flows not taken out)",
             ),
-            titled(Lines(self._memory, frozenset({"memory", "time"}), id="memory"), "Memory"),
+            titled(Lines(self._memory, EVERYTHING, id="memory"), "State"),
             titled(Lines(self._inbox, frozenset({"inbox"}), id="inbox"), "Inbox"),
             titled(Lines(self._quarantine, frozenset({"quarantine"}), id="reasons"), "Quarantine"),
             titled(Lines(self._events, frozenset({"events"}), id="tail"), "Events"),
             id="panels",
         )
-        return Lines(self._brief, EVERYTHING, id="brief"), grid
+        return (panel,)
+
+    # -- what waits --
+
+    @property
+    def rows(self) -> Rows:
+        return self.query_one(Rows)
+
+    def redraw(self, topics: Topics) -> None:
+        self._fill()
+        super().redraw(topics)
+
+    def _fill(self) -> None:
+        """The cursor stays on its row, as long as that waits."""
+        before, self._waits = self._waits[self.rows.cursor : self.rows.cursor + 1], waits(self.doc)
+        ids = [one.id for one in before]
+        same = [place for place, one in enumerate(self._waits) if one.id in ids]
+        self.rows.fill(len(self._waits), same[0] if same else 0)
+
+    def _wait(self, index: int, width: int) -> Line:
+        return wait_line(self._waits[index], self.now, width)
+
+    async def do_go(self) -> None:
+        if self._waits:
+            await self.deck.act(self._waits[self.rows.cursor].opens)
+
+    @on(Rows.Opened)
+    async def _opened(self) -> None:
+        await self.do_go()
+
+    # -- the panels --
 
     def _brief(self, width: int, height: int) -> list[Line]:
         return panels.brief(self.doc, self.now, width, height)
@@ -66,15 +119,6 @@ class Overview(DeckScreen):
         points, resolution = self.doc["nav"]["points"], self.doc["nav"]["resolution"]
         drawn = drawdown_chart(points, resolution, width, height - 1, self.deck.terminal.ascii)
         return [cut(panels.drawdown_line(self.doc), width), *drawn]
-
-    def _attention(self, width: int, height: int) -> list[Line]:
-        coming = [
-            BLANK,
-            panels.values_line(self.doc, self.now, width),
-            panels.data_line(self.doc, width),
-        ]
-        found = [part for needed in panels.attention(self.doc) for part in panels.folded(needed, width)]
-        return [*found[: max(1, height - len(coming))], *coming][:height]
 
     def _memory(self, width: int, height: int) -> list[Line]:
         return panels.memory(self.doc, self.now, width, height)

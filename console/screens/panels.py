@@ -133,14 +133,26 @@ def active_line(active: Document, width: int) -> Line:
     return (*cut(told, max(8, width - cells(progress))), *progress)
 
 
-def quarantine_line(doc: Document, width: int) -> Line:
-    """How many rows are set aside, and the commonest reasons."""
-    found = doc["quarantine"]
-    if not found["open"]:
-        return _labelled("Quarantine", ("✓ empty", "ok"))
-    told = _labelled("Quarantine", (f"{count(found['open'])} open !", "warn"))
-    codes = [line((f"{code} {count(number)}", "muted")) for code, number in commonest(found["by_reason"])]
-    return as_fits([told, *codes], width)
+def backup_line(doc: Document, now: int, width: int) -> Line:
+    """How old the newest backup is, whether it verified, and how the last drill went."""
+    backup = doc["backup"]
+    return as_fits([_labelled("Backup", *_backup(backup, now)), _drill(backup["drill"], now)], width)
+
+
+def _backup(backup: Document, now: int) -> Line:
+    if backup["id"] is None:
+        return line(("none yet", "warn"), ("  7 then b makes one", "muted"))
+    told = f"{age(backup['made_at'], now)} old, "
+    if backup["verified"] is None:
+        return line(told, ("not yet verified", "muted"))
+    return line(told, ("✓ verified", "ok") if backup["verified"] else ("✗ damaged", "bad"))
+
+
+def _drill(drill: Document | None, now: int) -> Line:
+    if drill is None:
+        return line(("no drill yet", "muted"))
+    sign = ("✓ passed", "ok") if drill["verdict"] == "passed" else ("✗ failed", "bad")
+    return line(("drill ", "muted"), sign, (f" {age(drill['at'], now)} ago", "muted"))
 
 
 def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
@@ -173,45 +185,6 @@ def values_line(doc: Document, now: int, width: int) -> Line:
 # -- parts of several lines ---------------------------------------------------------------------------
 
 
-SHOWN_ABOVE = frozenset({"PIPELINE_FAILED", "FX_HELD"})  # as causes and holds, with more about them
-
-
-def attention(doc: Document) -> list[Line]:
-    """What needs a person, worst first; one calm line if nothing does."""
-    found = [line(("✗ ", "bad"), f"{cause['task']}: {cause['cause']}") for cause in doc["causes"]]
-    found += [hold_line(hold) for hold in doc["holds"]]
-    found += [alert_line(alert) for alert in doc["alerts"] if alert["code"] not in SHOWN_ABOVE or not found]
-    return found or [line(("✓ ", "ok"), ("nothing needs you", "muted"))]
-
-
-def alert_line(alert: Document) -> Line:
-    """One alert: what, and what to do about it; or who knows of it."""
-    ack = alert.get("acked")
-    if ack:
-        who = f"  {ack['actor']}: {ack['reason']}"
-        return line(("· ", "muted"), (alert["text"], "muted"), (who, "muted"))
-    return line(("! ", "warn"), alert["text"], (f"  {alert['hint']}", "muted"))
-
-
-def folded(told: Line, width: int) -> list[Line]:
-    """A line with a lead, a text and what may follow, in as many lines as it needs."""
-    lead, *rest = told
-    made = [
-        line(("  ", "text"), (part, mark))
-        for text, mark in rest
-        for part in wrapped(text.strip(), max(8, width - 2))
-    ]
-    return [(lead, *made[0][1:]), *made[1:]] if made else [told]
-
-
-def hold_line(hold: Document) -> Line:
-    """One hold: what, since when, how much of NAV it withholds."""
-    what = hold["pair"] or hold["asset"] or ""
-    until = f" to {day_clock(hold['to'])}Z" if hold["to"] else ""
-    return line(("‖ held ", "held"), what, (f"  {hold['reason']} from {day_clock(hold['from'])}Z{until},"
-                                            f" {count(hold['closes'])} closes", "muted"))  # fmt: skip
-
-
 def event_line(event: Document, width: int) -> Line:
     """One event: when, how bad, what."""
     sign = LEVELS.get(event["level"], LEVELS["info"])
@@ -228,7 +201,7 @@ def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
 
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
-    """The memory panel: gauge, marks, figures, history."""
+    """The state panel: memory with its marks and history, the backup, how far values and data reach."""
     found = doc["memory"]
     word, meaning = memory_state(found["ratio"])
     wide = max(10, width)
@@ -238,9 +211,12 @@ def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
         gauge(found["ratio"], wide),
         _gauge_marks(wide),
         line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
-        BLANK,
         line((f"last {span(_seen_us(found['history'], now))}, scale 0 to 100%", "muted")),
         line((spark(_course(found["history"], now), wide, 0.0, 1.0), meaning)),
+        BLANK,
+        backup_line(doc, now, width),
+        values_line(doc, now, width),
+        data_line(doc, width),
     ]  # fmt: skip
     return made[:height]
 
@@ -322,19 +298,12 @@ def _reason_line(code: str, number: int, most: int, width: int) -> Line:
 
 
 def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
-    """The overview where there is no room for panels."""
+    """The state in one line each, where there is no room for panels."""
     made = [
         as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc),
-        memory_line(doc, width), inbox_line(doc, width),
-        quarantine_line(doc, width), data_line(doc, width), values_line(doc, now, width), BLANK,
+        backup_line(doc, now, width), memory_line(doc, width), inbox_line(doc, width),
+        values_line(doc, now, width), data_line(doc, width),
     ]  # fmt: skip
-    needs = attention(doc)
-    room = max(1, min(len(needs), height - len(made) - 7))
-    made += [head("Needs attention"), *needs[:room]]
-    if room < len(needs):
-        made[-1] = line((f"… and {len(needs) - room + 1} more", "muted"))
-    made += [BLANK, head("Events", "newest last")]
-    made += newest_events(doc, width, height - len(made))
     return [cut(each, width) for each in made[:height]]
 
 

@@ -41,7 +41,8 @@ def _segments(mirror: Mirror, now: int) -> list[Line]:
     if mirror.phase in ("lost", "failed"):
         again = ", trying again" if mirror.phase == "lost" else ""
         return [line((mirror.trouble[0] + again, "bad"))]
-    open_rows, holds, files = doc["quarantine"]["open"], len(doc["holds"]), len(waiting(doc["inbox"]))
+    open_rows, files = doc["quarantine"]["open"], len(waiting(doc["inbox"]))
+    holds = len({hold["pair"] for hold in doc["holds"]})
     word, meaning = memory_state(doc["memory"]["ratio"])
     alert = f" {word}" if word == "ok" else f" {word} !"
     return [

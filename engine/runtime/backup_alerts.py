@@ -3,23 +3,24 @@
 from typing import Any
 
 from engine.backup.layout import Shelf, stamp_of
-from engine.domain.instants import SECOND_US
+from engine.domain.instants import SECOND_US, format_instant
 from engine.runtime.home import Home
 
 
 def summary(home: Home, now: int) -> dict[str, Any]:
-    """The last backup, its age and when it verified, and the last drill."""
+    """The last backup: its instant, its age and when it verified; and the last drill."""
     shelf = Shelf(home.backups)
     name = next(iter(reversed(shelf.ids())), None)
     last = next((one for one in shelf.drills() if one["verdict"] != "cancelled"), None)
     drilled = None if last is None else {"at": last["at"], "verdict": last["verdict"]}
     if name is None:
-        return {"id": None, "age_s": None, "verified_at": None, "verified": None, "drill": drilled}
+        none = dict.fromkeys(("id", "made_at", "age_s", "verified_at", "verified"))
+        return none | {"drill": drilled}
     found = shelf.verified().get(name, {})
-    age_s = max(0, now - stamp_of(name)) // SECOND_US
+    made = stamp_of(name)
     return {
-        "id": name, "age_s": age_s, "verified_at": found.get("at"), "verified": found.get("ok"),
-        "drill": drilled,
+        "id": name, "made_at": format_instant(made), "age_s": max(0, now - made) // SECOND_US,
+        "verified_at": found.get("at"), "verified": found.get("ok"), "drill": drilled,
     }  # fmt: skip
 
 

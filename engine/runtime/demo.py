@@ -5,7 +5,8 @@ clock. Every account, source and hash is invented. It never touches a home: it r
 
 What there is to see: a price outage, an FX feed that falls silent while the reference disagrees, transfers
 that arrive late or never, a small oversell, a second export of known rows, dirty rows of every common
-kind, a file that is no export at all, and two corrections that contradict stored rows.
+kind, a file that is no export at all, two corrections that contradict stored rows, and a last day that begins
+with a held pair and a small file that was typed by hand.
 """
 
 import csv
@@ -14,10 +15,11 @@ from collections import defaultdict
 from collections.abc import Iterable
 from random import Random
 
-from engine.domain.instants import DAY_US, format_instant
+from engine.domain.instants import DAY_US, SECOND_US, format_instant
 from engine.domain.transactions import COLUMNS
 from engine.runtime.demo_market import (
     DAYS,
+    LAST_DAY,
     Files,
     Market,
     fx_files,
@@ -31,6 +33,9 @@ from engine.runtime.demo_trades import MAIN, Row, transactions
 DIRTY_ROUNDS = 3  # how often each kind of dirty row comes
 AGAIN_DAYS = range(12, 16)  # days that are exported twice; two equal fills are among them
 CORRECTED_DAYS = (8, 19)  # days with a row that is later contradicted
+
+BY_HAND = "tx-by-hand.csv"
+BY_HAND_AFTER_US = 200 * SECOND_US  # into the last day; ten seconds for whoever looks on
 
 # column, then the value put there; {0} is the good value, `future` an instant well ahead.
 DIRTY = (
@@ -71,7 +76,8 @@ def demo_files(seed: int, end_us: int) -> Files:
     market = Market(start, price_walks(rng, start), fx_walk(rng, start))
     rows = transactions(rng, market)
     rates, prices = fx_files(rng, market), price_files(market)
-    return [*rates, *prices, *_weekly(rng, rows, start), *_oddities(rows, start)]
+    by_hand = [(BY_HAND, _by_hand(start + LAST_DAY * DAY_US + BY_HAND_AFTER_US))]
+    return [*rates, *prices, *_weekly(rng, rows, start), *_oddities(rows, start), *by_hand]
 
 
 def _weekly(rng: Random, rows: Dated, start: int) -> Files:
@@ -89,17 +95,28 @@ def _weekly(rng: Random, rows: Dated, start: int) -> Files:
 
 def _dirty_line(number: int, timestamp: str, start: int) -> list[str]:
     """A plausible purchase with one thing wrong; `timestamp` is that of a neighbour."""
-    row = dict.fromkeys(COLUMNS, "") | {
-        "timestamp": timestamp, "action": "BUY", "asset_id": "LINK", "quantity": "12.5",
-        "unit_price_usd": "14.83", "fee_asset": "USD", "fee_amount": "0.75", "account": MAIN,
-        "venue": "desk", "external_id": f"Q-{number + 1:06}", "notes": "typed in by hand",
-    }  # fmt: skip
+    row = _typed(timestamp, f"Q-{number + 1:06}")
     column, wrong = DIRTY[number % len(DIRTY)]
     if not column:
         return list(row.values())[:-1]
     future = format_instant(start + 3 * DAYS * DAY_US)
     row[column] = wrong.format(row[column], future=future)
     return list(row.values())
+
+
+def _typed(timestamp: str, reference: str) -> Row:
+    return dict.fromkeys(COLUMNS, "") | {
+        "timestamp": timestamp, "action": "BUY", "asset_id": "LINK", "quantity": "12.5",
+        "unit_price_usd": "14.83", "fee_asset": "USD", "fee_amount": "0.75", "account": MAIN,
+        "venue": "desk", "external_id": reference, "notes": "typed in by hand",
+    }  # fmt: skip
+
+
+def _by_hand(ts: int) -> bytes:
+    """Three purchases of one moment; two have a slip that is easily mended."""
+    slips: tuple[Row, ...] = ({}, {"action": "buy"}, {"quantity": "1,250.50"})
+    rows = [_typed(format_instant(ts), f"H-{number}") | slip for number, slip in enumerate(slips, 1)]
+    return _table(COLUMNS, (list(row.values()) for row in rows))
 
 
 def _oddities(rows: Dated, start: int) -> Files:

@@ -20,6 +20,7 @@ SETTINGS = """
 [fx]
 primary = ["demo_fx_hourly"]
 fallback = ["demo_ecb_eod"]
+eod_only = ["EUR/GBP"]
 
 [fx.pegs]
 USDT = "USD"

@@ -1,4 +1,4 @@
-"""The demo's market: bars and exchange rates walked from a seed, with one outage and one drift in them.
+"""The demo's market: bars and exchange rates walked from a seed, with one outage and two drifts in them.
 
 It owns what prices and rates were, and which of them were ever heard. It never looks at a portfolio.
 """
@@ -18,6 +18,8 @@ from engine.valuation.market_hours import is_target_day
 DAYS = 30
 BAR_US = 5 * MINUTE_US
 RATE_PLACES = 5
+LAST_DAY = DAYS - 1  # it is lived through by the demo that moves, and begins with a hold
+SILENT_US = 4 * HOUR_US  # of the last day, before the feed is heard again
 SLUMP_DAY, OUTAGE_DAY, DRIFT_DAY = 11, 17, 20  # counted from the first day; the drift waits for a Tue-Thu
 NEW_YORK, FRANKFURT = ZoneInfo("America/New_York"), ZoneInfo("Europe/Berlin")
 PRICE_HEADER = "asset_id,resolution,bucket_close,open,high,low,close,volume,quote_currency,price_source"
@@ -147,14 +149,14 @@ def week_of(us: int) -> str:
 
 
 def fx_walk(rng: Random, start: int) -> list[tuple[int, int]]:
-    """(asof, EURUSD in 1/100,000) per open hour from a week before; it slides after one fixing."""
-    slide = _drift_noon(start) + 2 * HOUR_US
+    """(asof, EURUSD in 1/100,000) per open hour from a week before; it slides after two fixings."""
+    slides = {noon + late * HOUR_US for noon in _drift_noons(start) for late in (2, 3)}
     rate, rates = 108_420 * 10**3, []
     for opens in range(start - 8 * DAY_US, start + DAYS * DAY_US, HOUR_US):
         asof = opens + HOUR_US
         if _market_closed(opens):
             continue
-        step = _bell(rng, 300) - (3_000 if asof in (slide, slide + HOUR_US) else 0)
+        step = _bell(rng, 300) - (3_000 if asof in slides else 0)
         rate += rate * step // 10**6
         rates.append((asof, rate // 10**3))
     return rates
@@ -172,22 +174,30 @@ def _market_closed(us: int) -> bool:
     return weekday == 6 or (weekday == 5 and evening) or (weekday == 7 and not evening)
 
 
-def _drift_noon(start: int) -> int:
-    """12:00 UTC of the day of the drift: in the middle of a week, with a fixing."""
+def _drift_noons(start: int) -> tuple[int, int]:
+    """12:00 UTC of the days of the drifts: in a week's middle, and of the last fixing before the last day."""
     day = from_us(start + DRIFT_DAY * DAY_US).date()
     while day.isoweekday() not in (2, 3, 4) or not is_target_day(day):
         day += timedelta(days=1)
+    last = from_us(start + LAST_DAY * DAY_US).date() - timedelta(days=1)
+    while not is_target_day(last):
+        last -= timedelta(days=1)
+    return _noon(day), _noon(last)
+
+
+def _noon(day: date) -> int:
     return to_us(datetime.combine(day, time(12), UTC))
 
 
 def fx_files(rng: Random, market: Market) -> Files:
     """Reference rates and the hourly feed as CSV files, the feed without its hours of silence."""
-    noon = _drift_noon(market.start)
-    silence = range(noon + 4 * HOUR_US, noon + 10 * HOUR_US)  # six hourly rates that never came
+    noon, last_noon = _drift_noons(market.start)
+    six_hours = range(noon + 4 * HOUR_US, noon + 10 * HOUR_US)  # rates that never came
+    over_midnight = range(last_noon + 6 * HOUR_US, market.start + LAST_DAY * DAY_US + SILENT_US)
     hourly = [
         f"EUR,USD,{text(rate, RATE_PLACES)},1h,{format_instant(asof)},demo_fx_hourly"
         for asof, rate in market.rates
-        if asof not in silence
+        if asof not in six_hours and asof not in over_midnight
     ]
     reference = joined(FX_HEADER, _reference_lines(rng, market.rates))
     return [("fx-reference.csv", reference), ("fx-hourly.csv", joined(FX_HEADER, hourly))]

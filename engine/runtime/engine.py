@@ -76,7 +76,7 @@ class Engine(Telling):
 
             self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
             self.alerts = AlertBook(home.state, writer, self.tell, self.log)
-            self._commands["alert_ack"] = self._acknowledge
+            self._commands["alert_ack"], self._commands["sample"] = self._acknowledge, self._sample
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
         for one in {executor, self._acting, self._asking}:
             one.listen(self.reported)
@@ -164,6 +164,11 @@ class Engine(Telling):
         if not self._turn.locked():
             await self._executor.run(give_back)
 
+    async def _sample(self, command: Command) -> dict[str, Any]:
+        """Puts made-up files into the inbox of a home that has taken none; they wait there like any."""
+        place = str(self.home.path), self.config["timezone"], self._clock()
+        return {"files": await asyncio.to_thread(_put_sample, *place)}
+
     # -- the operator's acts --
 
     async def _act(self, command: Command) -> dict[str, Any]:
@@ -249,6 +254,12 @@ class Engine(Telling):
                 return await self._executor.run(VALUE, *job)
             except WorkerOverLimit as error:
                 self.log("warn", "worker_over_limit", self.memory.narrower(error))
+
+
+def _put_sample(home_path: str, zone: str, now: int) -> list[str]:
+    from engine.runtime.sample import put_sample
+
+    return put_sample(home_path, zone, now)
 
 
 async def make_home(

@@ -20,7 +20,14 @@ from engine.runtime.executors import Executor, WorkerExecutor
 from engine.runtime.home import Home
 from engine.runtime.inbox_wait import InboxWait
 from engine.runtime.memory import memory_now, worker_limit
-from engine.runtime.overview import NAV_DAYS, Overview, holds_of, nav_resolution
+from engine.runtime.overview import (
+    NAV_DAYS,
+    Overview,
+    holds_of,
+    nav_resolution,
+    quarantine_of,
+    standing_of,
+)
 from engine.runtime.service import Service
 from engine.runtime.tasks import QUERIES
 from engine.runtime.telemetry.room import Room
@@ -267,12 +274,13 @@ class Host:
         status = await self._light("status", {"facts": True})
         before, self._overview.status = self._overview.status, status
         status["alerts"] = before.get("alerts", [])  # until they are judged anew, below
-        if before.get("counts") != status["counts"]:
+        standing = standing_of(status)
+        if before.get("counts") != status["counts"] or standing_of(before) != standing:
             self._engine.tell("counts", {**status["counts"], "watermarks": status["watermarks"],
-                                         "last_runs": status["last_runs"], "jobs": self._jobs()})  # fmt: skip
-        if before.get("quarantine_reasons") != status["quarantine_reasons"]:
-            self._engine.tell("quarantine", {"open": status["counts"]["quarantine_open"],
-                                             "by_reason": status["quarantine_reasons"]})  # fmt: skip
+                                         "last_runs": status["last_runs"], "jobs": self._jobs(),
+                                         **standing})  # fmt: skip
+        if quarantine_of(before) != quarantine_of(status):
+            self._engine.tell("quarantine", quarantine_of(status))
         with contextlib.suppress(EngineError):  # a full disk: the alerts' own loop tells, and looks again
             await self._service.alerts.look()
 

@@ -65,13 +65,33 @@ class Overview:
             "memory": {**self.memory, "history": [list(point) for point in self.history]},
             "inbox": {"waiting": self.waiting, "others": self.others, "active": self.active,
                       "recent": list(self.recent)},
-            "quarantine": {"open": counts.get("quarantine_open", 0),
-                           "by_reason": self.status.get("quarantine_reasons", {})},
+            "quarantine": quarantine_of(self.status),
+            **standing_of(self.status),
             "nav": self.nav,
             "holds": self.holds,
             "valuing": self.valuing,
             "events": list(self.events),
         }  # fmt: skip
+
+
+def quarantine_of(status: dict[str, Any]) -> dict[str, Any]:
+    """How many rows wait, why, and since when the oldest does."""
+    return {
+        "open": status.get("counts", {}).get("quarantine_open", 0),
+        "by_reason": status.get("quarantine_reasons", {}),
+        "oldest": _told(status.get("facts", {}).get("quarantine_oldest")),
+    }
+
+
+def standing_of(status: dict[str, Any]) -> dict[str, Any]:
+    """Transfers that lack their other side, the newest backup and the last drill."""
+    number, oldest = status.get("facts", {}).get("unsettled") or (0, None)
+    backup = {key: value for key, value in status.get("backup", {}).items() if key != "age_s"}  # it moves
+    return {"transfers": {"unmatched": number, "oldest": _told(oldest)}, "backup": backup}
+
+
+def _told(us: int | None) -> str | None:
+    return None if us is None else format_instant(us)
 
 
 def nav_resolution(status: dict[str, Any]) -> str:

@@ -119,6 +119,7 @@ def test_hosted__a_night_passes__a_verified_backup_is_there_and_status_says_so(
                 await asyncio.sleep(0.01)
             now[0] = NIGHT
             await heard.of("log", lambda data: data["kind"] == "backup")
+            await heard.of("counts", lambda data: data["backup"]["verified"] is True)
             assert host.document()["state"] == "running"
         finally:
             await host.close()

@@ -10,12 +10,15 @@ from unittest.mock import patch
 from textual.events import Paste
 from textual.pilot import Pilot
 
+from console import actions
 from console.app import NavdeckApp
 from console.fake import FakeClient, connecting, still
+from console.modals.pick import Pick
 from console.terminal import Terminal
 from console.widgets.fields import Choice, Field
 from console.widgets.lines import Lines, Rows
 
+ROWS_SOUGHT = 60  # looked through before the driver gives up
 TERMINAL = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=False)
 
 
@@ -31,6 +34,48 @@ class Console:
         for key in keys:
             await self._pilot.press(key)
             await self.settle()
+
+    async def do(self, act: str) -> None:
+        """Presses the key that the registry gives an act, such as `quarantine` or `fix`."""
+        await self.press(actions.BY_ID[act].keys[0])
+
+    async def onto(self, words: str) -> None:
+        """Moves the cursor of the list on top down to the row that says the words."""
+        await self.press("g")
+        for _ in range(ROWS_SOUGHT):
+            if words in self.line_under_cursor():
+                return
+            await self.press("j")
+        raise AssertionError(f"no row says {words!r}:\n{self.text()}")
+
+    def line_under_cursor(self) -> str:
+        return next((one for one in self.text().splitlines() if one.startswith("▸")), "")
+
+    async def filter(self, typed: str) -> None:
+        await self.press("slash")
+        await self.type(typed)
+        await self.press("enter")
+
+    async def into(self, field: str, text: str) -> None:
+        """Goes to a field of the form on top, by its id, and types a text in place of what is there."""
+        await self._reach(field)
+        await self.press("ctrl+u")
+        await self.type(text)
+
+    async def choose(self, label: str) -> None:
+        """Takes a choice of the form on top, or a line of the list of ways, by what it says."""
+        if isinstance(self.app.screen, Pick):
+            await self.onto(label)
+        else:
+            await self._reach(label)
+        await self.press("enter")
+
+    async def _reach(self, name: str) -> None:
+        for _ in range(ROWS_SOUGHT):
+            if self.focused == name:
+                return
+            await self.press("tab")
+        raise AssertionError(f"{name!r} is nowhere:\n{self.text()}")
 
     async def type(self, text: str) -> None:
         """Types a text into the field that has the focus."""

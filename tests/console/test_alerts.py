@@ -3,10 +3,7 @@
 import asyncio
 
 from console.fake import FakeClient, overview
-from console.screens.panels import attention
 from tests.console.deck_driver import console
-
-ACKED = {"decision": 43, "actor": "ana", "reason": "they know", "at": "2026-03-04T14:00:00Z"}
 
 
 def test_ack__one_of_several__needs_a_reason_and_names_the_alert() -> None:
@@ -41,12 +38,3 @@ def test_ack__nothing_stands__says_so() -> None:
             assert "no alert waits" in opened.toasts()[-1]
 
     asyncio.run(flow())
-
-
-def test_attention__acknowledged_alert__says_who_knows_and_why() -> None:
-    document = overview()
-    document["alerts"][0]["acked"] = ACKED
-
-    told = ["".join(text for text, _ in line) for line in attention(document)]
-
-    assert "· 214 rows wait in quarantine  ana: they know" in told

@@ -90,7 +90,7 @@ def test_start__no_engine_to_be_had__a_page_says_why__q_leaves(error: Exception,
 
 @pytest.mark.parametrize(
     ("key", "words"),
-    [("1", "Needs attention"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"),
+    [("1", "EUR/USD is held"), ("2", "okx_2026-03-04.csv"), ("3", "PRICE_MISSING"),
      ("5", "Drawdown of the TWR"), ("8", "engine started")],
 )  # fmt: skip
 def test_digits__open_screens(key: str, words: str) -> None:
@@ -212,6 +212,19 @@ def test_nav__ranges__ask_for_their_resolution() -> None:
         assert deck.client.queries[-1].arguments == whole
 
     scenario(run)
+
+
+def test_nav__prices_of_once_a_day__begins_with_daily_closes() -> None:
+    document = overview()
+    document["nav"] = {"resolution": "1d", "points": document["nav"]["points"][-3:]}
+
+    async def run(deck: Console) -> None:
+        await deck.press("5")
+        assert deck.client.queries[-1].arguments["resolution"] == "1d"
+        await deck.press("left_square_bracket", "1", "5")
+        assert deck.client.queries[-1].arguments["resolution"] == "1h"  # what was chosen stays
+
+    scenario(run, client=FakeClient(document))
 
 
 def test_nav__gaps_are_named() -> None:

@@ -26,6 +26,18 @@ def test_drill__cancel_is_the_first_choice() -> None:
     asyncio.run(flow())
 
 
+def test_drill__no_backup_yet__one_is_made_first() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            opened.client.backups = {"folder": "backups", "backups": [], "drills": []}
+            await opened.press("7", "D")
+            assert "There is no backup yet: one is made first." in " ".join(opened.text().split())
+            await opened.press("tab", "enter")
+            assert [one.name for one in opened.client.commands] == ["backup_create", "backup_drill"]
+
+    asyncio.run(flow())
+
+
 def test_job__its_steps_are_shown__and_x_cancels_it() -> None:
     async def flow() -> None:
         async with console() as opened:

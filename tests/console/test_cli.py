@@ -196,3 +196,12 @@ def test_as_a_program__json_alone_on_stdout(deck: Deck) -> None:
     assert done.returncode == 3
     assert json.loads(done.stdout)["totals"]["accepted"] == 1
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("more", [[], ["--json"], ["--read-only"]])
+def test_navdeck__without_a_home_or_anyone_to_ask__says_how_to_begin(
+    tmp_path: Path, capsys: Capture, more: list[str]
+) -> None:
+    assert main(["--home", str(tmp_path / "nowhere"), *more]) == 0
+    assert "navdeck init" in capsys.readouterr().out
+    assert not (tmp_path / "nowhere").exists()

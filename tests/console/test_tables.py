@@ -9,7 +9,15 @@ import pytest
 from rich.cells import cell_len
 
 from console import text
-from console.commands import desk_tables, grid, ingest_tables, nav_tables, record_tables, tables
+from console.commands import (
+    demo_tables,
+    desk_tables,
+    grid,
+    ingest_tables,
+    nav_tables,
+    record_tables,
+    tables,
+)
 from engine.domain.reasons import FILE_REASONS, ROW_REASONS
 from tests.console import desk_documents as desk
 
@@ -137,7 +145,9 @@ def values() -> dict[str, Any]:
 
 
 def demo() -> dict[str, Any]:
-    return {"home": "/x/demo", "ingest": ingested(), "value": values(), "nav": series(), "digest": "ab" * 32}
+    return {"home": "/x/demo", "ingest": ingested(), "value": values(), "nav": series(), "digest": "ab" * 32,
+            "story": [{"step": "row", "done": True, "told": "2 rows mended"},
+                      {"step": "drill", "done": False, "told": "a drill failed"}]}  # fmt: skip
 
 
 IDS = ("0964aeffd0a7-100000", "0964aeffd0a7-4", "abcdefabcdef-100000", "abcdefabcdef-2")
@@ -162,7 +172,7 @@ PAGES: dict[str, Callable[[], None]] = {
     "verify": lambda: tables.verified(verdict()),
     "value": lambda: nav_tables.valued(values()),
     "split": lambda: tables.split({"file": "a", "parts": ["/x/" + "y" * 120, HOSTILE]}),
-    "demo": lambda: tables.demo(demo(), series(), books()),
+    "demo": lambda: demo_tables.demo(demo(), series(), books()),
 }
 AMOUNTS_AND_INSTANTS = {
     "ingest": ["123,456", "123,400", "✗ rejected"],
@@ -181,7 +191,8 @@ AMOUNTS_AND_INSTANTS = {
     "journal": ["12,345", "64.0 MB", "2024-03-01 00:00Z", "2024-03-04 09:15Z"],
     "status": ["1,234,567", "2024-03-04 12:30:05Z", "2024-03-04 12:35Z"],
     "value": ["105,120", "104,000", "12,345,678"],
-    "demo": ["1,289,589.36", "2024-03-05 00:00Z", "2024-03-06 00:00Z", "ab" * 32],
+    "demo": ["1,289,589.36", "2024-03-05 00:00Z", "2024-03-06 00:00Z", "ab" * 32, "✓ 2 rows mended",
+             "✗ a drill failed"],
 }
 
 
@@ -297,7 +308,7 @@ def test_pages__same_document__same_text_and_document_untouched(drawn: Callable[
     before = copy.deepcopy(document)
 
     def page() -> None:
-        tables.demo(document, series(), books())
+        demo_tables.demo(document, series(), books())
 
     assert drawn(page, 80) == drawn(page, 80)
     assert document == before

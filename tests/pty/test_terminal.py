@@ -91,12 +91,29 @@ def test_navdeck__dumb_terminal__tells_its_status_without_escapes(home: Path) ->
         assert ESC not in seat.drawn
 
 
-def test_navdeck__without_a_home__welcomes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("answer", [b"n\n", b"\n", b"\x04"])
+def test_navdeck__without_a_home__asks_and_makes_none_unless_told_to(tmp_path: Path, answer: bytes) -> None:
     with sit(home=tmp_path / "nowhere") as seat:
+        seat.until(b"[y/N]")
+        assert not (tmp_path / "nowhere").exists()
+        seat.press(answer)
         assert seat.ended() == 0
         assert b"navdeck demo" in seat.drawn
         assert ESC not in seat.drawn
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_navdeck__without_a_home__makes_one_when_told_to_and_leads_on(tmp_path: Path) -> None:
+    with sit(home=tmp_path / "mine") as seat:
+        seat.until(b"[y/N]")
+        seat.press(b"y\n")
+        seat.until(b"sample into the inbox")
+        seat.press(b"y")
+        seat.until(b"sample-trades.csv")
+        seat.press(b"q")
+        assert seat.ended() == 0
+        assert seat.restored()
+    assert (tmp_path / "mine" / "state.db").is_file()
 
 
 def test_console__term_before_its_first_frame__ends_without_complaint(home: Path) -> None:

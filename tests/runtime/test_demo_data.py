@@ -7,11 +7,15 @@ from collections import defaultdict
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
+from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from engine.domain.instants import DAY_US, HOUR_US, parse_instant
 from engine.runtime.demo import demo_files
+from engine.runtime.demo_market import LAST_DAY, Market, fx_files, fx_walk
+from engine.valuation.market_hours import open_between
 
 END_US = 1_731_024_000_000_000 + 5_000_000  # 2024-11-08 and five seconds
 HEADER = (
@@ -181,13 +185,13 @@ def test_demo__outage__sol_is_silent_for_five_hours_at_every_resolution() -> Non
     }  # fmt: skip
 
 
-def test_demo__fx_feed__one_silence_while_the_reference_is_far_off() -> None:
+def test_demo__fx_feed__a_silence_while_the_reference_is_far_off() -> None:
     hourly = [(instant(row["asof"]), units(row["rate"])) for row in table("fx-hourly.csv")]
     gaps = [(a, b) for (a, _), (b, _) in pairwise(hourly) if (b - a).total_seconds() != 3600]
-    weekends = [gap for gap in gaps if gap[0].weekday() == 4]
-    (silence,) = [gap for gap in gaps if gap not in weekends]
+    silence, over_midnight = [gap for gap in gaps if gap[0].weekday() != 4]
     assert (silence[1] - silence[0]).total_seconds() == 7 * 3600
     assert silence[0].weekday() in (1, 2, 3)
+    assert (over_midnight[1] - over_midnight[0]).total_seconds() == 11 * 3600
     last = dict(hourly)[silence[0]]
     reference = [
         units(row["rate"])
@@ -195,6 +199,30 @@ def test_demo__fx_feed__one_silence_while_the_reference_is_far_off() -> None:
         if row["quote"] == "USD" and instant(row["asof"]) < silence[0]
     ][-1]
     assert abs(reference - last) * 10_000 > 25 * last
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_demo__last_day__begins_with_a_hold_on_any_day_of_the_week(day: int) -> None:
+    begins = (parse_instant("2024-05-13T00:00:00Z") or 0) + day * DAY_US
+    start = begins - LAST_DAY * DAY_US
+    market = Market(start, {}, fx_walk(Random(day), start))
+    files = dict(fx_files(Random(day), market))
+
+    def newest(name: str) -> tuple[int, int]:
+        rows = [row for row in csv.DictReader(io.StringIO(files[name].decode())) if row["quote"] == "USD"]
+        told = ((parse_instant(row["asof"]) or 0, units(row["rate"])) for row in rows)
+        return max(pair for pair in told if pair[0] <= begins)
+
+    (heard, primary), (_, reference) = newest("fx-hourly.csv"), newest("fx-reference.csv")
+    assert open_between(heard, begins) > HOUR_US
+    assert abs(reference - primary) * 10_000 > 25 * primary
+
+
+def test_demo__file_typed_by_hand__has_two_slips_and_is_of_one_moment() -> None:
+    rows = table("tx-by-hand.csv")
+    assert [row["action"] for row in rows] == ["BUY", "buy", "BUY"]
+    assert [row["quantity"] for row in rows] == ["12.5", "12.5", "1,250.50"]
+    assert len({row["timestamp"] for row in rows}) == 1
 
 
 def test_demo__fx_feed__has_no_hour_of_a_closed_market() -> None:

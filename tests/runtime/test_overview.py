@@ -38,6 +38,27 @@ def test_overview__a_file_under_way__is_shown_until_it_is_done() -> None:
     assert [entry["name"] for entry in inbox["recent"]] == ["a.csv"]
 
 
+def test_overview__what_waits__is_told_with_its_age() -> None:
+    overview = Overview()
+    overview.status = {
+        "counts": {"quarantine_open": 2}, "quarantine_reasons": {"ACTION_UNKNOWN": 2},
+        "facts": {"quarantine_oldest": 1_000_000, "unsettled": [3, 2_000_000]},
+        "backup": {"id": "b", "age_s": 7, "verified": True},
+    }  # fmt: skip
+    told = overview.document()
+    assert told["quarantine"] == {
+        "open": 2, "by_reason": {"ACTION_UNKNOWN": 2}, "oldest": "1970-01-01T00:00:01Z",
+    }  # fmt: skip
+    assert told["transfers"] == {"unmatched": 3, "oldest": "1970-01-01T00:00:02Z"}
+    assert told["backup"] == {"id": "b", "verified": True}  # its age moves by itself: nothing to tell
+
+
+def test_overview__nothing_waits__has_no_ages() -> None:
+    told = Overview().document()
+    assert told["quarantine"] == {"open": 0, "by_reason": {}, "oldest": None}
+    assert told["transfers"] == {"unmatched": 0, "oldest": None}
+
+
 def test_resolution__is_the_finest_that_has_prices() -> None:
     def status(*resolutions: str) -> dict[str, object]:
         return {"watermarks": {"prices_last": dict.fromkeys(resolutions, "x")}}

@@ -64,7 +64,9 @@ def test_host__a_file_in_the_inbox__is_taken_valued_and_shown(deck: Deck) -> Non
             shown = (await host.ask(Query("overview"))).value
             assert shown["state"] == "running"
             assert shown["counts"]["transactions"] == 1
-            assert shown["quarantine"] == {"open": 1, "by_reason": {"QUANTITY_SIGN": 1}}
+            quarantine = shown["quarantine"]
+            assert (quarantine["open"], quarantine["by_reason"]) == (1, {"QUANTITY_SIGN": 1})
+            assert quarantine["oldest"] is not None
             assert {entry["name"] for entry in shown["inbox"]["recent"]} == {"trades.csv", "prices.csv"}
             page = (await host.ask(Query("quarantine_page", {"reason": "QUANTITY_SIGN"}))).value
             assert page["total"] == 1
