@@ -11,7 +11,8 @@ from typing import Any, Literal
 from engine.api import Command
 
 Need = Literal[
-    "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert"
+    "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert",
+    "chart",
 ]
 Danger = Literal["", "asks", "typed"]
 
@@ -27,6 +28,7 @@ SCREENS = {
 }  # fmt: skip
 PANELS = (OVERVIEW, INBOX, QUARANTINE, FX, NAV, STORAGE, BACKUPS, TRANSFERS, LOTS)  # of more than one panel
 LISTS = (INBOX, QUARANTINE, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS, LOTS)
+CHARTED = (OVERVIEW, INBOX, FX, NAV, STORAGE)
 MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
 # Why an act cannot be carried out while this is not there.
@@ -36,6 +38,7 @@ WHY_NOT: dict[Need, str] = {
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
     "job": "no job is at work", "alert": "no alert waits for somebody",
+    "chart": "no chart over time is in sight; 5 has that of NAV",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
@@ -159,6 +162,11 @@ ACTIONS = (
            needs=WRITING, command="value"),
     Action("zoom", ("plus",), "+", "zoom", "One panel as large as the screen, again: the next one, then all",
            PANELS, foot=2),
+    Action("cross", ("x",), "x", "crosshair",
+           "Look at a chart point by point: the exact figure, or why there is none", CHARTED, foot=2,
+           needs=("chart",)),
+    Action("table", ("w",), "w", "in words", "The chart as a table of the same figures, to read and to copy",
+           CHARTED, foot=2, needs=("chart",)),
     Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
     Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
     Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs=AT_ENGINE),
@@ -178,6 +186,26 @@ MOVES = (
     ("home,g", "edge(-1)", "home, g", "First row"),
     ("end,G", "edge(1)", "end, G", "Last row"),
 )
+
+# Moves of a chart's crosshair; the chart's own actions while it has the focus.
+CROSS_MOVES = (
+    ("left", "cross('column', -1)", "left", "The crosshair one column back"),
+    ("right", "cross('column', 1)", "right", "The crosshair one column on"),
+    ("up,k", "cross('point', -1)", "up, k", "One point back, also within a column"),
+    ("down,j", "cross('point', 1)", "down, j", "One point on, also within a column"),
+    ("pageup,shift+left", "cross('page', -1)", "page up", "A tenth of the chart back"),
+    ("pagedown,shift+right", "cross('page', 1)", "page down", "A tenth of the chart on"),
+    ("home,g", "cross('edge', -1)", "home, g", "The first point"),
+    ("end,G", "cross('edge', 1)", "end, G", "The newest point"),
+    ("enter", "open", "⏎", "All about the point, and why it has no figure"),
+    ("escape,x", "leave", "esc, x", "Leave the chart"),
+)
+
+# The bottom line while a chart has its crosshair.
+CROSS_FOOT = (
+    ("←→", "column"), ("↑↓", "point"), ("page", "tenth"), ("home end", "ends"), ("⏎", "why"),
+    ("esc", "leave"), ("c", "copy"),
+)  # fmt: skip
 
 BY_ID = {action.id: action for action in ACTIONS}
 
@@ -213,4 +241,5 @@ def key_table() -> list[tuple[str, str, str]]:
          ", ".join(action.screens) or "everywhere", action.help)
         for action in ACTIONS
     ]  # fmt: skip
-    return acts + [(shown, "lists", help_text) for _, _, shown, help_text in MOVES]
+    moves = [(shown, "lists", help_text) for _, _, shown, help_text in MOVES]
+    return acts + moves + [(shown, "charts", help_text) for _, _, shown, help_text in CROSS_MOVES]

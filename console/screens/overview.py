@@ -1,6 +1,7 @@
 """The overview: the state of everything on one page, in lines where room is short, else in panels."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from textual.containers import Grid
 from textual.widget import Widget
@@ -10,15 +11,16 @@ from console.acking import waiting
 from console.actions import Need
 from console.client import EVERYTHING
 from console.screens import panels
-from console.screens.base import DeckScreen, bindings
-from console.screens.nav_charts import drawdown_chart, nav_chart
+from console.screens.base import bindings
+from console.screens.charted import Charted
+from console.screens.nav_charts import drawdown_course, nav_course
 from console.text import UNKNOWN
-from console.widgets.chart import Chart
+from console.widgets.chart import Chart, Course
 from console.widgets.lines import Lines
 from console.widgets.pieces import BLANK, Line, cut
 
 
-class Overview(DeckScreen):
+class Overview(Charted):
     """Screen 1."""
 
     ID = actions.OVERVIEW
@@ -26,7 +28,7 @@ class Overview(DeckScreen):
     ZOOMED = ".framed"
 
     def there(self) -> Collection[Need]:
-        return {"alert"} if waiting(self.doc) else ()
+        return {*super().there(), "alert"} if waiting(self.doc) else super().there()
 
     def body(self) -> Sequence[Widget]:
         grid = Grid(
@@ -50,11 +52,14 @@ class Overview(DeckScreen):
     def _brief(self, width: int, height: int) -> list[Line]:
         return panels.brief(self.doc, self.now, width, height)
 
-    def _nav(self, width: int, height: int) -> list[Line]:
-        told = panels.nav_line(self.doc, self.now)
-        points = self.doc["nav"]["points"]
-        drawn = nav_chart(points, self.doc["nav"]["resolution"], width, height - 2, self.deck.terminal.ascii)
-        return [cut(told, width), BLANK, *drawn] if drawn else [told, BLANK, *self._empty()]
+    def _nav(self) -> Course:
+        found = self.doc["nav"]
+        course = nav_course(found["points"], found["resolution"])
+        picture = None if course.stops else lambda _width, height: self._empty()[:height]
+        return replace(course, words=self._nav_words, unit=self.doc["base_currency"], picture=picture)
+
+    def _nav_words(self, width: int) -> Line:
+        return cut(panels.nav_line(self.doc, self.now), width)
 
     def _empty(self) -> list[Line]:
         if self.doc["nav"]["points"]:
@@ -62,10 +67,13 @@ class Overview(DeckScreen):
         home = self.doc["home"] or UNKNOWN
         return [((f"Put CSV files of transactions, prices and rates into {home}/inbox.", "muted"),)]
 
-    def _drawdown(self, width: int, height: int) -> list[Line]:
-        points, resolution = self.doc["nav"]["points"], self.doc["nav"]["resolution"]
-        drawn = drawdown_chart(points, resolution, width, height - 1, self.deck.terminal.ascii)
-        return [cut(panels.drawdown_line(self.doc), width), *drawn]
+    def _drawdown(self) -> Course:
+        found = self.doc["nav"]
+        course = drawdown_course(found["points"], found["resolution"])
+        return replace(course, words=self._drawdown_words, unit=self.doc["base_currency"])
+
+    def _drawdown_words(self, width: int) -> Line:
+        return cut(panels.drawdown_line(self.doc), width)
 
     def _attention(self, width: int, height: int) -> list[Line]:
         coming = [
@@ -80,7 +88,7 @@ class Overview(DeckScreen):
         return panels.memory(self.doc, self.now, width, height)
 
     def _inbox(self, width: int, height: int) -> list[Line]:
-        return panels.inbox(self.doc, width, height)
+        return panels.inbox(self.doc, self.now, width, height)
 
     def _quarantine(self, width: int, height: int) -> list[Line]:
         return panels.reasons(self.doc["quarantine"]["by_reason"], width, height)
