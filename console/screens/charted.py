@@ -36,7 +36,7 @@ class Charted(DeckScreen):
         chart = self.chart()
         if chart is not None and self._known(chart):
             self.add_class("-crossing")
-            self.call_after_refresh(chart.focus)
+            self.call_after_refresh(chart.look)
 
     def do_table(self) -> None:
         chart = self.chart()

@@ -40,7 +40,7 @@ class Storage(Charted, ActingScreen):
 
     ID = actions.STORAGE
     BINDINGS = bindings(actions.STORAGE)
-    ZOOMED = "#gauge, #list"
+    ZOOMED = "#memory, #list"
     ALLOW_IN_MAXIMIZED_VIEW = "#top, #strip, #keys, #tiny"  # the head is the list's
 
     def __init__(self) -> None:

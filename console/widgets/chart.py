@@ -79,8 +79,11 @@ class Course:
 NO_COURSE = Course("", (), str)  # before the engine has answered
 
 
-class Chart(Lines, can_focus=True):
-    """A panel with a course, drawn at most every two seconds; with the focus it has a crosshair."""
+class Chart(Lines, can_focus=False):
+    """A panel with a course, drawn at most every two seconds; with the focus it has a crosshair.
+
+    It takes the focus only when it is asked to: a list that is hidden must not hand it on to a chart.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(keys, action, help_text, show=False) for keys, action, _, help_text in CROSS_MOVES
@@ -135,14 +138,21 @@ class Chart(Lines, can_focus=True):
             return None
         return max(0, bisect_right(course.stops, self._at) - 1)
 
+    def look(self) -> None:
+        """Takes the focus, and with it the crosshair."""
+        self.can_focus = True
+        self.focus()
+
     def watch_has_focus(self, has_focus: bool) -> None:
-        """The crosshair begins at the newest point, and goes with the focus."""
+        """The crosshair begins at the newest point, or where it was clicked, and goes with the focus."""
         super().watch_has_focus(has_focus)
+        self.can_focus = has_focus
         self.screen.set_class(has_focus, "-crossing")
         for other in self.screen.query("#keys, #head").results(Lines):
             self.call_after_refresh(other.repaint)
         stops = self.course().stops
-        self._show(stops[-1] if has_focus and stops else None)
+        begins = stops[-1] if stops and self._at is None else self._at
+        self._show(begins if has_focus else None)
 
     def action_cross(self, unit: str, by: int) -> None:
         """Moves on by points or columns, a tenth of the chart, or to an end."""
@@ -167,6 +177,7 @@ class Chart(Lines, can_focus=True):
         columns = columns_of(course, self.width, self._rows)
         inside = event.get_content_offset(self)
         if columns and course.stops and inside is not None:
+            self.look()
             column = inside.x - (self.width - columns)
             self._show(course.stops[to_column(course.stops, column, columns)])
 

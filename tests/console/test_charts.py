@@ -215,6 +215,9 @@ def test_crosshair__on_a_held_close__says_why__and_enter_shows_the_evidence() ->
         assert [query.arguments["at"] for query in asked] == [close["bucket_close"]]
         assert "the fallback rate is not trusted" in deck.text()
         assert "41.2 bps" in deck.text()
+        await deck.press("escape")
+        assert chosen.place is not None
+        assert nav_points("1h")[-720:][chosen.place] == close
 
     scenario(act, screen="nav", size=(160, 45))
 
@@ -259,6 +262,17 @@ def test_crosshair__on_every_chart_over_time(screen: str, told: str) -> None:
         assert told in line
 
     scenario(act, screen=screen, size=(160, 45))
+
+
+def test_crosshair__a_click__puts_it_there() -> None:
+    async def act(deck: Console) -> None:
+        await deck._pilot.click("#nav", offset=(40, 6))
+        await deck.settle()
+        chosen = deck.app.screen.query_one("#nav", Chart)
+        assert chosen.has_focus
+        assert 0 < (chosen.place or 0) < 719
+
+    scenario(act, screen="nav")
 
 
 def test_crosshair__in_80_columns__the_chart_takes_the_list_s_place_and_gives_it_back() -> None:
