@@ -21,7 +21,7 @@ STATES: dict[str, Piece] = {
 }  # fmt: skip
 COLUMNS = (
     Column("pair", 9), Column("state", 10), Column("rate", 12, right=True),
-    Column("drift", 8, right=True), Column("band", 10), Column("age", 5, right=True),
+    Column("drift", 8, right=True), Column("band", 10), Column("age", 7, right=True),
     Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2),
 )  # fmt: skip
 BAND_CELLS = 10

@@ -208,10 +208,10 @@ class _Frame:
 
 def _framed(course: Course, width: int, height: int) -> _Frame | None:
     known = [sample.value for sample in course.samples if sample.value is not None]
-    rows = height - 2
-    if not known or rows < 3:
-        return None
     scale = [*known, *course.within]
+    rows = height - 2
+    if not course.samples or not scale or rows < 3:
+        return None
     reach = _reach(min(scale), max(scale))
     labels = _labels(*reach, rows, course.figure)
     edge = max(min(EDGE_LEAST, width // EDGE_SHARE), *(len(label) for label in labels))

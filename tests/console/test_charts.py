@@ -287,6 +287,15 @@ def test_crosshair__in_80_columns__the_chart_takes_the_list_s_place_and_gives_it
     scenario(act, screen="fx")
 
 
+def test_crosshair__where_the_chart_stands_above_the_list__both_stay() -> None:
+    async def act(deck: Console) -> None:
+        await deck.press("x")
+        assert deck.rows.display
+        assert "▸ 2026" in deck.text()
+
+    scenario(act, screen="storage")
+
+
 # -- twins --------------------------------------------------------------------------------------------
 
 
@@ -340,6 +349,12 @@ def test_drift__a_hold_without_a_market_rate__has_no_figure_and_is_marked() -> N
     course = drift([FIXING], [RUN | {"drift_bps": None}])
     assert [(sample.value, sample.why) for sample in course.samples][2:] == [(None, "held"), (None, "held")]
     assert course.cells(1)[1][0] == "–"
+
+
+def test_drift__nothing_known_but_a_hold__the_band_and_the_rail_are_drawn() -> None:
+    drawn = text(chart(drift([], [RUN | {"drift_bps": None}]), 60, 12))
+    assert "╌╌╌" in "".join(drawn)
+    assert "‖‖‖" in drawn[-2]
 
 
 def test_drift__fixings_that_did_not_come__are_a_gap() -> None:
