@@ -12,7 +12,7 @@ from engine.api import Command
 
 Need = Literal[
     "engine", "writing", "row", "rows", "order", "open", "mark", "files", "loose", "held", "job", "alert",
-    "new", "story",
+    "new", "story", "chart",
 ]  # fmt: skip
 Danger = Literal["", "asks", "typed"]
 
@@ -28,6 +28,7 @@ SCREENS = {
 }  # fmt: skip
 PANELS = (OVERVIEW, INBOX, QUARANTINE, FX, NAV, STORAGE, BACKUPS, TRANSFERS, LOTS)  # of more than one panel
 LISTS = (INBOX, QUARANTINE, FX, ASSETS, BACKUPS, EVENTS, TRANSFERS, LOTS)
+CHARTED = (OVERVIEW, INBOX, FX, NAV, STORAGE)
 MARKABLE = (QUARANTINE, TRANSFERS, ASSETS)
 BULK_ROWS = 1_000  # more rows than this at once need a typed word: nobody has looked at each
 # Why an act cannot be carried out while this is not there.
@@ -38,6 +39,7 @@ WHY_NOT: dict[Need, str] = {
     "loose": "nothing of this transfer is left over", "held": "this pair is not held",
     "job": "no job is at work", "alert": "no alert waits for somebody",
     "new": "this home has files of its own", "story": "no first steps are told here",
+    "chart": "no chart over time is in sight; 5 has that of NAV",
 }  # fmt: skip
 AT_ENGINE: tuple[Need, ...] = ("engine",)
 WRITING: tuple[Need, ...] = ("engine", "writing")
@@ -165,6 +167,11 @@ ACTIONS = (
            PANELS, foot=2),
     Action("sample", ("y",), "y", "sample", "Put a small made-up sample into the inbox of a new home",
            (OVERVIEW, INBOX), needs=(*WRITING, "new"), command="sample"),
+    Action("cross", ("x",), "x", "crosshair",
+           "Look at a chart point by point: the exact figure, or why there is none", CHARTED, foot=2,
+           needs=("chart",)),
+    Action("table", ("w",), "w", "in words", "The chart as a table of the same figures, to read and to copy",
+           CHARTED, foot=2, needs=("chart",)),
     Action("copy", ("c",), "c", "copy", "Copy what the cursor is on; works over SSH (OSC 52)", foot=2),
     Action("freeze", ("p",), "p", "freeze", "Hold the picture still; work goes on behind it", foot=2),
     Action("refresh", ("r",), "r", "refresh", "Ask the engine for everything again", needs=AT_ENGINE),
@@ -186,6 +193,26 @@ MOVES = (
     ("home,g", "edge(-1)", "home, g", "First row"),
     ("end,G", "edge(1)", "end, G", "Last row"),
 )
+
+# Moves of a chart's crosshair; the chart's own actions while it has the focus.
+CROSS_MOVES = (
+    ("left", "cross('column', -1)", "left", "The crosshair one column back"),
+    ("right", "cross('column', 1)", "right", "The crosshair one column on"),
+    ("up,k", "cross('point', -1)", "up, k", "One point back, also within a column"),
+    ("down,j", "cross('point', 1)", "down, j", "One point on, also within a column"),
+    ("pageup,shift+left", "cross('page', -1)", "page up", "A tenth of the chart back"),
+    ("pagedown,shift+right", "cross('page', 1)", "page down", "A tenth of the chart on"),
+    ("home,g", "cross('edge', -1)", "home, g", "The first point"),
+    ("end,G", "cross('edge', 1)", "end, G", "The newest point"),
+    ("enter", "open", "⏎", "All about the point, and why it has no figure"),
+    ("escape,x", "leave", "esc, x", "Leave the chart"),
+)
+
+# The bottom line while a chart has its crosshair.
+CROSS_FOOT = (
+    ("←→", "column"), ("↑↓", "point"), ("page", "tenth"), ("home end", "ends"), ("⏎", "why"),
+    ("esc", "leave"), ("c", "copy"),
+)  # fmt: skip
 
 BY_ID = {action.id: action for action in ACTIONS}
 
@@ -221,4 +248,5 @@ def key_table() -> list[tuple[str, str, str]]:
          ", ".join(action.screens) or "everywhere", action.help)
         for action in ACTIONS
     ]  # fmt: skip
-    return acts + [(shown, "lists", help_text) for _, _, shown, help_text in MOVES]
+    moves = [(shown, "lists", help_text) for _, _, shown, help_text in MOVES]
+    return acts + moves + [(shown, "charts", help_text) for _, _, shown, help_text in CROSS_MOVES]

@@ -4,7 +4,6 @@ It knows the engine by `engine.api` only and starts it by a callable it is given
 Signals, the socket and the engine's end are the host's business.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -29,6 +28,7 @@ from console.modals.failure import Failure
 from console.modals.help import help_lines
 from console.modals.palette import Acts
 from console.modals.row import RowPage
+from console.modals.twin import Twin
 from console.screens.assets import Assets
 from console.screens.backups import Backups
 from console.screens.base import DeckScreen
@@ -43,7 +43,7 @@ from console.screens.storage import Storage
 from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
-from console.widgets import chart
+from console.widgets import canvas
 from engine.api import EngineClient, EngineError, Query, actor, crash_text
 
 PULSE_S = 0.5  # between two repaints of the same panel
@@ -105,6 +105,11 @@ class NavdeckApp(App[None]):
     def now(self) -> int:
         """The engine's time, in microseconds UTC."""
         return self.mirror.now(self._clock())
+
+    @property
+    def pen(self) -> canvas.Pen:
+        """What charts are drawn with: the home's choice, as far as this terminal can."""
+        return canvas.pen(self.mirror.doc["graphs"], self.terminal.ascii)
 
     @property
     def is_still(self) -> bool:
@@ -175,7 +180,6 @@ class NavdeckApp(App[None]):
             self.run_worker(self._watch_themes(self._own_themes), group="themes")
 
     async def _start(self) -> None:
-        await asyncio.to_thread(chart.ready)
         await self.session.run()
         self.push_screen(Failure(*self.mirror.trouble))  # it ran to an end: trying again cannot help
 
@@ -356,7 +360,7 @@ class NavdeckApp(App[None]):
     def do_copy(self) -> None:
         """Copies by OSC 52, which reaches the operator's own clipboard over SSH too."""
         screen = self.screen
-        text = screen.copied() if isinstance(screen, DeckScreen | RowPage) else ""
+        text = screen.copied() if isinstance(screen, DeckScreen | RowPage | Twin) else ""
         if text:
             self.copy_to_clipboard(text)
             self.tell(f"copied {count(len(text))} characters")

@@ -16,21 +16,21 @@ Phase = Literal["starting", "live", "lost", "failed", "leaving"]
 Topics = frozenset[str]
 
 RECENT_MAX, EVENTS_MAX, POINTS_MAX = 100, 200, 720  # kept; the engine sends as many
-HISTORY_US = 300_000_000  # of memory, kept
+HISTORY_US = 3_600_000_000  # of memory, kept
 SILENCE_S = 15.0  # without an event; then the engine is asked, to learn whether it is still there
 ANSWER_S = 60.0  # for an overview; a busy engine may take a while
 RETRY_S = (1.0, 2.0, 4.0, 10.0)  # between tries to connect; the last one again and again
 
 EVERYTHING: Topics = frozenset([
     "state", "memory", "inbox", "quarantine", "nav", "value", "counts", "alerts", "events", "time", "backups",
-    "acts",
+    "acts", "work",
 ])  # fmt: skip
 NOTHING: Topics = frozenset()
 
 _BLANK: Document = {
     "seq": 0, "now": "1970-01-01T00:00:00Z", "home": "", "label": "", "hosting": False, "pid": 0,
     "started_at": None, "read_only": False, "state": "starting", "causes": [], "base_currency": "",
-    "timezone": "UTC", "lot_method": "", "theme": "",
+    "timezone": "UTC", "lot_method": "", "theme": "", "graphs": "auto",
     "counts": {"files": 0, "files_rejected": 0, "transactions": 0, "prices": 0, "fx_rates": 0,
                "decisions": 0, "quarantine_open": 0, "lake_files": 0},
     "watermarks": {"ledger_last": None, "fx_last": None, "prices_last": {}, "valued_last": {}},
@@ -41,7 +41,7 @@ _BLANK: Document = {
     "transfers": {"unmatched": 0, "oldest": None},
     "backup": {"id": None, "made_at": None, "verified": None, "drill": None},
     "nav": {"resolution": "1h", "points": []}, "holds": [],
-    "valuing": None, "job": None, "jobs": [], "events": [],
+    "valuing": None, "upkeep": None, "job": None, "jobs": [], "events": [],
 }  # fmt: skip
 
 
@@ -99,9 +99,11 @@ class Mirror:
         taken = _TAKES.get(event.kind)
         if taken is None:
             return NOTHING
-        return taken(self.doc, clean(event.data) | {"seq": event.seq, "told_at": from_us(self.now(at_s))})
+        about = {"seq": event.seq, "told_at": from_us(self.now(at_s)), "trace_id": clean(event.trace_id)}
+        return taken(self.doc, clean(event.data) | about)
 
 
+ABOUT = ("seq", "told_at", "trace_id")  # of the event itself, beside what it tells
 # -- what each kind of event changes ------------------------------------------------------------------
 
 
@@ -120,7 +122,7 @@ def _file_progress(doc: Document, data: Document) -> Topics:
 
 
 def _file_done(doc: Document, data: Document) -> Topics:
-    entry = {key: value for key, value in data.items() if key not in ("seq", "told_at")}
+    entry = {key: value for key, value in data.items() if key not in ABOUT}
     doc["inbox"]["active"] = None
     doc["inbox"]["recent"] = [entry, *doc["inbox"]["recent"]][:RECENT_MAX]
     doc["last_runs"]["ingest"] = entry.get("at") or data["told_at"]
@@ -135,6 +137,23 @@ def _inbox(doc: Document, data: Document) -> Topics:
 def _value_started(doc: Document, data: Document) -> Topics:
     doc["valuing"] = {"resolution": data["resolution"], "started_at": data["told_at"]}
     return frozenset({"value"})
+
+
+def _value_progress(doc: Document, data: Document) -> Topics:
+    before = doc["valuing"] or {"resolution": data["resolution"], "started_at": data["told_at"]}
+    doc["valuing"] = before | {"done": data["done"], "days": data["days"]}
+    return frozenset({"value"})
+
+
+def _lake_progress(doc: Document, data: Document) -> Topics:
+    before = doc["upkeep"] or {"started_at": data["told_at"]}
+    doc["upkeep"] = before | {key: data[key] for key in ("job", "things", "done", "of")}
+    return frozenset({"work"})
+
+
+def _lake_done(doc: Document, _data: Document) -> Topics:
+    doc["upkeep"] = None
+    return frozenset({"work"})
 
 
 def _value_done(doc: Document, data: Document) -> Topics:
@@ -221,7 +240,7 @@ def _acted(_doc: Document, _data: Document) -> Topics:
 
 
 def _log(doc: Document, data: Document) -> Topics:
-    entry = {key: data[key] for key in ("seq", "at", "level", "kind", "text")}
+    entry = {key: data[key] for key in ("seq", "at", "level", "kind", "text", "trace_id")}
     doc["events"] = [*doc["events"], entry][-EVENTS_MAX:]
     return frozenset({"events"})
 
@@ -232,7 +251,10 @@ _TAKES: dict[str, Callable[[Document, Document], Topics]] = {
     "file_done": _file_done,
     "inbox": _inbox,
     "value_started": _value_started,
+    "value_progress": _value_progress,
     "value_done": _value_done,
+    "lake_progress": _lake_progress,
+    "lake_done": _lake_done,
     "memory": _memory,
     "state": _state,
     "quarantine": _quarantine,

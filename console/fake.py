@@ -108,6 +108,7 @@ def _file(
         "name": name, "kind": kind, "status": status,
         "rows": rows[0], "accepted": rows[1], "duplicates": rows[2], "quarantined": rows[3],
         "reason": reason, "detail": detail, "at": ago(minutes * MINUTE_US),
+        "done_at": ago(minutes * MINUTE_US), "seconds": round(rows[0] / (21_000 + 1_900 * (minutes % 7)), 3),
     }  # fmt: skip
 
 

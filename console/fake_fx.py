@@ -61,12 +61,26 @@ def status(arguments: Document) -> Document:
         "value_under_fallback": "418220.15", "nav_under_fallback": "1284118.42",
     }  # fmt: skip
     return found | {
-        "pairs": chosen, "fixings": _fixings(chosen[0]["pair"]),
+        "pairs": chosen, "fixings": _fixings(chosen[0]["pair"], arguments.get("from") or ""),
+        "without_market": _without_market(chosen[0]["state"]) if arguments.get("closes") else [],
         "touched": touched if chosen[0]["held"] else None,
     }  # fmt: skip
 
 
-def _fixings(pair: str) -> list[Document]:
+def _without_market(state: str) -> list[Document]:
+    """A hold that ended when its market rate came, and where the pair stands now."""
+    earlier = [
+        {"from": "2026-02-24T21:00:00Z", "to": "2026-02-25T13:00:00Z", "closes": 17, "state": "held",
+         "drift_bps": "33.471", "fallback": "1.0779"},
+        {"from": "2026-02-25T14:00:00Z", "to": "2026-02-26T02:00:00Z", "closes": 13, "state": "held",
+         "drift_bps": "28.016", "fallback": "1.0784"},
+    ]  # fmt: skip
+    now = {"from": "2026-03-04T13:00:00Z", "to": "2026-03-04T14:00:00Z", "closes": 2, "state": state,
+           "drift_bps": "41.209", "fallback": "1.0792"}  # fmt: skip
+    return [*earlier, now] if state == "held" else []
+
+
+def _fixings(pair: str, after: str) -> list[Document]:
     first = to_us("2025-12-01T13:15:00Z")
     return [
         {
@@ -75,7 +89,7 @@ def _fixings(pair: str) -> list[Document]:
             "primary_age_s": 900, "feed_bps": f"{3 + 2.5 * math.sin(day / 3) ** 2 + day % 7 / 4:.3f}",
         }
         for day in range(93)
-        if day % 7 < 5
+        if day % 7 < 5 and from_us(first + day * DAY_US) > after
     ]  # fmt: skip
 
 

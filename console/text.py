@@ -163,7 +163,9 @@ def bytes_text(size: int) -> str:
     """A size in the unit that suits it."""
     if size < 1000:
         return f"{size} B"
-    return f"{size / 1000:,.0f} kB" if size < 1_000_000 else f"{size / 1_000_000:,.1f} MB"
+    if size < 1_000_000:
+        return f"{size / 1000:,.0f} kB"
+    return f"{size / 1_000_000:,.1f} MB" if size <= 1_000_000_000 else f"{size / 1_000_000_000:,.1f} GB"
 
 
 def words(code: str) -> str:

@@ -26,6 +26,7 @@ CASH_ASSETS = (
 LOT_METHODS = ("FIFO", "LIFO", "HIFO")
 FIXED = ("base_currency", "timezone", "lot_method")
 PERIODS_PER_YEAR = (("1d", 365), ("1h", 8_760), ("5m", 105_120))
+GRAPHS = ("braille", "block", "ascii")
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 PROVIDERS = ("binance", "coingecko", "frankfurter", "exchangerate", "embedded_ecb", "file")
 BATCH_ROWS = 4000  # rows a statement: large enough to be fast, small enough to show progress
@@ -284,6 +285,7 @@ SETTINGS = (
     Setting("telemetry.textfile", "", _path, "A file that metrics are written to, for a node_exporter."),
     Setting("telemetry.otlp", "", _url, "A collector that spans are sent to as well (extra `otlp`)."),
     Setting("console.theme", "navdeck-dark", _theme, "The colours of this home's consoles."),
+    Setting("console.graphs", "auto", _choice("auto", *GRAPHS), "What charts are drawn with."),
     Setting("disk.free_bytes_min", FREE_BYTES_MIN, _count(0, 10**15), "Free bytes below which intake stops."),
 )
 KEYS = frozenset(setting.key for setting in SETTINGS)

@@ -96,6 +96,7 @@ days_logs = 4
 
 [console]
 theme = "mine"
+graphs = "block"
 
 [disk]
 free_bytes_min = 5
@@ -170,7 +171,8 @@ def test_file__every_setting_read_and_its_origin_told(tmp_path: Path) -> None:
     assert (config["memory.limit"], config["memory.profile"]) == (900, "LOW_RAM")
     assert (config["compaction.grace_minutes"], config["retention.days_1d"]) == (5, 3)
     assert config["telemetry.otlp"] == "http://localhost:4318"
-    assert (config["console.theme"], config["disk.free_bytes_min"]) == ("mine", 5)
+    assert (config["console.theme"], config["console.graphs"]) == ("mine", "block")
+    assert config["disk.free_bytes_min"] == 5
     assert config["backup.at"] == "23:45"
     assert config["backup.post_backup"] == ("rclone", "sync")
     assert config["alerts.hook"] == ("notify", "ops")

@@ -53,7 +53,7 @@ def test_parsing__loads_nothing_heavy() -> None:
 
 def test_status__loads_no_textual(deck: Deck) -> None:
     program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
-    assert loaded(program).isdisjoint({"textual", "textual_plotext", "plotext"})
+    assert loaded(program).isdisjoint({"textual"})
 
 
 def test_status__without_news__loads_nothing_heavy(deck: Deck) -> None:

@@ -76,6 +76,10 @@ class Progress:
             case "value_started":
                 self._bars.update(self._whole, description="valuing", total=None)
                 self._started(f"every holding at {data['resolution']} closes")
+            case "value_progress":
+                done, days = data["done"], data["days"]
+                told = f"every holding at {data['resolution']} closes"
+                self._moved(told, done, days, f"{count(done)} of {count(days)} days")
             case "value_done":
                 said = f"{count(data['buckets'])} closes, {count(data['snapshots'])} snapshots"
                 self._moved(f"{data['resolution']} closes", 1, 1, said)

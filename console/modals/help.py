@@ -24,6 +24,9 @@ def help_lines(screen: str, width: int) -> list[Line]:
     made += [line(("Everywhere", "strong")), *_acts(general, width), BLANK]
     made += [line(("In lists and pages", "strong"))]
     made += [part for _, _, keys, told in actions.MOVES for part in _entry(keys, told, width)]
+    if screen in actions.CHARTED:
+        made += [BLANK, line(("On a chart, after x", "strong"))]
+        made += [part for _, _, keys, told in actions.CROSS_MOVES for part in _entry(keys, told, width)]
     made += [BLANK, line(("Signs", "strong"))]
     return made + [line((f"{sign:<{KEY_CELLS}}", mark), told) for sign, mark, told in SIGNS]
 

@@ -117,4 +117,6 @@ def event_detail(event: Document, width: int) -> list[Line]:
         ("number", line(count(event["seq"]))),
         ("text", line(event["text"])),
     ]
+    if event.get("trace_id"):  # the piece of work that it is of: the same in logs, files and decisions
+        pairs.append(("trace", line(event["trace_id"])))
     return panels.details(pairs, width)

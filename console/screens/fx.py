@@ -15,12 +15,15 @@ from console.acting import Acting
 from console.actions import Need
 from console.client import NOTHING
 from console.modals.ask import Answer, Option, Question
+from console.modals.detail import Detail
 from console.modals.pick import Pick
 from console.screens.acts import ActingScreen
-from console.screens.base import as_json, bindings, split
+from console.screens.base import as_json, bindings
+from console.screens.charted import Charted, beside
 from console.screens.fx_lines import (
     COLUMNS,
     cells,
+    drift_course,
     override_lines,
     pair_lines,
     provider_lines,
@@ -30,20 +33,24 @@ from console.screens.fx_lines import (
 )
 from console.screens.lists import FetchedList
 from console.screens.ordering import Value
-from console.text import count, plural
+from console.text import count, instant, plural
+from console.widgets.chart import NO_COURSE, Chart, Course
+from console.widgets.figures import DAY_US, from_us
 from console.widgets.lines import Lines
-from console.widgets.pieces import Line, Piece, cut, line
+from console.widgets.pieces import BLANK, Line, Piece, cut, line
 from engine.api import Command, EngineError, Query, actor
 
 Document = dict[str, Any]
 
+DRIFT_DAYS = 30  # looked back
 UNDOABLE = ("fx_use_eod_once",)
 
 
-class Fx(ActingScreen, FetchedList[Document]):
+class Fx(Charted, ActingScreen, FetchedList[Document]):
     """Screen 4."""
 
     ID = actions.FX
+    CHART_COMES = True
     BINDINGS = bindings(actions.FX)
     COLUMNS = COLUMNS
     MOVED_BY = frozenset({"counts", "nav", "time"})  # what may change a rate, or its age
@@ -58,13 +65,13 @@ class Fx(ActingScreen, FetchedList[Document]):
     def body(self) -> Sequence[Widget]:
         return (
             Lines(self._head, NOTHING, id="head"),
-            split("Pair", self._row, self._side, NOTHING),
+            beside("Pair", self._row, self._side, Chart(self._drift, NOTHING, id="drift"), NOTHING),
             Lines(self._panel, NOTHING, id="providers"),
         )
 
     def there(self) -> Collection[Need]:
         row = self.chosen()
-        found: set[Need] = {*super().there(), "row"} if row else set()
+        found: set[Need] = set(super().there()) | ({"row"} if row else set())
         return found | {"held"} if row and row["held"] else found
 
     # -- the list --
@@ -83,10 +90,14 @@ class Fx(ActingScreen, FetchedList[Document]):
             self._about = None
         elif not self.trouble:
             try:
-                self._about = await self.deck.session.ask(Query("fx_status", {"pair": row["pair"]}))
+                self._about = await self.deck.session.ask(Query("fx_status", self._wanted(row["pair"])))
             except (EngineError, OSError) as error:
                 self.trouble = str(error)
         self.repaint()
+
+    def _wanted(self, pair: str) -> Document:
+        """One pair, with what is drawn of it."""
+        return {"pair": pair, "from": from_us(max(0, self.now - DRIFT_DAYS * DAY_US)), "closes": "1h"}
 
     def refilter(self) -> None:
         super().refilter()
@@ -129,12 +140,29 @@ class Fx(ActingScreen, FetchedList[Document]):
         about = (
             f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"
         )
-        return [cut(first, width), cut(line((about, "muted")), width), self.heads()]
+        heads = self.heads() if self.rows.display else BLANK
+        return [cut(first, width), cut(line((about, "muted")), width), heads]
 
     def _side(self, width: int, height: int) -> list[Line]:
         if self._about is None:
             return [line(("no pair here" if not self._shown else "…", "muted"))]
-        return pair_lines(self._about, width, self.now, self.deck.terminal.ascii)[:height]
+        return pair_lines(self._about, width, self.now)[:height]
+
+    def do_point(self, course: Course, place: int) -> None:
+        self._look_at(course, place)
+
+    @work(exclusive=True, group="about")
+    async def _look_at(self, course: Course, place: int) -> None:
+        """What the pair stood at then, with the evidence where it was held."""
+        row = self.chosen()
+        at = from_us(course.stops[place])
+        wanted = {"pair": row["pair"], "at": at, "from": at} if row else {}
+        found = await self.deck.asked("pair", Query("fx_status", wanted)) if row else None
+        if found:
+            self.deck.push_screen(Detail(f"Pair at {instant(at)}", partial(pair_lines, found, now=self.now)))
+
+    def _drift(self) -> Course:
+        return drift_course(self._about) if self._about else NO_COURSE
 
     def _panel(self, width: int, _height: int) -> list[Line]:
         return provider_lines(self._providers, width, self.now)
@@ -146,7 +174,7 @@ class Fx(ActingScreen, FetchedList[Document]):
         about = self._about
         if about is None:
             return None
-        return "Pair", partial(pair_lines, about, now=self.now, ascii_only=self.deck.terminal.ascii)
+        return "Pair", partial(pair_lines, about, now=self.now)
 
     def copied(self) -> str:
         return as_json(self._about)

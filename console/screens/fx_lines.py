@@ -7,9 +7,9 @@ from typing import Any
 from console.screens import panels
 from console.screens.ordering import Value
 from console.text import UNKNOWN, count, instant, money, plural
-from console.widgets.chart import chart
-from console.widgets.figures import MINUTE_US, clock, day_clock, span, to_us
-from console.widgets.pieces import BLANK, Column, Line, Piece, fitted, line, wrapped
+from console.widgets.chart import Course
+from console.widgets.figures import DAY_US, MINUTE_US, clock, day_clock, span, to_us
+from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, fitted, line, wrapped
 from console.widgets.series import Sample
 
 Document = dict[str, Any]
@@ -21,11 +21,10 @@ STATES: dict[str, Piece] = {
 }  # fmt: skip
 COLUMNS = (
     Column("pair", 9), Column("state", 10), Column("rate", 12, right=True),
-    Column("drift", 8, right=True), Column("band", 10), Column("age", 5, right=True),
+    Column("drift", 8, right=True), Column("band", 10), Column("age", 7, right=True),
     Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2),
 )  # fmt: skip
 BAND_CELLS = 10
-CHART_ROWS = 12
 CAUSES = {
     "DRIFT": "no market rate is in force, and the fixing is too far off the last one",
     "NO_PRIMARY": "no market rate within 24 h of open market vouches for the fixing",
@@ -90,14 +89,11 @@ def _short(rate: str) -> str:
 # -- all about one ------------------------------------------------------------------------------------
 
 
-def pair_lines(found: Document, width: int, now: int, ascii_only: bool) -> list[Line]:
-    """One pair with its evidence, what it touches, its override and the course of its drift."""
+def pair_lines(found: Document, width: int, now: int) -> list[Line]:
+    """One pair with its evidence, what it touches, and its override."""
     (row,) = found["pairs"]
-    sign, mark = STATES.get(row["state"], (row["state"], "text"))
-    made = [line((row["pair"], "strong"), "  ", (sign, mark))]
-    if row["held"]:
-        made += _evidence(row, found.get("touched"), width)
-    elif row["rate"]:
+    made = held_lines(found, width)
+    if not row["held"] and row["rate"]:
         age = f"{span_of(row['age_s'])} of open market old"
         made += panels.details([
             ("rate", line((row["rate"], "strong"))),
@@ -106,7 +102,15 @@ def pair_lines(found: Document, width: int, now: int, ascii_only: bool) -> list[
         ], width)  # fmt: skip
     if row["override"]:
         made += [BLANK, *_override(row["override"], width, now)]
-    return [*made, BLANK, *_course(found.get("fixings", ()), width, ascii_only)]
+    return made
+
+
+def held_lines(found: Document, width: int) -> list[Line]:
+    """Why a pair is held, with its evidence."""
+    (row,) = found["pairs"]
+    sign, mark = STATES.get(row["state"], (row["state"], "text"))
+    made = [line((row["pair"], "strong"), "  ", (sign, mark))]
+    return [*made, *_evidence(row, found.get("touched"), width)] if row["held"] else made
 
 
 def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]:
@@ -148,20 +152,89 @@ def _override(grant: Document, width: int, now: int) -> list[Line]:
     ]
 
 
-def _course(fixings: Sequence[Document], width: int, ascii_only: bool) -> list[Line]:
-    """Each fixing against the market then, as a chart with its twin in words."""
-    known = [row for row in fixings if row["feed_bps"] is not None]
-    if not known:
-        return [line(("no fixing has a market rate beside it", "muted"))]
-    samples = [Sample(to_us(row["fallback_asof"]), float(row["feed_bps"]), "") for row in known]
-    values = sorted(float(row["feed_bps"]) for row in known)
-    middle, most = values[len(values) // 2], values[-1]
-    told = f"{plural(len(known), 'fixing')}: median {middle:.1f} bps, most {most:.1f}"
-    return [
-        panels.head("Fixing against market", "bps"),
-        *chart(samples, width, CHART_ROWS, lambda value: f"{value:.0f}", "accent", ascii_only),
-        line((told, "muted")),
-    ]
+# -- the course of the drift --------------------------------------------------------------------------
+
+DRIFT_COLUMNS = (
+    Column("at", 17), Column("bps", 8, right=True), Column("state", 12), Column("fixing", 10, right=True),
+    Column("market", 10, right=True, rank=2), Column("closes", 24, rank=1, grows=1),
+)  # fmt: skip
+APART_US = 6 * DAY_US  # between two fixings; beyond, some did not come: Easter has five days
+
+
+def drift_course(found: Document) -> Course:
+    """The fixing against the market: at each fixing, and over each run of closes without a market rate."""
+    band = float(found["drift_bps_max"])
+    points = sorted([*map(_at_fixing, found["fixings"]), *_at_runs(found.get("without_market", ()))], key=_ts)
+    samples: list[Sample] = []
+    for before, point in zip((None, *points), points, strict=False):
+        samples += [*_between(before, point), Sample(_ts(point), point["value"], point["why"])]
+    return Course(
+        "Drift of the fixing", samples, lambda value: f"{value:.0f}", rules=((band, "held"),),
+        within=(0.0, band), words=lambda width: _drift_words(found, width), unit="bps",
+        stops=[_ts(point) for point in points], columns=DRIFT_COLUMNS,
+        cells=lambda stop: points[stop]["cells"],
+    )  # fmt: skip
+
+
+def _ts(point: Document) -> int:
+    at: int = point["ts"]
+    return at
+
+
+def _between(before: Document | None, point: Document) -> list[Sample]:
+    """What breaks the line before a point: fixings that did not come, or the market rate being in force."""
+    if before is None or (before["run"] and before["run"] == point["run"]):
+        return []
+    middle = (_ts(before) + _ts(point)) // 2
+    if _ts(point) - _ts(before) > APART_US:
+        return [Sample(middle, None, "missing")]
+    return [Sample(middle, None)] if before["run"] or point["run"] else []
+
+
+def _at_fixing(row: Document) -> Document:
+    told = row["feed_bps"]
+    market = f"{row['primary']} at {day_clock(row['primary_asof'])}Z" if row["primary"] else UNKNOWN
+    return {
+        "ts": to_us(row["fallback_asof"]), "value": None if told is None else float(told),
+        "why": "missing" if told is None else "", "run": "",
+        "cells": [(instant(row["fallback_asof"]), "text"), (told or UNKNOWN, "strong"), ("= fixing", "text"),
+                  (row["fallback"], "text"), (market, "muted"), ("", "text")],
+    }  # fmt: skip
+
+
+WHY_OF = {"held": "held", "none": "missing"}
+
+
+def _at_runs(runs: Sequence[Document]) -> list[Document]:
+    """The first and the last close of each run, which have one thing to tell."""
+    made = []
+    for run in runs:
+        covers = f"{plural(run['closes'], 'close')} of 1h to {day_clock(run['to'])}Z"
+        told: Document = {
+            "value": None if run["drift_bps"] is None else float(run["drift_bps"]),
+            "why": WHY_OF.get(run["state"], ""), "run": run["from"],
+        }
+        rest = [(run["drift_bps"] or UNKNOWN, "strong"), STATES[run["state"]],
+                (run["fallback"] or UNKNOWN, "text"), ("", "text"), (covers, "muted")]  # fmt: skip
+        for at in dict.fromkeys((run["from"], run["to"])):
+            made.append(told | {"ts": to_us(at), "cells": [(instant(at), "text"), *rest]})
+    return made
+
+
+def _drift_words(found: Document, width: int) -> Line:
+    """The course in words: what the fixings were off, and how long the pair was held."""
+    values = sorted(float(row["feed_bps"]) for row in found["fixings"] if row["feed_bps"] is not None)
+    parts = [line(("Drift, bps", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
+    if values:
+        middle = values[len(values) // 2]
+        told = f"{plural(len(values), 'fixing')}: median {middle:.1f}, most {values[-1]:.1f}"
+        parts.append(line((told, "muted")))
+    else:
+        parts.append(line(("no fixing has a market rate beside it", "muted")))
+    held = sum(run["closes"] for run in found.get("without_market", ()) if run["state"] == "held")
+    if held:
+        parts.append(line((f"‖ {plural(held, 'close')} of 1h held", "held")))
+    return as_fits(parts, width)
 
 
 # -- the act ------------------------------------------------------------------------------------------

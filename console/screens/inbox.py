@@ -10,13 +10,16 @@ from console.actions import Need
 from console.client import Topics, waiting
 from console.modals.preview import Preview
 from console.screens import panels
-from console.screens.base import bindings, split
+from console.screens.base import bindings
+from console.screens.charted import Charted, beside
 from console.screens.lists import HeldList
 from console.screens.ordering import Value
-from console.text import UNKNOWN, bytes_text, count, instant, words
+from console.text import UNKNOWN, bytes_text, count, instant, plural, words
+from console.widgets.chart import Chart, Course
 from console.widgets.figures import age, share, span, to_us
 from console.widgets.lines import Lines
-from console.widgets.pieces import BLANK, Column, Line, Piece, cut, line, wrapped
+from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
+from console.widgets.series import Sample
 
 Document = dict[str, Any]
 
@@ -122,17 +125,62 @@ def _advice(entry: Document, width: int) -> list[Line]:
     return []
 
 
-class Inbox(HeldList[Document]):
+# -- how fast -------------------------------------------------------------------------------------------
+
+SPEED_COLUMNS = (
+    Column("done", 17), Column("rows/s", 9, right=True), Column("rows", 9, right=True),
+    Column("took", 9, right=True), Column("file", 20, grows=1),
+)  # fmt: skip
+
+
+def throughput_course(recent: Sequence[Document]) -> Course:
+    """Rows a second of the files that were read, each by itself: between them nothing was asked of it."""
+    files = [entry for entry in reversed(recent) if entry["rows"] and entry.get("seconds")]
+    return Course(
+        "Rows a second", [Sample(to_us(entry["done_at"]), _speed(entry)) for entry in files],
+        lambda value: f"{value:,.0f}", within=(0.0,), bars=True, unit="rows/s",
+        words=lambda width: _speed_words(files, width),
+        stops=[to_us(entry["done_at"]) for entry in files], columns=SPEED_COLUMNS,
+        cells=lambda stop: _speed_cells(files[stop]),
+    )  # fmt: skip
+
+
+def _speed(entry: Document) -> float:
+    return float(entry["rows"] / entry["seconds"])
+
+
+def _speed_words(files: Sequence[Document], width: int) -> Line:
+    head = line(("Rows a second", "strong"))
+    if not files:
+        return as_fits([head, line(("no file was read yet", "muted"))], width)
+    rows, took = sum(entry["rows"] for entry in files), sum(entry["seconds"] for entry in files)
+    told = f"{plural(len(files), 'file')}: {count(round(rows / took))} on the whole"
+    speeds = [_speed(entry) for entry in files]
+    rest = f"most {count(round(max(speeds)))}, least {count(round(min(speeds)))}"
+    return as_fits([head, line((told, "text")), line((rest, "muted"))], width)
+
+
+def _speed_cells(entry: Document) -> list[Piece]:
+    return [
+        (instant(entry["done_at"]), "text"), (count(round(_speed(entry))), "strong"),
+        (count(entry["rows"]), "text"), (f"{entry['seconds']:.3f} s", "text"), (entry["name"], "muted"),
+    ]  # fmt: skip
+
+
+class Inbox(Charted, HeldList[Document]):
     """Screen 2."""
 
     ID = actions.INBOX
+    CHART_COMES = True
     BINDINGS = bindings(actions.INBOX)
     COLUMNS = COLUMNS
     ALSO = ("kind",)
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"inbox", "time"})
-        return Lines(self._head, mine, id="head"), split("File", self._row, self._side, mine)
+        return Lines(self._head, mine, id="head"), beside(
+            "File", self._row, self._side, Chart(self._throughput, mine, id="throughput"), mine
+        )
 
     def redraw(self, topics: Topics) -> None:
         if topics & {"inbox", "time"}:
@@ -166,11 +214,12 @@ class Inbox(HeldList[Document]):
         about = f"{count(len(waiting(inbox)))} waiting, {count(len(self._shown))} shown"
         first = self.first_line("Inbox", about)
         active = (
-            panels.active_line(inbox["active"], width)
+            panels.active_line(inbox["active"], self.now, width)
             if inbox["active"]
             else line(("✓ ", "ok"), ("nothing is being read", "muted"))
         )
-        return [cut(first, width), cut(active, width), self.heads()]
+        heads = self.heads() if self.rows.display else BLANK
+        return [cut(first, width), cut(active, width), heads]
 
     def _side(self, width: int, height: int) -> list[Line]:
         entry = self.chosen()
@@ -182,6 +231,9 @@ class Inbox(HeldList[Document]):
 
     def there(self) -> Collection[Need]:
         return {*super().there(), "files"} if self.doc["inbox"]["waiting"] else super().there()
+
+    def _throughput(self) -> Course:
+        return throughput_course(self.doc["inbox"]["recent"])
 
     def do_preview(self) -> None:
         self.deck.push_screen(Preview(len(self.doc["inbox"]["waiting"]), self._previewed))

@@ -1,6 +1,7 @@
 """NAV: its course, its return, its drawdown, what it consists of; gaps where it is not known, and why."""
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -10,14 +11,16 @@ from textual.widget import Widget
 
 from console import actions
 from console.client import EVERYTHING, Topics
+from console.modals.detail import Detail
 from console.screens import nav_charts, panels
-from console.screens.base import DeckScreen, bindings
+from console.screens.base import bindings
+from console.screens.charted import Charted
 from console.screens.nav_charts import CHARTS, DRAWDOWN, NAV
 from console.text import UNKNOWN, count, words
-from console.widgets.chart import Chart
+from console.widgets.chart import Chart, Course
 from console.widgets.figures import DAY_US, day_clock, from_us, to_us
 from console.widgets.lines import Lines
-from console.widgets.pieces import Column, Line, Piece, as_fits, cut, fitted, line
+from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -28,6 +31,7 @@ RANGES = (
     ("1 year", "1d", 365), ("all", "1d", 0),
 )  # fmt: skip
 FIRST_RANGE, DAILY_RANGE = 2, 4
+COPIED_CELLS = 1_000  # of a chart in words
 GAP_COLUMNS = (
     Column("from", 12), Column("to", 12), Column("closes", 6, right=True), Column("why", 18),
     Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
@@ -74,7 +78,7 @@ def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]
     return made[:height]
 
 
-class Nav(DeckScreen):
+class Nav(Charted):
     """Screen 5."""
 
     ID = actions.NAV
@@ -87,15 +91,15 @@ class Nav(DeckScreen):
         self._is_first = True
         self._chosen = NAV
         self._found: Document = nav_charts.NOTHING
+        self._courses: dict[str, Course] = {}  # of what was found
         self._trouble = ""
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"nav"})
         return (
             Lines(self._head, mine, id="head"),
-            Chart(self._chart, mine, id="nav"),
-            Lines(self._other_told, mine, id="twin"),
-            Chart(self._other_chart, mine, id="drawdown"),
+            Chart(lambda: self._course(self._chosen), mine, id="nav"),
+            Chart(lambda: self._course(self._other), mine, id="drawdown"),
             Vertical(Lines(self._gaps, mine, id="gaps"), id="below"),
         )
 
@@ -124,6 +128,7 @@ class Nav(DeckScreen):
             self._found = await self.deck.session.ask(
                 Query("metrics", {"resolution": resolution, "from": after, "to": None, "points": True})
             )
+            self._courses = {}
         except (EngineError, OSError) as error:
             self._trouble = str(error)
         self._draw(at_once)
@@ -154,33 +159,40 @@ class Nav(DeckScreen):
         names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
         charts = [panels.choice(name, name == self._chosen) for name in CHARTS]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
-        first, second = line(*names, (about, "muted")), line(*charts)
-        told = line((self._trouble, "bad")) if self._trouble else self._twin(width)
-        return [cut(first, width), cut(second, width), told][:height]
+        second = line((self._trouble, "bad")) if self._trouble else line(*charts)
+        return [cut(line(*names, (about, "muted")), width), cut(second, width)][:height]
 
-    def _twin(self, width: int) -> Line:
-        return nav_charts.twin(self._found, self._chosen, self.doc["base_currency"], width)
-
-    def _chart(self, width: int, height: int) -> list[Line]:
-        return nav_charts.drawn(self._found, self._chosen, width, height, self.deck.terminal.ascii)
+    def _course(self, which: str) -> Course:
+        """One of the charts; made once for what was found."""
+        if which not in self._courses:
+            base = self.doc["base_currency"]
+            self._courses[which] = nav_charts.course(self._found, which, base)
+        return self._courses[which]
 
     @property
     def _other(self) -> str:
         """What stands below the chosen chart."""
         return NAV if self._chosen == DRAWDOWN else DRAWDOWN
 
-    def _other_told(self, width: int, _height: int) -> list[Line]:
-        told = nav_charts.twin(self._found, self._other, self.doc["base_currency"], width)
-        if self.query_one("#drawdown").display:
-            return [told]
-        return [as_fits([told, nav_charts.levels(self._found, self._other)], width)]
-
-    def _other_chart(self, width: int, height: int) -> list[Line]:
-        return nav_charts.drawn(self._found, self._other, width, height, self.deck.terminal.ascii)
-
     def _gaps(self, width: int, height: int) -> list[Line]:
         about = "‖ held  × something is missing"
         return [panels.head("Not known", about), *gap_table(self._found["points"], width, height - 1)]
 
+    def do_point(self, _course: Course, place: int) -> None:
+        self._look(self._found["points"][place])
+
+    @work(exclusive=True, group="page")
+    async def _look(self, point: Document) -> None:
+        """All about a close: what keeps its NAV unknown, with the evidence for what is held."""
+        evidence = []
+        for pair in [name for name in point["held"] if "/" in name]:
+            wanted = {"pair": pair, "at": point["bucket_close"], "from": point["bucket_close"]}
+            evidence.append(await self.deck.asked("close", Query("fx_status", wanted)))
+        build = partial(nav_charts.close_lines, point, [found for found in evidence if found])
+        self.deck.push_screen(Detail("Close", build))
+
     def copied(self) -> str:
-        return "".join(text for text, _ in self._twin(1000))
+        chart = self.chart()
+        if chart is None or chart.place is None:
+            return "".join(text for text, _ in self._course(self._chosen).words(COPIED_CELLS))
+        return "  ".join(text for text, _ in chart.course().cells(chart.place) if text)

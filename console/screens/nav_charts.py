@@ -5,21 +5,23 @@ but what a line of text needs. A chart has gaps where nothing is known.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from console.screens import panels
-from console.text import UNKNOWN, count, money, shorten, words
-from console.widgets.chart import chart
-from console.widgets.figures import bar, day_clock, percent, spark
-from console.widgets.pieces import BLANK, Line, Piece, as_fits, cut, line
+from console.screens.fx_lines import held_lines
+from console.text import UNKNOWN, count, instant, money, quantity, shorten, words
+from console.widgets.chart import Course
+from console.widgets.figures import bar, day_clock, percent, to_us
+from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
 from console.widgets.series import drawdown, samples
 
 Document = dict[str, Any]
 
 NAV, INDEX, DRAWDOWN, ALLOCATION = CHARTS = ("NAV", "TWR index", "drawdown", "allocation")
 NOTHING: Document = {"points": [], "resolution": "1d"}  # before the engine has answered
-LEVELS_CELLS = 24
 NAME_CELLS, SHARE_CELLS, VALUE_CELLS = 16, 9, 18  # of a row of the allocation
 BAR_LEAST = 10
 
@@ -27,29 +29,112 @@ BAR_LEAST = 10
 # -- charts -------------------------------------------------------------------------------------------
 
 
-def nav_chart(
-    points: Sequence[Document], resolution: str, width: int, height: int, ascii_only: bool
-) -> list[Line]:
-    """The course of NAV."""
-    return chart(samples(points, resolution), width, height, _amount, "accent", ascii_only)
-
-
-def drawdown_chart(
-    points: Sequence[Document], resolution: str, width: int, height: int, ascii_only: bool
-) -> list[Line]:
-    """How far NAV was below its highest complete point, flows not taken out: where there is no index."""
-    return chart(drawdown(samples(points, resolution)), width, height, _share, "bad", ascii_only)
-
-
-def drawn(found: Document, which: str, width: int, height: int, ascii_only: bool) -> list[Line]:
-    """One of CHARTS in `width` x `height` cells."""
+def course(found: Document, which: str, currency: str) -> Course:
+    """One of CHARTS, to be drawn, told and looked at point by point."""
+    words = partial(twin, found, which, currency)
     if which == ALLOCATION:
-        return allocation(found, width, height)
+        return Course(which, (), _share, words=words, picture=partial(allocation, found))
     if which == NAV:
-        return nav_chart(found["points"], found["resolution"], width, height, ascii_only)
+        return replace(nav_course(found["points"], found["resolution"]), words=words, unit=currency)
     key, figure, mark = _LINKED[which]
-    course = samples(found["points"], found["resolution"], key)
-    return chart(course, width, height, figure, mark, ascii_only)
+    points = found["points"]
+    return Course(
+        which, samples(points, found["resolution"], key), figure, mark, words=words, stops=stops(points),
+        columns=(AT, replace(EXACT, head=which), WHY), cells=lambda stop: linked_cells(points[stop], key),
+    )  # fmt: skip
+
+
+def nav_course(points: Sequence[Document], resolution: str) -> Course:
+    """The course of NAV; its words are left to whoever shows it."""
+    return Course(
+        NAV, samples(points, resolution), _amount, stops=stops(points), columns=NAV_COLUMNS,
+        cells=lambda stop: nav_cells(points[stop]),
+    )  # fmt: skip
+
+
+def drawdown_course(points: Sequence[Document], resolution: str) -> Course:
+    """How far NAV was below its highest complete point, flows not taken out: where there is no index."""
+    return replace(
+        nav_course(points, resolution),
+        samples=drawdown(samples(points, resolution)), figure=_share, mark="bad",
+    )  # fmt: skip
+
+
+def stops(points: Sequence[Document]) -> list[int]:
+    """The instants at which a crosshair can stand."""
+    return [to_us(point["bucket_close"]) for point in points]
+
+
+# -- one point exactly --------------------------------------------------------------------------------
+
+AT = Column("close", 17)
+EXACT = Column("NAV", 14, right=True)
+WHY = Column("state", 18, grows=1)
+NAV_COLUMNS = (
+    AT, EXACT, WHY, Column("priced", 14, right=True, rank=2), Column("covered", 8, right=True, rank=1),
+)  # fmt: skip
+
+
+def nav_cells(point: Document) -> list[Piece]:
+    """A close: its NAV with every digit that the engine gave, or why there is none."""
+    known = point["nav"] is not None
+    return [
+        (instant(point["bucket_close"]), "text"), (quantity(point["nav"]), "strong" if known else "muted"),
+        state(point), ("" if known else quantity(point["priced_value"]), "muted"),
+        ("" if known else f"{point['coverage']:.0%}", "muted"),
+    ]  # fmt: skip
+
+
+def linked_cells(point: Document, key: str) -> list[Piece]:
+    """A close: the ratio as the engine gave it, or why there is none."""
+    value = point[key]
+    told = UNKNOWN if value is None else str(value).replace("-", "−")
+    broken = (f"! chain broken: {point['break']}", "bad") if point["break"] else None
+    unlinked = ("× no return here", "warn") if value is None and point["nav"] is not None else None
+    return [
+        (instant(point["bucket_close"]), "text"), (told, "muted" if value is None else "strong"),
+        broken or unlinked or state(point),
+    ]  # fmt: skip
+
+
+def state(point: Document) -> Piece:
+    """Why a point has no NAV, with codes and names; or that it may still change."""
+    if point["nav"] is not None:
+        return ("~ provisional", "warn") if "PROVISIONAL" in point["flags"] else ("", "text")
+    codes, names = " ".join(point["reasons"]), ", ".join([*point["held"], *point["missing"]])
+    sign, mark = ("‖ held", "held") if point["held"] else ("× not known", "warn")
+    return f"{sign}: {names} {codes}".rstrip(": "), mark
+
+
+def close_lines(point: Document, evidence: Sequence[Document], width: int) -> list[Line]:
+    """All that is known of one close; `evidence`: `fx_status` of each pair that is held at it."""
+    pairs: list[tuple[str, Line]] = [
+        ("close", line((instant(point["bucket_close"]), "strong"))),
+        ("NAV", line((quantity(point["nav"]), "strong"), ("  ", "text"), state(point))),
+    ]
+    if point["nav"] is None:
+        told = f"{quantity(point['priced_value'])}, {point['coverage']:.2%} of the holdings"
+        pairs.append(("priced", line(told)))
+    pairs += [(name, line(", ".join(point[key]))) for key, name in NAMED if point.get(key)]
+    pairs += [(name, line(str(point[key]).replace("-", "−"))) for key, name in FIGURES if point.get(key)]
+    made = panels.details(pairs, width)
+    broken = [point["break"]] if point.get("break") else []
+    for code in [*point["reasons"], *point["flags"], *broken]:
+        made += [BLANK, line((code, "warn"))]
+        made += [line("  ", (part, "muted")) for part in wrapped(words(code), width - 2)]
+    for found in evidence:
+        made += [BLANK, *held_lines(found, width)]
+    return made
+
+
+NAMED = (("held", "held"), ("missing", "missing"))
+FIGURES = (
+    ("index", "TWR index"), ("drawdown", "drawdown"), ("flow", "came and went"),
+    ("excluded", "excluded"), ("unmatched_value", "unmatched"),
+)  # fmt: skip
+
+
+# -- scales -------------------------------------------------------------------------------------------
 
 
 def _amount(value: float) -> str:
@@ -194,9 +279,3 @@ def _allocation_twin(found: Document) -> list[Line]:
 
 _TWINS = {INDEX: _index_twin, DRAWDOWN: _drawdown_twin, ALLOCATION: _allocation_twin}
 
-
-def levels(found: Document, which: str) -> Line:
-    """A line of levels of a course, where there is no room for its chart."""
-    key = "nav" if which == NAV else _LINKED[which][0]
-    course = [sample.value for sample in samples(found["points"], found["resolution"], key)]
-    return line((spark(course, LEVELS_CELLS), "bad" if which == DRAWDOWN else "accent"))

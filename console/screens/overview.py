@@ -1,6 +1,7 @@
 """The overview: the state of everything on one page, and the one list of what waits for a person."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from textual import on
 from textual.containers import Container
@@ -12,13 +13,14 @@ from console.acking import waiting
 from console.actions import Need
 from console.client import EVERYTHING, Topics
 from console.screens import panels
-from console.screens.base import DeckScreen, bindings
-from console.screens.nav_charts import drawdown_chart, nav_chart
+from console.screens.base import bindings
+from console.screens.charted import Charted
+from console.screens.nav_charts import drawdown_course, nav_course
 from console.screens.waits import Wait, wait_line, waits
 from console.text import UNKNOWN
-from console.widgets.chart import Chart
+from console.widgets.chart import Chart, Course
 from console.widgets.lines import Lines, Rows
-from console.widgets.pieces import BLANK, Line, cut, line
+from console.widgets.pieces import Line, cut, line
 
 NOTHING_WAITS = line("  ", ("✓ ", "ok"), ("nothing waits for you", "muted"))
 
@@ -38,7 +40,7 @@ class WaitRows(Rows):
         return super()._window(width, height) if self.total else [NOTHING_WAITS]
 
 
-class Overview(DeckScreen):
+class Overview(Charted):
     """Screen 1."""
 
     ID = actions.OVERVIEW
@@ -50,7 +52,8 @@ class Overview(DeckScreen):
         self._waits: list[Wait] = []
 
     def there(self) -> Collection[Need]:
-        found: set[Need] = {"row"} if self._waits else set()
+        found: set[Need] = {*super().there()}
+        found |= {"row"} if self._waits else set()
         return found | {"alert"} if waiting(self.doc) else found
 
     def body(self) -> Sequence[Widget]:
@@ -103,11 +106,14 @@ class Overview(DeckScreen):
     def _brief(self, width: int, height: int) -> list[Line]:
         return panels.brief(self.doc, self.now, width, height)
 
-    def _nav(self, width: int, height: int) -> list[Line]:
-        told = panels.nav_line(self.doc, self.now)
-        points = self.doc["nav"]["points"]
-        drawn = nav_chart(points, self.doc["nav"]["resolution"], width, height - 2, self.deck.terminal.ascii)
-        return [cut(told, width), BLANK, *drawn] if drawn else [told, BLANK, *self._empty()]
+    def _nav(self) -> Course:
+        found = self.doc["nav"]
+        course = nav_course(found["points"], found["resolution"])
+        picture = None if course.stops else lambda _width, height: self._empty()[:height]
+        return replace(course, words=self._nav_words, unit=self.doc["base_currency"], picture=picture)
+
+    def _nav_words(self, width: int) -> Line:
+        return cut(panels.nav_line(self.doc, self.now), width)
 
     def _empty(self) -> list[Line]:
         if self.doc["nav"]["points"]:
@@ -115,16 +121,19 @@ class Overview(DeckScreen):
         home = self.doc["home"] or UNKNOWN
         return [((f"Put CSV files of transactions, prices and rates into {home}/inbox.", "muted"),)]
 
-    def _drawdown(self, width: int, height: int) -> list[Line]:
-        points, resolution = self.doc["nav"]["points"], self.doc["nav"]["resolution"]
-        drawn = drawdown_chart(points, resolution, width, height - 1, self.deck.terminal.ascii)
-        return [cut(panels.drawdown_line(self.doc), width), *drawn]
+    def _drawdown(self) -> Course:
+        found = self.doc["nav"]
+        course = drawdown_course(found["points"], found["resolution"])
+        return replace(course, words=self._drawdown_words, unit=self.doc["base_currency"])
+
+    def _drawdown_words(self, width: int) -> Line:
+        return cut(panels.drawdown_line(self.doc), width)
 
     def _memory(self, width: int, height: int) -> list[Line]:
         return panels.memory(self.doc, self.now, width, height)
 
     def _inbox(self, width: int, height: int) -> list[Line]:
-        return panels.inbox(self.doc, width, height)
+        return panels.inbox(self.doc, self.now, width, height)
 
     def _quarantine(self, width: int, height: int) -> list[Line]:
         return panels.reasons(self.doc["quarantine"]["by_reason"], width, height)

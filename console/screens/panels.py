@@ -6,12 +6,14 @@ from typing import Any
 from console.client import HISTORY_US, waiting
 from console.text import UNKNOWN, bytes_text, count, money, words
 from console.widgets.figures import (
+    SECOND_US,
     age,
     bar,
     clock,
     day_clock,
     gauge,
     in_force,
+    left,
     memory_state,
     percent,
     share,
@@ -111,7 +113,7 @@ def _used(memory: Document) -> str:
     return f"{bytes_text(memory['used_bytes'])} of {bytes_text(memory['limit_bytes'])}"
 
 
-def inbox_line(doc: Document, width: int) -> Line:
+def inbox_line(doc: Document, now: int, width: int) -> Line:
     """What the inbox holds and what is being read."""
     inbox = doc["inbox"]
     told = _labelled("Inbox", f"{count(len(waiting(inbox)))} waiting  ")
@@ -120,17 +122,32 @@ def inbox_line(doc: Document, width: int) -> Line:
     if inbox["active"] is None:
         last = inbox["recent"][0] if inbox["recent"] else None
         return (*told, (f"last {last['name']}: {last['status']}" if last else "nothing yet", "muted"))
-    return (*told, *active_line(inbox["active"], width - cells(told)))
+    return (*told, *active_line(inbox["active"], now, width - cells(told)))
 
 
-def active_line(active: Document, width: int) -> Line:
-    """The file that is being read or stored, and how far it is."""
+def active_line(active: Document, now: int, width: int) -> Line:
+    """The file that is being read or stored, how far it is; with room how long it still takes, how fast."""
     told = line((f"{active['stage']} ", "accent"), active["name"])
-    if not active["rows"]:
+    done, of, since = active["done"], active["rows"], active["started_at"]
+    if not of:
         return told
-    ratio = active["done"] / active["rows"]
-    progress = line("  ", (bar(ratio, 12), "accent"), f" {share(ratio):>4}")
-    return (*cut(told, max(8, width - cells(progress))), *progress)
+    gone = (now - to_us(since)) / SECOND_US
+    told_left, far = left(since, now, done, of), progress(done, of)
+    rest = [told_left, f"{count(round(done / gone))} rows/s"] if told_left else []
+    known = (*cut(told, max(8, width - cells(far))), *far)
+    return as_fits([known, *(line((part, "muted")) for part in rest)], width)
+
+
+def progress(done: int, of: int) -> Line:
+    """How far work is, as a bar and a share."""
+    ratio = done / of if of else 0.0
+    return line("  ", (bar(ratio, 12), "accent"), f" {share(ratio):>4}")
+
+
+def work(done: int, of: int, started_at: str, now: int) -> Line:
+    """How far work is, and how long it still takes if it goes on as it went."""
+    rest = left(started_at, now, done, of)
+    return (*progress(done, of), (f"  {rest}", "muted")) if rest else progress(done, of)
 
 
 def backup_line(doc: Document, now: int, width: int) -> Line:
@@ -173,7 +190,10 @@ def data_line(doc: Document, width: int) -> Line:
 def values_line(doc: Document, now: int, width: int) -> Line:
     """Whether values are being computed, when they were last, and when the next jobs run."""
     if doc["valuing"]:
-        told = _labelled("Values", (f"valuing at {doc['valuing']['resolution']} …", "accent"))
+        valuing = doc["valuing"]
+        told = _labelled("Values", (f"valuing at {valuing['resolution']} …", "accent"))
+        if valuing.get("days"):
+            told = (*told, *work(valuing["done"], valuing["days"], valuing["started_at"], now))
     else:
         last = doc["last_runs"]["value"]
         told = _labelled("Values", "never computed" if last is None else f"computed {age(last, now)} ago")
@@ -195,9 +215,8 @@ def event_line(event: Document, width: int) -> Line:
 def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
     """The newest events, newest last."""
     found = doc["events"][-rows:] if rows > 0 else []
-    return [event_line(event, width) for event in found] or [line(("nothing happened yet", "muted"))][
-        : max(0, rows)
-    ]
+    nothing = [line(("nothing happened yet", "muted"))]
+    return [event_line(event, width) for event in found] or nothing[: max(0, rows)]
 
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
@@ -240,10 +259,11 @@ def _gauge_marks(width: int) -> Line:
     return line(" " * start, (first, "muted"), " " * (after - start - len(first)), (second, "muted"))
 
 
-def inbox(doc: Document, width: int, height: int) -> list[Line]:
+def inbox(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The inbox panel: what is read now, what waits, what was taken last."""
     found = doc["inbox"]
-    made = [active_line(found["active"], width) if found["active"] else line(("✓ ", "ok"), ("idle", "muted"))]
+    idle = line(("✓ ", "ok"), ("idle", "muted"))
+    made = [active_line(found["active"], now, width) if found["active"] else idle]
     names = ", ".join(entry["name"] for entry in waiting(found))
     made.append(line(f"{count(len(waiting(found)))} waiting", (f"  {names}", "muted")))
     if found["others"]:
@@ -301,7 +321,7 @@ def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The state in one line each, where there is no room for panels."""
     made = [
         as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc),
-        backup_line(doc, now, width), memory_line(doc, width), inbox_line(doc, width),
+        backup_line(doc, now, width), memory_line(doc, width), inbox_line(doc, now, width),
         values_line(doc, now, width), data_line(doc, width),
     ]  # fmt: skip
     return [cut(each, width) for each in made[:height]]

@@ -14,17 +14,20 @@ from console.modals.ask import Option, Question
 from console.screens import panels
 from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings
+from console.screens.charted import Charted
 from console.screens.storage_lines import (
     COLUMNS,
     cells,
     disk_line,
-    memory_lines,
+    memory_course,
     open_words,
     outcome,
     plan_lines,
     retention_lines,
     rows_of,
+    upkeep_line,
 )
+from console.widgets.chart import Chart
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, cut, fitted, line
 from engine.api import EngineError, Query
@@ -32,12 +35,12 @@ from engine.api import EngineError, Query
 Document = dict[str, Any]
 
 
-class Storage(ActingScreen):
+class Storage(Charted, ActingScreen):
     """Screen 6."""
 
     ID = actions.STORAGE
     BINDINGS = bindings(actions.STORAGE)
-    ZOOMED = "#gauge, #list"
+    ZOOMED = "#memory, #list"
     ALLOW_IN_MAXIMIZED_VIEW = "#top, #strip, #keys, #tiny"  # the head is the list's
 
     def __init__(self) -> None:
@@ -49,7 +52,8 @@ class Storage(ActingScreen):
     def body(self) -> Sequence[Widget]:
         return (
             Lines(self._memory, frozenset({"memory"}), id="gauge"),
-            Lines(self._head, NOTHING, id="head"),
+            Chart(lambda: memory_course(self.doc, self.now), frozenset({"memory", "time"}), id="memory"),
+            Lines(self._head, frozenset({"work", "time"}), id="head"),
             Rows(self._row, NOTHING, id="list"),
         )
 
@@ -76,7 +80,7 @@ class Storage(ActingScreen):
     # -- what is shown --
 
     def _memory(self, width: int, height: int) -> list[Line]:
-        return memory_lines(self.doc, width, self.deck.terminal.ascii)[:height]
+        return [cut(panels.memory_line(self.doc, width), width)][:height]
 
     def _head(self, width: int, _height: int) -> list[Line]:
         about = "looking …" if self._found is None else open_words(self._found["open_rows"])
@@ -85,8 +89,8 @@ class Storage(ActingScreen):
             first = (*first, *disk_line(self._found["disk"], self._found["profile"]))
         if self._trouble:
             first = line((self._trouble, "bad"))
-        heads = fitted(COLUMNS, self.query_one(Rows).width).head()
-        return [cut(first, width), line(""), heads]
+        heads = fitted(COLUMNS, self.query_one(Rows).width - 2).head()
+        return [cut(first, width), cut(upkeep_line(self.doc["upkeep"], self.now), width), line("  ", *heads)]
 
     def _row(self, index: int, width: int) -> Line:
         keep = self._found["keep_days"] if self._found else {}

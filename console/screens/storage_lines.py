@@ -1,13 +1,14 @@
 """What is told of memory and of the lake, as lines. Pure."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from console.screens import panels
 from console.text import UNKNOWN, bytes_text, count, plural
-from console.widgets.chart import chart
-from console.widgets.figures import share
-from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
+from console.widgets.chart import Course
+from console.widgets.figures import ALERT_RATIO, CRITICAL_RATIO, from_us, memory_state, percent, share
+from console.widgets.pieces import BLANK, Column, Line, Piece, cut, line, wrapped
 from console.widgets.series import Sample
 
 Document = dict[str, Any]
@@ -17,7 +18,8 @@ COLUMNS = (
     Column("rows", 11, right=True), Column("a file", 8, right=True), Column("replaced", 9, right=True),
     Column("from", 10, rank=1), Column("to", 10, rank=1), Column("kept", 8, right=True, rank=2),
 )  # fmt: skip
-CHART_ROWS = 10
+MARKS = ((ALERT_RATIO * 100, "warn"), (CRITICAL_RATIO * 100, "bad"))
+MEMORY_COLUMNS = (Column("since", 20), Column("used", 8, right=True), Column("state", 8))
 
 
 def cells(row: Document, keep_days: Document) -> list[Piece]:
@@ -32,15 +34,41 @@ def cells(row: Document, keep_days: Document) -> list[Piece]:
     ]  # fmt: skip
 
 
-def memory_lines(doc: Document, width: int, ascii_only: bool) -> list[Line]:
-    """The gauge with its marks, whose limit it is, and the course of the last minutes."""
+def memory_course(doc: Document, now: int) -> Course:
+    """The share of the memory limit that is used, with its marks; each value holds until the next one."""
+    history = [*doc["memory"]["history"]]
+    if history and history[-1][0] < now:
+        history.append([now, history[-1][1]])
+    samples = [Sample(at, ratio * 100) for at, ratio in history[:1]]
+    for (_, before), (at, ratio) in pairwise(history):
+        samples += [Sample(at - 1, before * 100), Sample(at, ratio * 100)]
+    return Course(
+        "Memory", samples, lambda value: f"{value:.0f} %", rules=MARKS, within=(0.0, 100.0),
+        words=lambda width: cut(memory_words(doc), width), stops=[at for at, _ in history],
+        columns=MEMORY_COLUMNS, cells=lambda stop: _memory_cells(*history[stop]),
+    )  # fmt: skip
+
+
+def memory_words(doc: Document) -> Line:
+    """Whose limit it is, and what happens at its marks."""
     memory = doc["memory"]
     level, whose = memory.get("level"), memory.get("whose")
-    told = f"level {level}, limit of the {whose}" if level and whose else ""
-    samples = [Sample(at, ratio * 100) for at, ratio in memory["history"]]
-    drawn = chart(samples, width, CHART_ROWS, lambda value: f"{value:.0f} %", "accent", ascii_only)
-    marks = f"at {share(0.65)} smaller batches and compaction; at {share(0.90)} intake stops"
-    return [panels.memory_line(doc, width), line((told or marks, "muted")), *drawn]
+    told = f"level {level}, limit of the {whose}; " if level and whose else ""
+    marks = f"at {share(ALERT_RATIO)} smaller batches and compaction; at {share(CRITICAL_RATIO)} intake stops"
+    return line((told + marks, "muted"))
+
+
+def _memory_cells(at: int, ratio: float) -> list[Piece]:
+    return [(from_us(at).replace("T", " "), "text"), (percent(ratio), "strong"), memory_state(ratio)]
+
+
+def upkeep_line(job: Document | None, now: int) -> Line:
+    """Compaction or retention at work, how far it is, and how long it still takes; nothing if none is."""
+    if job is None:
+        return BLANK
+    told = f"{count(job['done'])} of {count(job['of'])} {job['things']}"
+    far = panels.work(job["done"], job["of"], job["started_at"], now)
+    return line(("▸ ", "accent"), (job["job"], "strong"), f"  {told}", *far)
 
 
 def disk_line(disk: Document, profile: str) -> Line:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from textual import events
 
 from console import actions
-from console.actions import Action
+from console.actions import CROSS_FOOT, Action
 from console.client import Mirror, waiting
 from console.text import count
 from console.widgets.figures import level, memory_state, share, span, to_us
@@ -74,6 +74,10 @@ class KeyBar(Lines):
         self._places: list[tuple[int, int, str]] = []
 
     def _keys(self, width: int, _height: int) -> list[Line]:
+        if self.screen.has_class("-crossing"):
+            self._places = []
+            moves = [line((f" {key}", "mark"), (f" {told}", "muted")) for key, told in CROSS_FOOT]
+            return [as_fits(moves, width)]
         entries = key_entries(self._screen_id, width, lambda action: bool(self._blocked(action)))
         self._places = []
         made: Line = line(" ")

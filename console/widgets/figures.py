@@ -12,7 +12,7 @@ ALERT_RATIO, CRITICAL_RATIO = 0.65, 0.90  # of the memory limit, CONTRACT §12
 LEVELS = "▁▂▃▄▅▆▇█"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
-MINUTE_US, HOUR_US, DAY_US = 60_000_000, 3_600_000_000, 86_400_000_000
+SECOND_US, MINUTE_US, HOUR_US, DAY_US = 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 
 
 def to_us(told: str) -> int:
@@ -32,6 +32,15 @@ def span(us: int) -> str:
     if us < HOUR_US:
         return f"{us // MINUTE_US} min"
     return f"{us // HOUR_US} h" if us < 2 * DAY_US else f"{us // DAY_US} d"
+
+
+def left(started_at: str, now: int, done: int, of: int) -> str:
+    """How long work still takes if it goes on as it went: `40 s left`, `3 min left`; empty where unknown."""
+    gone = now - to_us(started_at)
+    if not 0 < done < of or gone < SECOND_US:
+        return ""
+    rest = gone * (of - done) // done
+    return f"{max(1, rest // SECOND_US)} s left" if rest < MINUTE_US else f"{span(rest)} left"
 
 
 def age(told: str | None, now: int) -> str:

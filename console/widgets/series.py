@@ -17,7 +17,7 @@ ABSENT_STEPS = 1.5  # between two points; beyond, buckets in between are absent
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One point: `value` None where it is not known, and then `why`: one of WHY."""
+    """One point: `value` None where it is not known. `why` there is none, or it is not used: one of WHY."""
 
     ts: int
     value: float | None
@@ -65,8 +65,8 @@ def drawdown(found: Sequence[Sample]) -> list[Sample]:
 
 
 def place(ts: int, first: int, last: int, columns: int) -> int:
-    """The column of an instant between the first and the last."""
-    return (ts - first) * (columns - 1) // (last - first) if last > first else 0
+    """The column of an instant between the first and the last: each column is as long as the others."""
+    return min(columns - 1, (ts - first) * columns // (last - first)) if last > first else 0
 
 
 def strokes(found: Sequence[Sample], columns: int) -> list[list[Sample]]:
@@ -88,12 +88,17 @@ def _reduced(stretch: Sequence[Sample], first: int, last: int, columns: int) -> 
 
 
 def gap_rail(found: Sequence[Sample], columns: int) -> list[str]:
-    """For each column why something in it is not known; empty where all is. Every gap is seen."""
+    """For each column why something in it is not known or not used; empty where all is well.
+
+    Every gap is seen, whole. A known value may say why too: a figure that is withheld.
+    """
     rail = [""] * columns
     for before, sample in zip((None, *found), found, strict=False):
-        if sample.value is None:
-            start = place((before or sample).ts, found[0].ts, found[-1].ts, columns)
-            here = place(sample.ts, found[0].ts, found[-1].ts, columns)
-            for column in range(min(here, start + 1), here + 1):
-                rail[column] = max(rail[column], sample.why, key=WHY.index)
+        if not sample.why:
+            continue
+        here = place(sample.ts, found[0].ts, found[-1].ts, columns)
+        joined = sample.value is None or (before is not None and before.why == sample.why)
+        start = place((before or sample).ts, found[0].ts, found[-1].ts, columns) if joined else here
+        for column in range(min(here, start + 1), here + 1):
+            rail[column] = max(rail[column], sample.why, key=WHY.index)
     return rail

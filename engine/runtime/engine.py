@@ -74,7 +74,9 @@ class Engine(Telling):
         if writer is not None:
             from engine.runtime.upkeep import Upkeep
 
-            self.upkeep = Upkeep(home, config, executor, writer, self._turn, clock, self.log, self.memory)
+            self.upkeep = Upkeep(
+                home, config, executor, writer, self._turn, clock, self.log, self.tell, self.memory
+            )
             self.alerts = AlertBook(home.state, writer, self.tell, self.log)
             self._commands["alert_ack"], self._commands["sample"] = self._acknowledge, self._sample
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}

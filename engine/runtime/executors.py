@@ -40,6 +40,9 @@ SPAN = "span"  # the kind under which a task's steps are reported as they end
 _say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
 
 
+REPORT_EVERY_S = 0.1  # between two words of one task on how far it is
+
+
 def report(kind: str, told: dict[str, Any]) -> None:
     """From within a task, any of its threads: tells the executor's listener how far it is."""
     if _say is not None:

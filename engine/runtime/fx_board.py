@@ -1,5 +1,6 @@
 """What is known of exchange rates: the rate in force, drift against the band, holds with their evidence."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,15 @@ from engine.valuation.fx_handler import RateBook, Span
 from engine.valuation.market_hours import open_between
 from engine.valuation.rates import Fixing, HoldEvidence, RateUse
 
+UNSERVED = ("held", "none", "overridden", "fallback")  # states of a close without a market rate
+WITHOUT_MARKET_US = 30 * DAY_US  # looked back where no bound is given
+
 
 def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """`fx status --json`: every pair, or one with its fixings and what a hold of it touches.
 
-    Arguments: `pair`; `at` (an instant, else now); `from` and `to` bound the fixings' asofs.
+    Arguments: `pair`; `at` (an instant, else now); `from` and `to` bound the fixings' asofs. With `closes`, a
+    resolution, also the runs of its closes in these bounds that no market rate served.
     """
     home = Home(Path(home_path))
     config = home.config()
@@ -47,6 +52,8 @@ def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
         }
         if given is not None:
             answer["fixings"] = _fixings(book, pairs[0], at, arguments)
+            if arguments.get("closes"):
+                answer["without_market"] = _without_market(book, config["timezone"], pairs[0], at, arguments)
             answer["touched"] = _touched(books, pairs[0], at) if rows[0]["held"] else None
     return answer
 
@@ -139,6 +146,30 @@ def _fixing(pair: str, fixing: Fixing) -> dict[str, Any]:
         "primary_age_s": None if asof is None else open_between(asof, fixing.fallback_asof) // SECOND_US,
         "feed_bps": _text(fixing.feed_bps),
     }
+
+
+def _without_market(
+    book: RateBook, zone: str, pair: str, at: int, arguments: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Runs of closes that no market rate served, each with the one thing that all its closes come to."""
+    after, until = instant(arguments, "from"), instant(arguments, "to")
+    after = at - WITHOUT_MARKET_US if after is None else after
+    found = closes(arguments["closes"], zone, after + 1, at if until is None else until)
+    vector = book.direct(pair, found)
+    edges = [0, *(np.flatnonzero(np.diff(vector.idx)) + 1).tolist(), len(found)]
+    runs = [(start, end) for start, end in pairwise(edges) if end > start]
+    return [
+        {
+            "from": format_instant(int(found[start])),
+            "to": format_instant(int(found[end - 1])),
+            "closes": end - start,
+            "state": _state(use),
+            "drift_bps": _text(use.drift_bps),
+            "fallback": _text(use.held_rate if use.rate is None else use.rate),
+        }
+        for start, end in runs
+        if _state(use := vector.table[int(vector.idx[start])]) in UNSERVED
+    ]
 
 
 def _touched(books: Books, pair: str, at: int) -> dict[str, Any] | None:

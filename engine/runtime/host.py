@@ -235,6 +235,7 @@ class Host:
             "read_only": False,
             **self._service.state(),
             "theme": config["console.theme"],
+            "graphs": config["console.graphs"],
             **{key: config[key] for key in ("base_currency", "timezone", "lot_method")},
             **self._overview.document(),
             "jobs": self._jobs(),
@@ -247,7 +248,7 @@ class Host:
     # -- keeping the overview --
 
     def _note(self, event: Event) -> None:
-        self._overview.note(event.seq, self._engine.now(), event.kind, event.data)
+        self._overview.note(event, self._engine.now())
         if event.kind == "file_done":
             self._engine.log(*_file_line(event.data))
             for wait in self._inbox_waits:

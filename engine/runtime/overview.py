@@ -7,9 +7,10 @@ from collections import deque
 from typing import Any
 
 from engine.domain.instants import SECOND_US, format_instant
+from engine.messages import Event
 from engine.runtime.inbox import Look
 
-MEMORY_POINTS = 150  # at most one every two seconds: five minutes or more
+MEMORY_POINTS = 600  # at most one every two seconds: twenty minutes or more
 RECENT_FILES = 100
 EVENTS_KEPT = 200
 NAV_DAYS = {"5m": 2, "1h": 30, "1d": 720}  # some 600-700 points: more than any screen has columns
@@ -26,14 +27,16 @@ class Overview:
         self.events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
         self.active: dict[str, Any] | None = None
         self.valuing: dict[str, Any] | None = None
+        self.upkeep: dict[str, Any] | None = None  # compaction or retention, while it is at work
         self.waiting: list[dict[str, Any]] = []
         self.others: list[str] = []
         self.status: dict[str, Any] = {}
         self.nav: dict[str, Any] = {"resolution": "1d", "points": []}
         self.holds: list[dict[str, Any]] = []
 
-    def note(self, seq: int, at: int, kind: str, data: dict[str, Any]) -> None:
+    def note(self, event: Event, at: int) -> None:
         """Takes one event in."""
+        kind, data = event.kind, event.data
         if kind == "file_started":
             self.active = {"name": data["name"], "stage": "reading", "done": 0, "rows": 0,
                            "started_at": format_instant(at)}  # fmt: skip
@@ -44,10 +47,16 @@ class Overview:
             self.recent.appendleft(data)
         elif kind == "value_started":
             self.valuing = {"resolution": data["resolution"], "started_at": format_instant(at)}
+        elif kind == "value_progress" and self.valuing is not None:
+            self.valuing |= {"done": data["done"], "days": data["days"]}
         elif kind == "value_done":
             self.valuing = None
+        elif kind == "lake_progress":
+            self.upkeep = data | {"started_at": (self.upkeep or {}).get("started_at", format_instant(at))}
+        elif kind == "lake_done":
+            self.upkeep = None
         elif kind == "log":
-            self.events.append({"seq": seq, **data})
+            self.events.append({"seq": event.seq, "trace_id": event.trace_id, **data})
         elif kind == "memory":
             self.memory = data
             self.history.append((format_instant(at), data["ratio"]))
@@ -70,6 +79,7 @@ class Overview:
             "nav": self.nav,
             "holds": self.holds,
             "valuing": self.valuing,
+            "upkeep": self.upkeep,
             "events": list(self.events),
         }  # fmt: skip
 

@@ -23,17 +23,16 @@ from typing import Any
 import polars as pl
 
 from engine.config import WINDOW_ROWS
-from engine.domain.instants import format_instant
 from engine.domain.transactions import Action
 from engine.errors import StoreIntegrity
 from engine.ingestion.csv_processor import BadFile, Parsed, parse_csv, parse_parquet
-from engine.runtime.executors import report
+from engine.runtime.executors import REPORT_EVERY_S, report
 from engine.runtime.home import Home
 from engine.runtime.inbox import finish, put_back
 from engine.runtime.puts import Puts, codes, observations, quarantined, transactions, with_keys
 from engine.runtime.rejected import set_aside
 from engine.runtime.spans import Span, joined_spans
-from engine.runtime.taken import COUNTS, Source, Taken
+from engine.runtime.taken import COUNTS, Source, Taken, when
 from engine.runtime.telemetry.spans import committing, span, trace_id
 from engine.runtime.touched import joined, touched_assets, touched_span
 from engine.store.commit import transaction
@@ -44,7 +43,6 @@ from engine.store.troubles import writable
 CSV_BYTES_MAX = 10_000_000  # bytes; a CSV larger than this is to be split
 PARQUET_BYTES_MAX = 1_000_000_000  # bytes
 CHUNK_BYTES = 1 << 20  # bytes copied at a time
-REPORT_EVERY_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +75,14 @@ def take_files(
 ) -> list[Taken]:
     """Takes one file after another; the next is read and parsed while one is being stored.
 
-    Unless it is a dry run, reports file_started, file_progress and file_done. A claimed file that is still
-    being written goes back to the inbox and has no verdict. OSError or StoreError if the disk will not:
-    files reported done are done, the others untouched. `window_rows`: of a large file, if not WINDOW_ROWS.
+    Unless it is a dry run, reports file_started, file_progress and file_done, with the seconds it took. A
+    claimed file that is still being written goes back to the inbox and has no verdict. OSError or StoreError
+    if the disk will not: files reported done are done, the others untouched. `window_rows`: of a large file,
+    if not WINDOW_ROWS.
     """
     task = _Task(Home(Path(home_path)), now_us, batch_rows, keep, window_rows or WINDOW_ROWS)
     done: list[Taken] = []
+    started_s = time.perf_counter()
     with writable(), ThreadPoolExecutor(1, thread_name_prefix="read") as reading:
         context = copy_context()  # the piece of work that this is part of
 
@@ -91,6 +91,7 @@ def take_files(
 
         coming = deque(read_next(source) for source in sources[:1])
         for at, source in enumerate(sources):
+            begun_s = time.perf_counter()
             if keep:
                 report("file_started", {"name": _told(source.name)})
             read = coming.popleft().result()
@@ -102,7 +103,8 @@ def take_files(
                 done.append(_store(read, task))
                 step.attributes |= _facts(done[-1])
                 if keep:
-                    report("file_done", {"at": format_instant(now_us), **done[-1].answer()})
+                    took = when(now_us, started_s, begun_s)
+                    report("file_done", took | done[-1].answer())
     return done
 
 

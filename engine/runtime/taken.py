@@ -1,7 +1,10 @@
 """What is said of files to be taken in, and of files that were."""
 
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from engine.domain.instants import SECOND_US, format_instant
 
 COUNTS = ("rows", "accepted", "duplicates", "quarantined", "fees_created")
 
@@ -50,3 +53,14 @@ def totals(entries: list[dict[str, Any]]) -> dict[str, Any]:
     by_status = [entry["status"] for entry in entries]
     sums["files"] = len(entries)
     return sums | {status: by_status.count(status) for status in ("ingested", "duplicate", "rejected")}
+
+
+def when(now_us: int, started_s: float, begun_s: float) -> dict[str, Any]:
+    """When a file was taken (`at`: as it is stored) and when it was done with, and how long that took."""
+    here_s = time.perf_counter()
+    done_us = now_us + int((here_s - started_s) * SECOND_US)
+    return {
+        "at": format_instant(now_us),
+        "done_at": format_instant(done_us),
+        "seconds": round(here_s - begun_s, 3),
+    }

@@ -5,7 +5,8 @@ A kill between two pieces costs nothing but what the next round sweeps.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import batched, takewhile
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 REMADE = 1  # the generation of a file that was written from another
 DAYS_AT_ONCE = 10  # of the finest resolution 2,880 closes, in memory of one asset at a time
 Log = Callable[[str, str, str], None]
+Tell = Callable[[str, dict[str, Any]], None]
 
 
 class Upkeep:
@@ -48,11 +50,11 @@ class Upkeep:
 
     def __init__(
         self, home: Home, config: Config, executor: Executor, writer: Writer, turn: asyncio.Lock,
-        now: Callable[[], int], log: Log, memory: Watch,
+        now: Callable[[], int], log: Log, tell: Tell, memory: Watch,
     ) -> None:  # fmt: skip
         self._home, self._config = home, config
         self._executor, self._writer, self._turn = executor, writer, turn
-        self._now, self._log, self._memory = now, log, memory
+        self._now, self._log, self._tell, self._memory = now, log, tell, memory
         self._path = str(home.path)
         self._ended = False
 
@@ -87,18 +89,37 @@ class Upkeep:
             asked = QUERIES["compact_plan"], self._path, self._now(), {"profile": profile}
             return await self._executor.run(*asked)
         made, before = await self._executor.run(PLANNED, self._path, self._now(), profile)
-        for groups in takewhile(self._goes_on, chunks(made)):
-            async with self._turn:
-                done = await self._executor.run(REWRITE, self._path, groups)
-                await self._commit(done)
-        await self.sweep([path for (path,) in made.step(DEAD)], orphans=False)
-        await self.sweep([path for (path,) in made.step(ORPHANS)], orphans=True)
+        with self._telling("compact", "files", sum(step.files for step in made.steps)) as moved:
+            for groups in takewhile(self._goes_on, chunks(made)):
+                async with self._turn:
+                    done = await self._executor.run(REWRITE, self._path, groups)
+                    await self._commit(done)
+                moved(sum(map(len, groups)))
+            await self.sweep([path for (path,) in made.step(DEAD)], orphans=False)
+            moved(len(made.step(DEAD)))
+            await self.sweep([path for (path,) in made.step(ORPHANS)], orphans=True)
         _, after = await self._executor.run(PLANNED, self._path, self._now(), profile)
         told = compact_told(made, before, after, dry_run=False)
         if made.steps:
             words = ", ".join(f"{step.what} {step.files:,} files" for step in made.steps)
             self._log("info", "compacted", f"{words}: {before['bytes']:,} bytes are {after['bytes']:,}")
         return told
+
+    @contextmanager
+    def _telling(self, job: str, things: str, of: int) -> Iterator[Callable[[int], None]]:
+        """Tells how far a job is whenever some more is done, and that it has ended however it ends."""
+        done = 0
+
+        def moved(more: int) -> None:
+            nonlocal done
+            done = min(of, done + more)
+            self._tell("lake_progress", {"job": job, "things": things, "done": done, "of": of})
+
+        moved(0)
+        try:
+            yield moved
+        finally:
+            self._tell("lake_done", {"job": job})
 
     def _goes_on(self, _piece: object) -> bool:
         return not self._ended
@@ -126,9 +147,10 @@ class Upkeep:
         found = await self._executor.run(OLD_DAYS, self._path, self._now())
         before = await self._executor.run(LIVE_NOW, self._path)
         problems: list[str] = []
-        for one in found:
-            if one.kept_because is None:
-                problems += await self._drop(one)
+        going = [one for one in found if one.kept_because is None]
+        with self._telling("retention", "days", sum(len(one.days) for one in going)) as moved:
+            for one in going:
+                problems += await self._drop(one, moved)
         logs = await self._executor.run(REMOVE_LOGS, self._path, self._now())
         after = await self._executor.run(LIVE_NOW, self._path)
         gone = before["files"] - after["files"]
@@ -136,7 +158,7 @@ class Upkeep:
             self._log("info", "retention", f"{gone:,} snapshot files and {logs['files']:,} logs were dropped")
         return retention_told(found, logs, before, after, problems, dry_run=False)
 
-    async def _drop(self, old: "Old") -> list[str]:
+    async def _drop(self, old: "Old", moved: Callable[[int], None]) -> list[str]:
         """What could not be dropped, and why."""
         problems = []
         for days in takewhile(self._goes_on, batched(old.days, DAYS_AT_ONCE)):
@@ -146,6 +168,7 @@ class Upkeep:
                     for day in sorted(proven):
                         for statement in _DROP:
                             await connection.exec_driver_sql(statement, (now, old.resolution, day))
+            moved(len(days))
             for day in sorted(set(days) - proven):
                 problems.append(f"{old.resolution} of {day} comes out otherwise when made anew; it stays")
                 self._log("bad", "retention_kept", problems[-1])

@@ -6,6 +6,7 @@ one that lies open is valued from the first close on that may be another now (se
 """
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from engine.domain.money import in_range, to_text
 from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.books import Books
 from engine.runtime.due_days import due_days
+from engine.runtime.executors import REPORT_EVERY_S, report
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.open_day import ROWS_MAX, open_dates, open_rows
@@ -93,13 +95,30 @@ def value_resolution(
         before = {day: span for day, span in before.items() if day not in gone}
         many = reader.count("open_snapshots", "bucket = ?", (resolution,)) > ROWS_MAX // 2
         since = None if many else due.since(before, done.open_dates)
+        far = _Far(resolution, int(due.days().sum()))
         for part in calendar.slices(due.whole, due.parts, closes_max, since):
             if not _value_slice(home, books, moves, done, part, live, before):
                 whole, parts = due.of_dates(set(part.series.days))
                 for again in calendar.slices(whole, parts, closes_max):
                     _value_slice(home, books, moves, done, again, live, before)
+            far.moved(len(set(part.series.days)))
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
+
+
+class _Far:
+    """Tells how many days are valued, now and then; of short work nothing."""
+
+    def __init__(self, resolution: str, days: int) -> None:
+        self._about = {"resolution": resolution, "days": days}
+        self._done = 0
+        self._told_at = time.monotonic()
+
+    def moved(self, days: int) -> None:
+        self._done += days
+        if time.monotonic() - self._told_at >= REPORT_EVERY_S:
+            self._told_at = time.monotonic()
+            report("value_progress", self._about | {"done": self._done})
 
 
 def _left_out(calendar: Calendar, series_first: int | None) -> tuple[int, int] | None:

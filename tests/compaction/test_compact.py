@@ -46,6 +46,40 @@ def test_compact__cold_days_are_smaller__with_the_digests_they_had(lake: Deck) -
     check_lake(lake)
 
 
+def test_compact__tells_how_far_it_is__and_that_it_ended(lake: Deck) -> None:
+    act(lake, "compact")
+    told = [(kind, data) for kind, data in lake.events if kind in ("lake_progress", "lake_done")]
+    far = [data["done"] for kind, data in told if kind == "lake_progress"]
+    assert (far[0], far[-1]) == (0, FILES)
+    assert far == sorted(far)
+    assert told[0][1] == {"job": "compact", "things": "files", "done": 0, "of": FILES}
+    assert [kind for kind, _ in told].index("lake_done") == len(told) - 1
+
+
+def test_valuing__tells_how_many_days_are_done__of_those_it_makes(
+    lake: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runtime.value.REPORT_EVERY_S", 0)
+    monkeypatch.setenv("NAVDECK_VALUE_CLOSES", "288")
+    correct(lake)
+    lake.events.clear()
+    lake.value(resolution="5m")
+    far = [data for kind, data in lake.events if kind == "value_progress"]
+    assert far
+    assert [one["done"] for one in far] == sorted(one["done"] for one in far)
+    assert far[-1]["done"] == far[-1]["days"]
+
+
+def test_compact__fails__no_job_is_told_to_be_at_work(lake: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("engine.runtime.compacting.put", full)
+    with pytest.raises(OSError, match="No space"):
+        act(lake, "compact")
+    assert [kind for kind, _ in lake.events if kind.startswith("lake_")][-1] == "lake_done"
+
+
 def test_compact__replaced_files_stay_for_their_grace__then_go_with_their_rows(lake: Deck) -> None:
     sealed = [path for path, _ in live(lake)]
     act(lake, "compact")

@@ -100,5 +100,7 @@ def test_bottom_line__fits__and_keeps_help_and_the_screen(screen: str, width: in
 
 def test_key_table__has_every_act_once() -> None:
     table = actions.key_table()
-    told = [action.help for action in actions.ACTIONS] + [move[3] for move in actions.MOVES]
+    told = [action.help for action in actions.ACTIONS] + [
+        move[3] for move in (*actions.MOVES, *actions.CROSS_MOVES)
+    ]
     assert [row[2] for row in table] == told

@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from console.fake import nav_points
+from console.screens import panels
 from console.screens.filtering import parse
 from console.widgets import figures
-from console.widgets.chart import chart
+from console.widgets.chart import Course, chart
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
 from console.widgets.lines import changed_runs
 from console.widgets.pieces import Column, as_fits, ascii_text, cells, cut, fitted, line, spread, wrapped
@@ -103,6 +104,30 @@ def test_span__in_its_largest_unit(us: int, told: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("seconds", "done", "told"),
+    [(10, 25, "30 s left"), (0.5, 50, ""), (300, 50, "5 min left"), (9, 0, ""), (9, 100, "")],
+)
+def test_left__as_it_went_so_far__unknown_at_the_very_beginning(seconds: float, done: int, told: str) -> None:
+    begun = "2026-03-04T14:00:00Z"
+    assert figures.left(begun, figures.to_us(begun) + int(seconds * 1_000_000), done, 100) == told
+
+
+def test_progress__a_bar_a_share_and_the_time_left() -> None:
+    far = panels.work(25, 100, "2026-03-04T14:00:00Z", figures.to_us("2026-03-04T14:00:10Z"))
+    assert "".join(text for text, _ in far) == "  ███░░░░░░░░░  25%  30 s left"
+
+
+def test_active_file__its_speed_and_the_time_left__dropped_where_there_is_no_room() -> None:
+    file = {"stage": "storing", "name": "okx.csv", "done": 45_000, "rows": 100_000}
+    begun = file | {"started_at": "2026-03-04T14:00:00Z"}
+    now = figures.to_us("2026-03-04T14:00:09Z")
+    wide, narrow = ("".join(text for text, _ in panels.active_line(begun, now, width)) for width in (80, 46))
+    assert wide == "storing okx.csv  █████░░░░░░░  45%  11 s left  5,000 rows/s"
+    assert "rows/s" not in narrow
+    assert len(narrow) <= 46
+
+
+@pytest.mark.parametrize(
     ("ratio", "word"), [(0.0, "ok"), (0.6499, "ok"), (0.65, "alert"), (0.8999, "alert"), (0.9, "critical")]
 )
 def test_memory_state__changes_at_the_contract_s_marks(ratio: float, word: str) -> None:
@@ -179,7 +204,7 @@ def test_gap_rail__every_unknown_close_is_marked(found: list[float | None], colu
 
 @pytest.mark.parametrize(("width", "height"), [(40, 8), (78, 12), (150, 30), (230, 60)])
 def test_chart__fills_its_room_exactly(width: int, height: int) -> None:
-    drawn = chart(samples(nav_points("1h"), "1h"), width, height, lambda value: f"{value:,.0f}")
+    drawn = chart(Course("", samples(nav_points("1h"), "1h"), lambda value: f"{value:,.0f}"), width, height)
     assert len(drawn) == height
     assert all(cells(row) <= width for row in drawn)
     curve = ["".join(text for text, mark in row if mark == "accent") for row in drawn]
@@ -188,7 +213,7 @@ def test_chart__fills_its_room_exactly(width: int, height: int) -> None:
 
 def test_chart__gap__has_no_curve_and_is_marked_below() -> None:
     found = series([1.0] * 20 + [None] * 20 + [2.0] * 20)
-    drawn = chart(found, 66, 10, str)
+    drawn = chart(Course("", found, str), 66, 10)
     rail = "".join(text for text, _ in drawn[-2])
     gap = [column for column, sign in enumerate(rail) if sign == "‖"]
     rows = ["".join(text for text, _ in row) for row in drawn[:-2]]
@@ -198,15 +223,15 @@ def test_chart__gap__has_no_curve_and_is_marked_below() -> None:
 
 
 def test_chart__no_known_value_or_no_room__draws_nothing() -> None:
-    assert chart(series([None, None]), 60, 10, str) == []
-    assert chart(series([1.0, 2.0]), 60, 4, str) == []
+    assert chart(Course("", series([None, None]), str), 60, 10) == []
+    assert chart(Course("", series([1.0, 2.0]), str), 60, 4) == []
 
 
 @pytest.mark.parametrize(
     "found", [[5.0], [5.0, 5.0], [0.0, 0.0], [-1.0, 1.0], [1e-9, 2e-9], [1e15, 1e15 + 1]]
 )
 def test_chart__odd_scales__are_drawn(found: list[float | None]) -> None:
-    assert len(chart(series(found), 60, 12, str)) == 12
+    assert len(chart(Course("", series(found), str), 60, 12)) == 12
 
 
 @pytest.mark.parametrize(

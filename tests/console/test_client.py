@@ -10,6 +10,7 @@ import pytest
 from console import client as client_module
 from console.client import Mirror, Session, clean, waiting
 from console.fake import FakeClient, connecting, overview, still
+from console.screens.events import event_detail
 from engine.api import Command, EngineClient, EngineError, Event, HomeInUse, HomeMissing
 
 
@@ -102,6 +103,37 @@ def memory(ratio: float) -> dict[str, Any]:
     return {"ratio": ratio, "used_bytes": 1, "limit_bytes": 2, "rss_bytes": 3}
 
 
+def test_event__keeps_the_trace_of_its_work__made_safe() -> None:
+    mirror = mirrored()
+    told = {"at": "2026-03-04T14:00:00Z", "level": "info", "kind": "file", "text": "a.csv taken"}
+    mirror.take(Event(61, "log", told, "4bf92f35\x1b[31m"), 0.0)
+    assert mirror.doc["events"][-1] == told | {"seq": 61, "trace_id": "4bf92f35\\x1b[31m"}
+    page = event_detail(mirror.doc["events"][-1], 60)
+    assert any("trace" in part[0][0] for part in page)
+    assert not any("trace" in part[0][0] for part in event_detail(told | {"seq": 62}, 60))
+
+
+def test_valuing__how_far_it_is__until_it_is_done() -> None:
+    mirror = mirrored()
+    assert mirror.take(Event(61, "value_started", {"resolution": "5m"}), 1.0) == {"value"}
+    mirror.take(Event(62, "value_progress", {"resolution": "5m", "done": 3, "days": 9}), 2.0)
+    assert mirror.doc["valuing"] == {
+        "resolution": "5m", "started_at": "2026-03-04T14:07:01Z", "done": 3, "days": 9,
+    }  # fmt: skip
+    mirror.take(Event(63, "value_done", {"resolution": "5m"}), 3.0)
+    assert mirror.doc["valuing"] is None
+
+
+def test_upkeep__how_far_it_is__since_when__until_it_ends() -> None:
+    mirror = mirrored()
+    far = {"job": "compact", "things": "files", "done": 0, "of": 410}
+    mirror.take(Event(61, "lake_progress", far), 1.0)
+    assert mirror.take(Event(62, "lake_progress", far | {"done": 120}), 5.0) == {"work"}
+    assert mirror.doc["upkeep"] == far | {"done": 120, "started_at": "2026-03-04T14:07:01Z"}
+    mirror.take(Event(63, "lake_done", {"job": "compact"}), 9.0)
+    assert mirror.doc["upkeep"] is None
+
+
 def test_memory__history_is_kept_with_its_times__whatever_their_distance() -> None:
     mirror = mirrored(memory=memory(0.5))
     start = mirror.now(0.0)
@@ -110,9 +142,9 @@ def test_memory__history_is_kept_with_its_times__whatever_their_distance() -> No
     assert mirror.doc["memory"]["history"] == [
         [start, 0.5], [start + 100_000_000, 0.6], [start + 102_000_000, 0.7],
     ]  # fmt: skip
-    mirror.take(Event(63, "memory", memory(0.8)), 450.0)
+    mirror.take(Event(63, "memory", memory(0.8)), 3_750.0)
     kept = [ratio for _, ratio in mirror.doc["memory"]["history"]]
-    assert kept == [0.7, 0.8]  # what was in force five minutes before, and what came since
+    assert kept == [0.7, 0.8]  # what was in force an hour before, and what came since
 
 
 def test_memory__overview__its_times_count__ratios_without_a_time_do_not() -> None:

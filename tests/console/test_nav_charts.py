@@ -10,6 +10,7 @@ from console.fake import nav_points
 from console.fake_metrics import metrics
 from console.screens import nav_charts
 from console.screens.nav_charts import ALLOCATION, CHARTS, DRAWDOWN, INDEX, NAV
+from console.widgets.chart import chart
 from console.widgets.pieces import cells
 from console.widgets.series import gap_rail, samples
 from tests.console.deck_driver import Console, console
@@ -24,6 +25,11 @@ BROKEN = {
 
 def told(found: dict[str, Any], which: str, width: int = 160) -> str:
     return "".join(text for text, _ in nav_charts.twin(found, which, "USD", width))
+
+
+def picture(found: dict[str, Any], which: str, width: int, height: int) -> list[Any]:
+    course = nav_charts.course(found, which, "USD")
+    return course.picture(width, height) if course.picture else chart(course, width, height)
 
 
 def text(lines: list[Any]) -> str:
@@ -41,7 +47,7 @@ def scenario(act: Callable[[Console], Awaitable[None]], **how: Any) -> None:
 @pytest.mark.parametrize("which", CHARTS)
 @pytest.mark.parametrize(("width", "height"), [(78, 10), (158, 20)])
 def test_chart__fits_its_room(which: str, width: int, height: int) -> None:
-    drawn = nav_charts.drawn(FOUND, which, width, height, False)
+    drawn = picture(FOUND, which, width, height)
     assert 0 < len(drawn) <= height
     assert all(cells(line) <= width for line in drawn)
 
@@ -103,7 +109,7 @@ def test_twin__drawdown__names_peak_trough_and_recovery() -> None:
 
 
 def test_allocation__largest_first__what_is_left_out_is_counted() -> None:
-    drawn = text(nav_charts.drawn(FOUND, ALLOCATION, 100, 8, False))
+    drawn = text(picture(FOUND, ALLOCATION, 100, 8))
     assert drawn.index("BTC") < drawn.index("ETH")
     assert "and 3 more" in drawn
     assert "41.20 %" in drawn
@@ -111,13 +117,13 @@ def test_allocation__largest_first__what_is_left_out_is_counted() -> None:
 
 def test_allocation__nothing_complete__draws_nothing_and_says_so() -> None:
     nothing = FOUND | {"allocation": None}
-    assert nav_charts.drawn(nothing, ALLOCATION, 100, 8, False) == []
+    assert picture(nothing, ALLOCATION, 100, 8) == []
     assert "no close with a known NAV" in told(nothing, ALLOCATION)
 
 
 def test_before_the_first_answer__no_chart_and_no_figure() -> None:
     for which in CHARTS:
-        assert nav_charts.drawn(nav_charts.NOTHING, which, 80, 12, False) == []
+        assert picture(nav_charts.NOTHING, which, 80, 12) == []
         assert "%" not in told(nav_charts.NOTHING, which)
 
 

@@ -100,6 +100,15 @@ def test_largest__still_one_line_each_and_safe() -> None:
     assert "\x1b" not in "".join(told)
 
 
+def test_valuing__days_move_and_time_left_is_told() -> None:
+    lines = Lines()
+    lines.tell("value_started", 0, resolution="5m")
+    lines.tell("value_progress", 1, resolution="5m", done=10, days=100)
+    told = lines.tell("value_progress", 2, resolution="5m", done=20, days=100)
+    assert "20 of 100 days" in told[1]
+    assert told[1].endswith("0:08 left")
+
+
 def test_other_events__pass() -> None:
     lines = Lines()
     lines.tell("log", 0, text="anything")

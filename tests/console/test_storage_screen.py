@@ -28,6 +28,18 @@ def test_job__left_at_its_plan__nothing_is_done() -> None:
     asyncio.run(flow())
 
 
+def test_job_at_work__how_far_it_is__on_the_screen() -> None:
+    async def flow() -> None:
+        async with console(screen="storage") as opened:
+            await opened.tell("lake_progress", {"job": "compact", "things": "files", "done": 120, "of": 410})
+            assert "▸ compact  120 of 410 files" in opened.text()
+            assert " 29%" in opened.text()
+            await opened.tell("lake_done", {"job": "compact"})
+            assert "of 410 files" not in opened.text()
+
+    asyncio.run(flow())
+
+
 def test_disk__too_little__says_that_intake_stopped() -> None:
     told = "".join(text for text, _ in disk_line({"free_bytes": 1, "least_bytes": 2}, "DEFAULT"))
     assert "intake stopped" in told

@@ -128,6 +128,27 @@ def test_fixings__fallback_against_the_market_then(deck: Deck) -> None:
     assert fixing["feed_bps"] == "90.909090909090909091"
 
 
+def test_without_market__runs_of_closes_and_what_each_came_to__up_to_now(deck: Deck) -> None:
+    deck.clock = at("20:00")
+    grant(deck, **{"from": "2025-03-05T16:30:00Z", "to": "2025-03-05T18:00:00Z"})
+    before, *found = deck.ask("fx_status", pair="EUR/USD", closes="1h")["without_market"]
+    assert (before["to"], before["state"], before["drift_bps"]) == ("2025-03-05T07:00:00Z", "none", None)
+    told = [(run["from"][11:16], run["to"][11:16], run["closes"], run["state"]) for run in found]
+    assert told == [("16:00", "16:00", 1, "held"), ("17:00", "18:00", 2, "overridden"),
+                    ("19:00", "20:00", 2, "held")]  # fmt: skip
+    assert {run["fallback"] for run in found} == {"1.09"}
+    assert found[0]["drift_bps"].startswith("90.9")
+
+
+def test_without_market__only_in_its_bounds__and_only_where_asked_for(deck: Deck) -> None:
+    bounds = {"from": "2025-03-05T16:00:00Z", "to": "2025-03-05T17:00:00Z"}
+    (run,) = deck.ask("fx_status", pair="EUR/USD", closes="1h", **bounds)["without_market"]
+    assert (run["from"], run["to"]) == ("2025-03-05T17:00:00Z", "2025-03-05T17:00:00Z")
+    served = {"from": "2025-03-05T07:00:00Z", "to": "2025-03-05T15:00:00Z"}
+    assert deck.ask("fx_status", pair="EUR/USD", closes="1h", **served)["without_market"] == []
+    assert "without_market" not in deck.ask("fx_status", pair="EUR/USD")
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

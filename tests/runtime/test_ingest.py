@@ -9,6 +9,7 @@ import pytest
 
 from console.cli import main
 from engine.config import CONFIG_NAME
+from engine.domain.instants import parse_instant
 from engine.domain.transactions import COLUMNS
 from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, bar, buy, rate, to_csv
 
@@ -229,6 +230,14 @@ def test_events__one_count_up_for_each_file__done_only_after_it_is_stored(deck: 
     assert stored == [1, 2]
     told = [kind for kind, _ in deck.events if kind in ("file_started", "file_done")]
     assert told == ["file_started", "file_done"] * 2
+
+
+def test_file_done__says_how_long_the_file_took__one_after_the_other(deck: Deck) -> None:
+    deck.ingest(deck.file("a.csv", TRADES), deck.file("b.csv", [buy(quantity="3")]))
+    done = [data for kind, data in deck.events if kind == "file_done"]
+    assert all(data["seconds"] > 0 for data in done)
+    ends = [parse_instant(data["done_at"]) or 0 for data in done]
+    assert (parse_instant(done[0]["at"]) or 0) < ends[0] < ends[1]
 
 
 def test_batches_of_one__the_same_rows(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """What the console is told: live state follows from events, holds from withheld points."""
 
+from engine.messages import Event
 from engine.runtime.memory import RSS_STEP_BYTES, moved
 from engine.runtime.overview import Overview, holds_of, nav_resolution
 from engine.runtime.service import Due
@@ -28,11 +29,11 @@ def test_holds__a_missing_price__is_no_hold() -> None:
 
 def test_overview__a_file_under_way__is_shown_until_it_is_done() -> None:
     overview = Overview()
-    overview.note(1, 0, "file_started", {"name": "a.csv"})
-    overview.note(2, 0, "file_progress", {"name": "a.csv", "done": 5, "rows": 9})
+    overview.note(Event(1, "file_started", {"name": "a.csv"}), 0)
+    overview.note(Event(2, "file_progress", {"name": "a.csv", "done": 5, "rows": 9}), 0)
     active = overview.document()["inbox"]["active"]
     assert (active["stage"], active["done"], active["rows"]) == ("storing", 5, 9)
-    overview.note(3, 0, "file_done", {"name": "a.csv", "status": "ingested"})
+    overview.note(Event(3, "file_done", {"name": "a.csv", "status": "ingested"}), 0)
     inbox = overview.document()["inbox"]
     assert inbox["active"] is None
     assert [entry["name"] for entry in inbox["recent"]] == ["a.csv"]
@@ -57,6 +58,36 @@ def test_overview__nothing_waits__has_no_ages() -> None:
     told = Overview().document()
     assert told["quarantine"] == {"open": 0, "by_reason": {}, "oldest": None}
     assert told["transfers"] == {"unmatched": 0, "oldest": None}
+
+
+def test_overview__valuing__how_far_it_is_until_it_is_done() -> None:
+    overview = Overview()
+    overview.note(Event(1, "value_started", {"resolution": "5m"}), 0)
+    overview.note(Event(2, "value_progress", {"resolution": "5m", "done": 3, "days": 9}), 0)
+    assert overview.document()["valuing"] == {
+        "resolution": "5m", "started_at": "1970-01-01T00:00:00Z", "done": 3, "days": 9,
+    }  # fmt: skip
+    overview.note(Event(3, "value_done", {"resolution": "5m"}), 0)
+    assert overview.document()["valuing"] is None
+
+
+def test_overview__upkeep__keeps_when_it_began__gone_when_it_ended() -> None:
+    overview = Overview()
+    far = {"job": "compact", "things": "files", "done": 0, "of": 9}
+    overview.note(Event(1, "lake_progress", far), 0)
+    overview.note(Event(2, "lake_progress", far | {"done": 4}), 7_000_000)
+    assert overview.document()["upkeep"] == far | {"done": 4, "started_at": "1970-01-01T00:00:00Z"}
+    overview.note(Event(3, "lake_done", {"job": "compact"}), 8_000_000)
+    assert overview.document()["upkeep"] is None
+
+
+def test_overview__a_line_for_people__keeps_the_trace_of_its_work() -> None:
+    overview = Overview()
+    told = {"at": "2026-03-04T14:00:00Z", "level": "info", "kind": "file", "text": "a.csv taken"}
+    overview.note(Event(7, "log", told, "4bf92f3577b34da6a3ce929d0e0e4736"), 0)
+    assert overview.document()["events"] == [
+        told | {"seq": 7, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736"}
+    ]
 
 
 def test_resolution__is_the_finest_that_has_prices() -> None:
