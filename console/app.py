@@ -4,6 +4,7 @@ It knows the engine by `engine.api` only and starts it by a callable it is given
 Signals, the socket and the engine's end are the host's business.
 """
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -180,6 +181,7 @@ class NavdeckApp(App[None]):
             self.run_worker(self._watch_themes(self._own_themes), group="themes")
 
     async def _start(self) -> None:
+        await asyncio.to_thread(canvas.ready)
         await self.session.run()
         self.push_screen(Failure(*self.mirror.trouble))  # it ran to an end: trying again cannot help
 

@@ -1,38 +1,37 @@
-"""A curve as characters: dots of braille, quarters of blocks, or ASCII signs. Pure.
+"""A curve as characters: dots of braille, quarters of blocks, or ASCII signs. plotext draws it.
 
-Every extreme of the values is a dot of its own row and column, and nothing is drawn across what is not known.
+It is given places in dots, not figures: so every extreme of the values is a dot of its own row and column,
+and nothing is drawn across what is not known.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import lru_cache
 
 from console.widgets.series import Sample, place, strokes
 
-_BRAILLE_DOTS = (0x01, 0x08, 0x02, 0x10, 0x04, 0x20, 0x40, 0x80)  # from the top, left then right
+_UNJOINED = (math.nan, math.nan)  # plotext draws no line to it, and no dot
 
 
 @dataclass(frozen=True, slots=True)
 class Pen:
-    """What a curve is drawn with: `wide` x `high` dots a cell, and a sign for each set of them.
+    """What a curve is drawn with: plotext's name of it, and its `wide` x `high` dots a cell."""
 
-    Dot number `y * wide + x` from the top left is the bit of that number.
-    """
-
+    marker: str
     wide: int
     high: int
-    signs: str
 
 
-def _braille() -> str:
-    codes = (sum(dot for bit, dot in enumerate(_BRAILLE_DOTS) if bits >> bit & 1) for bits in range(256))
-    return "".join(chr(0x2800 + code) if code else " " for code in codes)
-
-
-BRAILLE = Pen(2, 4, _braille())
-BLOCK = Pen(2, 2, " ▘▝▀▖▌▞▛▗▚▐▜▄▙▟█")
-ASCII = Pen(1, 2, " '.:")
+BRAILLE = Pen("braille", 2, 4)
+BLOCK = Pen("hd", 2, 2)
+ASCII = Pen("*", 1, 1)
 PENS = {"braille": BRAILLE, "block": BLOCK, "ascii": ASCII}
+
+
+def ready() -> None:
+    """Imports what draws; slow the first time, so it is done off the event loop."""
+    import textual_plotext.plot  # noqa: F401
 
 
 def pen(setting: str, ascii_only: bool) -> Pen:
@@ -47,22 +46,20 @@ def curve(
     reach: tuple[float, float],
     by: Pen,
     bars: bool = False,
-) -> list[str]:
+) -> Sequence[str]:
     """The bare curve in `columns` x `rows` cells, one string a row; `reach`: lowest and highest figure.
 
     `bars`: each value stands on the ground by itself, and is joined to no other.
     """
     wide, high = columns * by.wide, rows * by.high
-    cells = [[0] * columns for _ in range(rows)]
+    dots: list[tuple[float, float]] = []
     for stroke in strokes(found, wide):
-        dots = [
-            (place(sample.ts, found[0].ts, found[-1].ts, wide), level(sample.value or 0.0, high, reach))
-            for sample in stroke
-        ]
-        for part in ([(x, high - 1), (x, y)] for x, y in dots) if bars else (dots,):
-            for x, y in _joined(part):
-                cells[y // by.high][x // by.wide] |= 1 << (y % by.high * by.wide + x % by.wide)
-    return ["".join(by.signs[bits] for bits in row) for row in cells]
+        for sample in stroke:
+            x = place(sample.ts, found[0].ts, found[-1].ts, wide)
+            y = high - 1 - level(sample.value or 0.0, high, reach)
+            dots += [(x, y), (x, 0), _UNJOINED] if bars else [(x, y)]
+        dots.append(_UNJOINED)
+    return _drawn(tuple(dots), columns, rows, by)
 
 
 def level(value: float, rows: int, reach: tuple[float, float]) -> int:
@@ -71,14 +68,22 @@ def level(value: float, rows: int, reach: tuple[float, float]) -> int:
     return rows - 1 - min(rows - 1, max(0, round((value - low) / (high - low) * (rows - 1))))
 
 
-def _joined(dots: Sequence[tuple[int, int]]) -> Iterable[tuple[int, int]]:
-    """The dots and those on the lines between one and the next."""
-    yield dots[0]
-    for before, after in pairwise(dots):
-        steps = max(abs(after[0] - before[0]), abs(after[1] - before[1]))
-        for step in range(1, steps + 1):
-            yield _between(before[0], after[0], step, steps), _between(before[1], after[1], step, steps)
+@lru_cache(maxsize=8)  # a move of the crosshair draws the same curve again
+def _drawn(dots: tuple[tuple[float, float], ...], columns: int, rows: int, by: Pen) -> tuple[str, ...]:
+    """One dot after the other joined by lines; (0, 0) is at the bottom left."""
+    from plotext import uncolorize
+    from textual_plotext.plot import Plot
 
-
-def _between(start: int, end: int, step: int, steps: int) -> int:
-    return start + (2 * (end - start) * step + steps) // (2 * steps)
+    plot = Plot()
+    plot.plotsize(columns, rows)
+    plot._set_size(columns, rows)  # plotsize alone cuts it to the terminal that plotext believes in
+    plot.frame(False)
+    plot.xaxes(False)
+    plot.yaxes(False)
+    plot.xticks([])
+    plot.yticks([])
+    plot.xlim(0, columns * by.wide - 1)
+    plot.ylim(0, rows * by.high - 1)
+    plot.plot([x for x, _ in dots], [y for _, y in dots], marker=by.marker)
+    drawn = uncolorize(plot.build()).split("\n")[:rows]
+    return tuple(row.ljust(columns)[:columns] for row in (*drawn, *[""] * (rows - len(drawn))))

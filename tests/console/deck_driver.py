@@ -15,6 +15,7 @@ from console.app import NavdeckApp
 from console.fake import FakeClient, connecting, still
 from console.modals.pick import Pick
 from console.terminal import Terminal
+from console.widgets.chart import Chart
 from console.widgets.fields import Choice, Field
 from console.widgets.lines import Lines, Rows
 
@@ -144,17 +145,18 @@ async def console(
     terminal: Terminal = TERMINAL,
     screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> AsyncIterator[Console]:
-    """Opens a console on a screen and waits until it shows the engine's data."""
+    """Opens a console on a screen and waits until it shows the engine's data. Its charts know no pause."""
     fake = client or FakeClient()
     with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
         app = NavdeckApp(
             connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder,
             own_themes=own_themes,
         )  # fmt: skip
-    async with app.run_test(size=size, notifications=True) as pilot:
-        opened = Console(app, fake, pilot)
-        async with asyncio.timeout(5):
-            while app.mirror.phase == "starting":
-                await pilot.pause(0.01)
-        await opened.settle()
-        yield opened
+    with patch.object(Chart, "least_s", 0.0):
+        async with app.run_test(size=size, notifications=True) as pilot:
+            opened = Console(app, fake, pilot)
+            async with asyncio.timeout(5):
+                while app.mirror.phase == "starting":
+                    await pilot.pause(0.01)
+            await opened.settle()
+            yield opened
