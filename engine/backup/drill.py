@@ -25,7 +25,6 @@ from engine.store.files import publish
 from engine.store.troubles import writable
 
 READABLE = "drill_report.txt"
-INPUTS = ("ledger", "observations", "decisions", "open_lots", "realized")
 Check = Callable[[Path], dict[str, Any]]  # of a restored home: {"ok", "told"}
 
 

@@ -24,7 +24,6 @@ NAME = "exchangerate"
 SOURCE = "exchangerate_host"
 ROOT = "https://api.exchangerate.host"
 CALLS_A_MINUTE = 10  # far under any plan; a day needs one
-CALLS_A_MONTH = 100  # of the free plan
 CALL_DAYS_MAX = 365
 STAMP_US = DAY_US - SECOND_US  # 23:59:59 of the day
 READY_US = DAY_US + 5 * MINUTE_US  # when a day's rate is final

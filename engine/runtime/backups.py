@@ -37,7 +37,6 @@ from engine.store.reader import Reader
 
 Act = Callable[[str, int, dict[str, Any]], dict[str, Any]]
 NICENESS = 19  # the most there is: ingest beside a backup must not feel it
-ZONE = "UTC"  # where no home says its own
 
 
 def create(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, Any]:

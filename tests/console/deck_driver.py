@@ -20,6 +20,7 @@ from console.widgets.fields import Choice, Field
 from console.widgets.lines import Lines, Rows
 
 ROWS_SOUGHT = 60  # looked through before the driver gives up
+KEYS_TO = {actions.ASSETS: ["a"], actions.TRANSFERS: ["t"], actions.LOTS: ["5", "l"]}  # of no key alone
 TERMINAL = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=False)
 
 
@@ -160,3 +161,14 @@ async def console(
                     await pilot.pause(0.01)
             await opened.settle()
             yield opened
+
+
+def scenario(screen: str, run: Callable[[Console], Awaitable[None]], **how: Any) -> None:
+    """Opens a console, goes to a screen by its keys and runs what is to happen there."""
+
+    async def whole() -> None:
+        async with console(**how) as deck:
+            await deck.press(*KEYS_TO.get(screen) or actions.BY_ID[screen].keys)
+            await run(deck)
+
+    asyncio.run(whole())

@@ -3,9 +3,7 @@
 import asyncio
 import csv
 import json
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,24 +13,13 @@ from console.fake import FakeClient, overview
 from console.modals.export import ExportForm
 from console.screens import lists
 from engine.api import EngineError, Query, Result
-from tests.console.deck_driver import Console, console
-
-KEYS_TO = {actions.ASSETS: ["a"], actions.TRANSFERS: ["t"], actions.LOTS: ["5", "l"]}
+from tests.console.deck_driver import Console, scenario
 
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(app_module, "PULSE_S", 0.0)
     monkeypatch.chdir(tmp_path)
-
-
-def scenario(screen: str, run: Callable[[Console], Awaitable[None]], **how: Any) -> None:
-    async def whole() -> None:
-        async with console(**how) as deck:
-            await deck.press(*KEYS_TO.get(screen) or actions.BY_ID[screen].keys)
-            await run(deck)
-
-    asyncio.run(whole())
 
 
 async def export(deck: Console, name: str) -> None:

@@ -1,8 +1,6 @@
 """The tools of every list: filters of one kind, sorting by any column, marks over a range."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +18,8 @@ from console.screens.lots import Lots
 from console.screens.ordering import Order, Value
 from console.widgets.lines import Rows
 from console.widgets.pieces import Column, cells, fitted
-from tests.console.deck_driver import Console, console
+from tests.console.deck_driver import Console, scenario
 from tests.console.test_actions import OPENED, SCREENS
-from tests.console.test_export import KEYS_TO
 
 HELD = [id for id, kind in (SCREENS | OPENED).items() if issubclass(kind, HeldList)]
 ROWS = [
@@ -36,15 +33,6 @@ KRAKEN, COIN, PRICES = range(3)
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app_module, "PULSE_S", 0.0)
-
-
-def scenario(screen: str, run: Callable[[Console], Awaitable[None]], **how: Any) -> None:
-    async def whole() -> None:
-        async with console(**how) as deck:
-            await deck.press(*KEYS_TO.get(screen) or actions.BY_ID[screen].keys)
-            await run(deck)
-
-    asyncio.run(whole())
 
 
 async def typed(deck: Console, text: str) -> None:
