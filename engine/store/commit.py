@@ -9,7 +9,7 @@ Inserting runs beside the caller, who goes on making frames. Never called while 
 import io
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from functools import partial
 from itertools import batched
@@ -25,6 +25,7 @@ from engine.store.troubles import writable
 
 BATCH_ROWS = 4000  # rows made ready at a time
 STATEMENT_ROWS = 100  # each statement opens every index anew, and lets other threads in
+_INSERTER = ThreadPoolExecutor(1, thread_name_prefix="insert")  # one for all: a thread takes long to start
 Told = Callable[[str, int], None]
 Around = Callable[[], AbstractContextManager[object]]
 
@@ -38,7 +39,6 @@ class Work:
         self._told = told
         self._batch_rows = batch_rows
         self._reader = Reader.over(connection)
-        self._inserter = ThreadPoolExecutor(1, thread_name_prefix="insert")
         self._inserting: list[Future[None]] = []
         self.sections: list[tuple[str, int, bytes]] = []
 
@@ -55,7 +55,7 @@ class Work:
         # A frame of its own: two threads in one frame wait for each other, one for it, one for the GIL.
         parts = frame.clone().iter_slices(self._batch_rows)
         insert = partial(_insert, self._connection, table, frame.columns, parts, self._told)
-        self._inserting.append(self._inserter.submit(insert))
+        self._inserting.append(_INSERTER.submit(insert))
         packed = io.BytesIO()
         frame.write_ipc_stream(packed, compression="zstd")
         self.sections.append((table, frame.height, packed.getvalue()))
@@ -72,7 +72,10 @@ class Work:
         self._inserting.clear()
 
     def close(self) -> None:
-        self._inserter.shutdown(cancel_futures=True)
+        """Once nothing of it is being inserted any more; what had not begun never is."""
+        for future in self._inserting:
+            future.cancel()
+        wait(self._inserting)
 
 
 @contextmanager
@@ -157,14 +160,16 @@ def _redo(connection: sqlite3.Connection, ahead: list[Entry]) -> None:
 def _insert(
     connection: sqlite3.Connection, table: str, columns: list[str], parts: Iterator[pl.DataFrame], told: Told
 ) -> None:
-    several, one = (_upsert(connection, table, columns, rows) for rows in (STATEMENT_ROWS, 1))
     for part in parts:
         width, full = part.width, part.height - part.height % STATEMENT_ROWS
         values: list[Any] = [None] * (part.height * width)  # row after row
         for at, column in enumerate(part):
             values[at::width] = column.to_list()
-        connection.executemany(several, batched(values[: full * width], STATEMENT_ROWS * width))
-        connection.executemany(one, batched(values[full * width :], width))
+        if full:
+            several = _upsert(connection, table, columns, STATEMENT_ROWS)
+            connection.executemany(several, batched(values[: full * width], STATEMENT_ROWS * width))
+        if part.height > full:
+            connection.execute(_upsert(connection, table, columns, part.height - full), values[full * width :])
         told(table, part.height)
 
 

@@ -99,9 +99,10 @@ class Journal:
         Reads the record at the mark and those after it, not what is before. JournalBroken if the files do
         not hold the mark, or what follows it is damaged; HomeInUse after LOCK_WAIT_S.
         """
-        if mark.seq and not folder.is_dir():
-            raise _broken(f"The journal's folder is missing, and state.db stands at its record {mark.seq}.")
-        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        if not folder.is_dir():
+            if mark.seq:
+                raise _broken(f"The journal's folder is missing, and state.db stands at its record {mark.seq}.")
+            folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         journal = cls(folder, _locked(folder / LOCK, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX))
         try:
             return journal, journal._recover(mark)
@@ -130,7 +131,6 @@ class Journal:
         os.close(self._lock)
 
     def _recover(self, mark: Mark) -> list[Entry]:
-        sweep(self._folder)
         with contextlib.ExitStack() as stack:
             segments = _segments(self._folder, stack)
             if not segments:
@@ -274,6 +274,7 @@ def _finish_sealing(folder: Path, segments: list[Segment]) -> None:
 
 
 def _vouch(path: Path) -> None:
+    sweep(path.parent)  # a crash in the middle of this leaves a temporary file, and brings the next one here
     publish(path.parent / SUMS, _sums(path.parent) + f"{sha256_of(path)}  {path.name}\n".encode())
 
 
