@@ -24,7 +24,7 @@ from engine.store.reader import Reader
 from engine.store.troubles import writable
 
 BATCH_ROWS = 4000  # rows made ready at a time
-STATEMENT_ROWS = 100  # each statement opens every index anew, and lets other threads in
+STATEMENT_ROWS = 50  # each statement opens every index anew, and lets other threads in
 _INSERTER = ThreadPoolExecutor(1, thread_name_prefix="insert")  # one for all: a thread takes long to start
 Told = Callable[[str, int], None]
 Around = Callable[[], AbstractContextManager[object]]
