@@ -36,7 +36,7 @@ from engine.backup.layout import (
 from engine.backup.objects import TEMPORARY, Keeper, clear_leftovers
 from engine.domain.instants import format_instant
 from engine.errors import BackupDamaged, DiskLow, JobCancelled, JournalBroken
-from engine.store.files import FOLDER_MODE, fsync_folder, make_folder, publish
+from engine.store.files import FOLDER_MODE, fsync_path, make_folder, publish
 from engine.store.journal import START, Mark
 from engine.store.troubles import writable
 
@@ -263,4 +263,4 @@ def _publish(shelf: Shelf, manifest: Manifest) -> None:
     listed = [(name, sha256_of(folder / name)) for name in parts]
     publish(folder / SUMS, sums_text(listed, manifest.files))
     folder.rename(shelf.folder(manifest.id))
-    fsync_folder(shelf.path)
+    fsync_path(shelf.path)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engine.backup.layout import OBJECTS, File, Shelf, is_plain, sha256_of
 from engine.errors import BackupDamaged, BackupError
-from engine.store.files import FILE_MODE, fsync_folder, make_folder
+from engine.store.files import FILE_MODE, fsync_path, make_folder
 
 CHUNK_BYTES = 1 << 20
 TEMPORARY = ".tmp-"
@@ -28,7 +28,7 @@ class Keeper:
         self.stored_bytes = self.stored_files = 0
         self._damaged = damaged
         self._folders: set[Path] = set()
-        self._copies = 0
+        self._copies: list[Path] = []
 
     def keep(self, source: Path, path: str, sha256: str, link: bool = True) -> File:
         """A file whose sum is known. BackupDamaged if it is not there as it should be."""
@@ -60,18 +60,16 @@ class Keeper:
 
     def finish(self) -> None:
         """Makes new objects durable: their names, and the bytes of those that were copied."""
-        if self._copies:
-            os.sync()  # one flush for thousands of files
-        for folder in sorted(self._folders):
-            fsync_folder(folder)
+        # Each by itself: a flush of all that is dirty on the disk would hold up the engine's commits.
+        for path in (*self._copies, *sorted(self._folders)):
+            fsync_path(path)
 
     def _placed(self, temporary: Path, sha256: str, path: str) -> File:
         file = File(path, temporary.stat().st_size, sha256)
         if sha256 not in self._damaged and self.shelf.holds(file):
             temporary.unlink()
             return file
-        temporary.replace(self._target(sha256))
-        self._copies += 1
+        self._put(temporary, sha256)
         return self._counted(file)
 
     def _linked(self, source: Path, target: Path, sha256: str, path: str) -> bool:
@@ -91,8 +89,13 @@ class Keeper:
         if found != sha256:
             temporary.unlink()
             raise _differs(path)
-        temporary.replace(self._target(sha256))
-        self._copies += 1
+        self._put(temporary, sha256)
+
+    def _put(self, temporary: Path, sha256: str) -> None:
+        """A copy under its name."""
+        target = self._target(sha256)
+        temporary.replace(target)
+        self._copies.append(target)
 
     def _target(self, sha256: str) -> Path:
         target = self.shelf.object(sha256)
@@ -173,7 +176,7 @@ def prune(shelf: Shelf, keep: Iterable[str]) -> dict[str, int]:
         shelf.folder(name).rename(shelf.path / f"{TEMPORARY}{name}")  # at once no longer listed
         remove(shelf.path / f"{TEMPORARY}{name}")
     if gone:
-        fsync_folder(shelf.path)
+        fsync_path(shelf.path)
     count, size = sweep(shelf)
     return {"backups_removed": len(gone), "objects_removed": count, "bytes_removed": size}
 

@@ -19,7 +19,7 @@ from engine.backup.plan import MARKER, TEMPORARY, Plan
 from engine.errors import BackupDamaged, RestoreRefused
 from engine.store import journal, journal_audit
 from engine.store.commit import recover
-from engine.store.files import FILE_MODE, FOLDER_MODE, HomeLock, fsync_folder, make_folder, publish
+from engine.store.files import FILE_MODE, FOLDER_MODE, HomeLock, fsync_path, make_folder, publish
 from engine.store.journal_format import OPEN
 from engine.store.migrations import MIGRATIONS, migrate
 from engine.store.troubles import writable
@@ -123,7 +123,7 @@ def _lay_journal(plan: Plan) -> None:
             listed[part.name] = sha256_of(target)
     if listed:
         publish(plan.to / JOURNAL / SUMS, sums_text(listed))
-    fsync_folder(plan.to / JOURNAL)
+    fsync_path(plan.to / JOURNAL)
 
 
 def _leave_touched(plan: Plan) -> None:
@@ -175,9 +175,9 @@ def _finish(plan: Plan) -> None:
     state.chmod(FILE_MODE)
     os.sync()  # one flush for thousands of files
     state.rename(plan.to / STATE)
-    fsync_folder(plan.to)
+    fsync_path(plan.to)
     (plan.to / MARKER).unlink()
-    fsync_folder(plan.to)
+    fsync_path(plan.to)
 
 
 def promote(restored: Path, home: Path, kept: Path) -> dict[str, Any]:
@@ -211,5 +211,5 @@ def _swap(restored: Path, home: Path, kept: Path) -> None:
     if home.is_dir():
         os.rename(home, kept)
     os.rename(restored, home)
-    fsync_folder(home.parent)
-    fsync_folder(restored.parent)
+    fsync_path(home.parent)
+    fsync_path(restored.parent)

@@ -15,7 +15,7 @@ from engine.backup.layout import FILES, GUIDE, MANIFEST, SUMS, Shelf, sha256_of
 from engine.backup.objects import TEMPORARY, Keeper, clear_leftovers, copy_to, prune
 from engine.errors import EngineError
 from engine.hooks import Ended
-from engine.store.files import fsync_folder, make_folder
+from engine.store.files import fsync_path, make_folder
 from engine.store.troubles import writable
 
 HOOK_S = 600.0  # an off-site copy that takes longer is ended
@@ -50,7 +50,7 @@ def _copied(shelf: Shelf, other: Shelf, name: str) -> Keeper:
             copy_to(source, temporary / part, sha256_of(source))
         os.sync()
         temporary.rename(other.folder(name))
-        fsync_folder(other.path)
+        fsync_path(other.path)
     return keeper
 
 

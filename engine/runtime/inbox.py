@@ -13,7 +13,7 @@ from pathlib import Path
 
 from engine.domain.instants import SECOND_US
 from engine.runtime.home import Home
-from engine.store.files import fsync_folder, make_folder
+from engine.store.files import fsync_path, make_folder
 
 SETTLE_US = 2 * SECOND_US  # between two looks at a file that may still be written
 QUIET_US = 10 * SECOND_US  # without a final newline, a file is taken as complete after this
@@ -113,8 +113,8 @@ def claim(home: Home, name: str) -> Claim | None:
     except FileNotFoundError:
         folder.rmdir()
         return None
-    fsync_folder(folder)
-    fsync_folder(home.inbox)
+    fsync_path(folder)
+    fsync_path(home.inbox)
     return Claim(target, name)
 
 
@@ -142,4 +142,4 @@ def put_back(claimed: Path, inbox: Path) -> None:
     target = next(inbox / name for name in names if not os.path.lexists(inbox / name))
     os.rename(claimed, target)
     claimed.parent.rmdir()
-    fsync_folder(inbox)
+    fsync_path(inbox)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.home import Home, safe_name
-from engine.store.files import FILE_MODE, fsync_folder, publish
+from engine.store.files import FILE_MODE, fsync_path, publish
 
 
 def set_aside(home: Home, refused: dict[str, Any], path: Path, claimed: bool) -> None:
@@ -24,7 +24,7 @@ def set_aside(home: Home, refused: dict[str, Any], path: Path, claimed: bool) ->
         _copy(path, target)
     elif claimed:
         os.rename(path, target)
-    fsync_folder(home.rejected)
+    fsync_path(home.rejected)
 
 
 def _target(folder: Path, name: str, sha256: str | None) -> Path:

@@ -36,7 +36,7 @@ from engine.runtime.taken import COUNTS, Source, Taken, when
 from engine.runtime.telemetry.spans import committing, span, trace_id
 from engine.runtime.touched import joined, touched_assets, touched_span
 from engine.store.commit import transaction
-from engine.store.files import FILE_MODE, fsync_folder, make_folder, publish
+from engine.store.files import FILE_MODE, fsync_path, make_folder, publish
 from engine.store.reader import Reader
 from engine.store.troubles import writable
 
@@ -283,7 +283,7 @@ def _archive(file: BufferedReader, target: Path, sha256: str) -> None:
             f"{target.name} changed while it was read.", "Drop it again once it is complete."
         )
     temporary.rename(target)
-    fsync_folder(target.parent)
+    fsync_path(target.parent)
 
 
 def _taken(

@@ -169,7 +169,8 @@ def _insert(
             several = _upsert(connection, table, columns, STATEMENT_ROWS)
             connection.executemany(several, batched(values[: full * width], STATEMENT_ROWS * width))
         if part.height > full:
-            connection.execute(_upsert(connection, table, columns, part.height - full), values[full * width :])
+            rest = _upsert(connection, table, columns, part.height - full)
+            connection.execute(rest, values[full * width :])
         told(table, part.height)
 
 

@@ -28,7 +28,7 @@ def publish(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
         with contextlib.suppress(FileNotFoundError):
             temporary.unlink()
         raise
-    fsync_folder(path.parent)
+    fsync_path(path.parent)
 
 
 def make_folder(folder: Path) -> None:
@@ -37,7 +37,7 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True, mode=FOLDER_MODE)
-    fsync_folder(folder.parent)
+    fsync_path(folder.parent)
 
 
 def sweep(folder: Path) -> None:
@@ -46,9 +46,9 @@ def sweep(folder: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def fsync_folder(folder: Path) -> None:
-    """Makes the names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
+def fsync_path(path: Path) -> None:
+    """Makes the bytes of a file, or the names in a folder, durable."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

@@ -25,7 +25,7 @@ from typing import Any
 
 from engine.domain.instants import DAY_US
 from engine.errors import HomeInUse, JournalBroken, StoreError
-from engine.store.files import FILE_MODE, FOLDER_MODE, fsync_folder, publish, sweep
+from engine.store.files import FILE_MODE, FOLDER_MODE, fsync_path, publish, sweep
 from engine.store.journal_format import (
     NO_CHAIN,
     OPEN,
@@ -101,7 +101,8 @@ class Journal:
         """
         if not folder.is_dir():
             if mark.seq:
-                raise _broken(f"The journal's folder is missing, and state.db stands at its record {mark.seq}.")
+                told = f"The journal's folder is missing, and state.db stands at its record {mark.seq}."
+                raise _broken(told)
             folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
         journal = cls(folder, _locked(folder / LOCK, os.O_RDWR | os.O_CREAT, fcntl.LOCK_EX))
         try:
@@ -134,7 +135,7 @@ class Journal:
         with contextlib.ExitStack() as stack:
             segments = _segments(self._folder, stack)
             if not segments:
-                fsync_folder(self._folder.parent)
+                fsync_path(self._folder.parent)
             _finish_sealing(self._folder, segments)
             later, self.mark = _from_mark(segments, mark)
             entries = list(_follow(later, self.mark))
@@ -184,14 +185,14 @@ class Journal:
         self._file, self._end, self._first = None, 0, None
         name = sealed_name(first.seq, self.mark.seq, self.mark.chain)
         os.rename(self._folder / OPEN, self._folder / name)
-        fsync_folder(self._folder)
+        fsync_path(self._folder)
         _vouch(self._folder / name)
 
     def _write(self, record: bytes) -> None:
         if self._file is None:
             self._file = os.open(self._folder / OPEN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
         if self._first is None:
-            fsync_folder(self._folder)  # the name is durable before what it names
+            fsync_path(self._folder)  # the name is durable before what it names
         try:
             done = 0
             while done < len(record):

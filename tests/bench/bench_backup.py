@@ -1,8 +1,9 @@
 """What backups cost: ingest beside one, one of a home that did not change, one after a small change.
 
 The store grows from round to round, so each round ingests once alone and once beside, in turn first. Beside:
-another process makes one backup after the other, as nice as the engine makes them; each commit of the
-ingest leaves the next one something to do.
+another process makes one backup after the other in the engine's own kind of worker; each commit of the
+ingest leaves the next one something to do. Beside a loop that does nothing, as nice as a backup: what a
+second busy core costs on this machine, whoever keeps it busy.
 """
 
 import asyncio
@@ -22,14 +23,25 @@ from tests.bench.homes import MB, bytes_below, ingest, warm_engine
 from tests.bench.rounds import ROOT
 from tests.bench.trades import write_trades
 
-ROUNDS, ROWS, PARTS, SEED = 5, 50_000, 5, 1
+ROUNDS, ROWS, PARTS, SEED = 9, 50_000, 5, 1
 SMALL_ROWS = 500
-FOR_EVER = """
-import sys, time
-from engine.runtime import backups
+BACKUPS = """
+import asyncio, sys, time
+from engine.runtime.executors import WorkerExecutor
+from engine.runtime.tasks import RUN_BACKUP
+async def main():
+    worker = WorkerExecutor()
+    while True:
+        await worker.run(RUN_BACKUP, "backup_create", sys.argv[1], time.time_ns() // 1000, {})
+        print("made", flush=True)
+asyncio.run(main())
+"""
+NOTHING = """
+import os
+os.nice(19)
+print("made", flush=True)
 while True:
-    backups.run("backup_create", sys.argv[1], time.time_ns() // 1000, {})
-    print("made", flush=True)
+    pass
 """
 
 
@@ -43,22 +55,22 @@ def test_backup__beside_ingest_unchanged_and_little_changed(
 
 
 async def _measured(folder: Path) -> list[str]:
-    files = write_trades(folder / "trades", 2 * ROUNDS * ROWS, SEED, 2 * ROUNDS * PARTS)
+    files = write_trades(folder / "trades", 3 * ROUNDS * ROWS, SEED, 3 * ROUNDS * PARTS)
     parts = [[str(path) for path in files[at : at + PARTS]] for at in range(0, len(files), PARTS)]
-    alone, beside, made = [], [], 0
+    taken: dict[str, list[float]] = {"alone": [], BACKUPS: [], NOTHING: []}
+    made = 0
     async with warm_engine(folder) as engine:
         for number in range(ROUNDS):
-            for is_beside in (number % 2 == 0, number % 2 == 1):
-                if is_beside:
-                    seconds, count = await _beside(engine, parts.pop(0))
-                    beside.append(seconds)
-                    made += count
+            for case in [*taken][number % 3 :] + [*taken][: number % 3]:
+                if case == "alone":
+                    seconds, count = (await ingest(engine, parts.pop(0)))["seconds"], 0
                 else:
-                    alone.append((await ingest(engine, parts.pop(0)))["seconds"])
-        ratios = [with_it / without for with_it, without in zip(beside, alone, strict=True)]
+                    seconds, count = await _beside(engine, case, parts.pop(0))
+                taken[case].append(seconds)
+                made += count if case == BACKUPS else 0
         told = [
-            f"ingest of {ROWS:,} rows beside backups ({made} made), n = {ROUNDS}, seed {SEED}:"
-            f" {statistics.median(ratios):.2f} of alone ({min(ratios):.2f} to {max(ratios):.2f})"
+            f"ingest of {ROWS:,} rows, n = {ROUNDS}, seed {SEED}, beside backups ({made} made):"
+            f" {_ratios(taken, BACKUPS)}; beside a loop: {_ratios(taken, NOTHING)}"
         ]
         told += _alone(engine.home.path)
         small = write_trades(folder / "small", SMALL_ROWS, SEED + 1)
@@ -66,10 +78,15 @@ async def _measured(folder: Path) -> list[str]:
         return told + _changed(engine.home.path)
 
 
-async def _beside(engine: Engine, files: list[str]) -> tuple[float, int]:
-    """Seconds of an ingest while backups are made, and how many were."""
+def _ratios(taken: dict[str, list[float]], case: str) -> str:
+    ratios = [beside / alone for beside, alone in zip(taken[case], taken["alone"], strict=True)]
+    return f"{statistics.median(ratios):.2f} of alone ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+async def _beside(engine: Engine, other: str, files: list[str]) -> tuple[float, int]:
+    """Seconds of an ingest while another process works, and how many backups it made."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", FOR_EVER, str(engine.home.path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", other, str(engine.home.path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     await process.stdout.readline()  # it has imported all, and the next one is under way
