@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from console.widgets.figures import MINUTE_US, from_us, to_us
-from engine.api import Command, UsageError
+from engine.api import Command, UsageError, matching
 
 Document = dict[str, Any]
 
@@ -269,10 +269,17 @@ def _passes(row: Document, asked: Document, every_reason: bool) -> bool:
         and (every_reason or asked.get("reason") in (None, *_codes(row)))
         and asked.get("text", "").casefold() in text
         and ("not_text" not in asked or asked["not_text"].casefold() not in text)
+        and passes("\n".join([row["file"], *row["row"].values()]), asked)
         and asked.get("file", "").casefold() in row["file"].casefold()
         and asked.get("account") in (None, row["row"].get("account"))
         and age_s >= asked.get("older_than_s", 0)
     )
+
+
+def passes(text: str, asked: Document) -> bool:
+    """Whether a row's text meets the expressions that were asked for."""
+    wanted = {"matching": True, "not_matching": False}
+    return all(matching(asked[name], [text]) == [meant] for name, meant in wanted.items() if name in asked)
 
 
 def _wanted(row: Document, arguments: Document) -> dict[str, str]:

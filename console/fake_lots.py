@@ -5,6 +5,7 @@ from decimal import Decimal
 from functools import cache
 from typing import Any
 
+from console.fake_desk import passes
 from console.widgets.figures import DAY_US, HOUR_US, from_us, to_us
 
 Document = dict[str, Any]
@@ -74,6 +75,7 @@ def _page(wanted: Document) -> Document:
         and str(wanted.get("account", row["account"])) == row["account"]
         and (not text or text in _told(row))
         and not (not_text and not_text in _told(row))
+        and passes(_told(row), wanted)
     ]  # fmt: skip
     if wanted.get("sort"):
         kept.sort(key=lambda row: _sort_key(row[wanted["sort"]]), reverse=wanted["descending"])

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from engine.domain.expressions import matching
 from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import ConfigInvalid, EngineError, EngineGone, HomeInUse, HomeMissing, UsageError
 from engine.messages import RESYNC, Command, Event, Query, Result
@@ -48,6 +49,7 @@ __all__ = [
     "host_demo",
     "make_demo",
     "make_home",
+    "matching",
     "on_signals",
     "require_free",
     "run_daemon",

@@ -1,17 +1,17 @@
 """The filter that is typed after `/`, the same on every list: text, !text, ~expression, field:value.
 
 Lists that are here whole are filtered here. Those of which the engine sends a page at a time are searched by
-it; what it cannot do is told as a problem, and never left out in silence. Expressions are matched in linear
-time, whatever they are.
+it; what it cannot do is told as a problem, and never left out in silence.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from engine.api import matching
+
 STATUSES = ("open", "released", "rejected", "all")
-NO_EXPRESSIONS = "no regular expressions: the engine searches"
 _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _OLDER = re.compile(r">([0-9]{1,6})(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
@@ -32,7 +32,7 @@ class Term:
     def passing(self, rows: Sequence[Texts]) -> list[bool]:
         """Whether each row passes."""
         texts = [row.get(self.field, "") if self.field else "\n".join(row.values()) for row in rows]
-        found = _matching(self.wanted, texts) if self.is_expression else _having(self.wanted, texts)
+        found = matching(self.wanted, texts) if self.is_expression else _having(self.wanted, texts)
         return [one != self.inverse for one in found]
 
 
@@ -96,23 +96,12 @@ def _having(wanted: str, texts: Sequence[str]) -> list[bool]:
     return [wanted in text.casefold() for text in texts]
 
 
-def _matching(expression: str, texts: Sequence[str]) -> list[bool]:
-    """Without backtracking, so that nothing typed can hang the console; `^` and `$` are those of a field."""
-    import polars as pl  # an attached console has it only once an expression was typed
-
-    found = pl.Series(texts, dtype=pl.String).str.contains(f"(?im){expression}")
-    return [bool(one) for one in found]
-
-
 def _wrong(expression: str) -> str:
     """What is wrong with an expression; empty if nothing."""
-    from polars.exceptions import ComputeError
-
     try:
-        _matching(expression, [""])
-    except ComputeError as error:
-        told = re.search(r"^error: (.*)", str(error), re.MULTILINE)
-        return f"no regular expression: {told[1] if told else 'too large'}"
+        matching(expression, [""])
+    except ValueError as error:
+        return str(error)
     return ""
 
 
@@ -120,7 +109,7 @@ def _wrong(expression: str) -> str:
 
 
 def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
-    """The filter of a list that the engine searches: `text`, `!text`, and the fields that it knows."""
+    """The filter of a list that the engine searches: text, !text, ~expression, fields that it knows."""
     wanted: dict[str, Any] = {}
     rest: list[str] = []
     problems: list[str] = []
@@ -134,19 +123,12 @@ def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
         else:
             problems += [problem for problem in [take(wanted, value.strip('"'))] if problem]
     text = " ".join(rest)
-    if text.startswith(("~", "!~")):
-        problems.append(NO_EXPRESSIONS)
-    elif text.removeprefix("!"):
-        wanted["not_text" if text.startswith("!") else "text"] = text.removeprefix("!")
+    sought = text.removeprefix("!").removeprefix("~")
+    if sought:
+        name = "matching" if text.removeprefix("!").startswith("~") else "text"
+        wanted[f"not_{name}" if text.startswith("!") else name] = sought
+        problems += [wrong for wrong in [_wrong(sought)] if name == "matching" and wrong]
     return Filter(typed, problem="; ".join(problems), asked={} if problems else wanted)
-
-
-def contradicts(wanted: Mapping[str, Any], rows: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether rows have the text that they were to be without: the engine did not understand."""
-    unwanted = wanted.get("not_text")
-    return unwanted is not None and any(
-        unwanted in text for row in rows for text in (row["file"], *row["row"].values())
-    )
 
 
 def named(key: str) -> Take:

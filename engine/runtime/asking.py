@@ -1,7 +1,10 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from engine.domain.expressions import matching
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import UsageError
 from engine.store.reader import LAST, Reader
@@ -32,6 +35,21 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
             "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
         )
     return us
+
+
+def expressions(arguments: dict[str, Any]) -> list[tuple[Callable[[Sequence[str]], list[bool]], bool]]:
+    """What tells whether texts match, and whether they are to: of the arguments matching and not_matching.
+
+    UsageError for what is no expression.
+    """
+    typed = [(arguments.get(name), wanted) for name, wanted in (("matching", True), ("not_matching", False))]
+    try:
+        for expression, _ in typed:
+            if expression:
+                matching(str(expression), [""])
+    except ValueError as error:
+        raise UsageError(f"{expression!r:.80} is {error}.", "Mend it, or look for a plain text.") from None
+    return [(partial(matching, str(expression)), wanted) for expression, wanted in typed if expression]
 
 
 def materialised(reader: Reader, resolution: str, zone: str, dropped: bool = False) -> "NDArray[np.int64]":

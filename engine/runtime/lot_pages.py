@@ -3,8 +3,9 @@
 The first page books the home; what that gave is kept until the inputs change, for one home at a time, so that
 the pages after it cost a filter. Arguments of both states: state (open or realized), offset, limit, text
 (words, each of them anywhere in account, asset, kind, term, flags or dates), not_text (nowhere there),
-account, asset (the whole name). Letters' case makes no difference. sort (one of SORTS of the state) and
-descending: another order; what is not known comes last.
+matching (an expression that one of these matches), not_matching (that none does), account, asset (the whole
+name). Letters' case makes no difference. sort (one of SORTS of the state) and descending: another order; what
+is not known comes last.
 """
 
 import threading
@@ -16,7 +17,7 @@ import polars as pl
 from engine.config import Config
 from engine.domain.money import in_range, to_text
 from engine.errors import UsageError
-from engine.runtime.asking import LAST_INPUT
+from engine.runtime.asking import LAST_INPUT, expressions
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
@@ -125,7 +126,11 @@ def _filtered(frame: pl.DataFrame, arguments: Document) -> pl.DataFrame:
     for word in str(arguments.get("text") or "").lower().split():
         frame = frame.filter(pl.col("searched").str.contains(word, literal=True))
     unwanted = str(arguments.get("not_text") or "").lower()
-    return frame.filter(~pl.col("searched").str.contains(unwanted, literal=True)) if unwanted else frame
+    if unwanted:
+        frame = frame.filter(~pl.col("searched").str.contains(unwanted, literal=True))
+    for found, wanted in expressions(arguments):
+        frame = frame.filter(pl.Series(found(frame["searched"].to_list())) == wanted)
+    return frame
 
 
 def _sorted(frame: pl.DataFrame, state: str, arguments: Document) -> pl.DataFrame:

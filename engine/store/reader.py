@@ -71,6 +71,11 @@ class Reader:
         with _readable(), closing(self._connection.execute(sql, values)) as cursor:
             return cursor.fetchall()
 
+    def stream(self, sql: str, values: Sequence[Any] = ()) -> Iterator[tuple[Any, ...]]:
+        """All rows of one SELECT, of which only some are in memory."""
+        with _readable(), closing(self._connection.execute(sql, values)) as cursor:
+            yield from cursor
+
     def records(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
         """All rows of one SELECT as dictionaries."""
         with _readable(), closing(self._connection.execute(sql, values)) as cursor:

@@ -130,8 +130,8 @@ def test_mark_all__only_what_the_filter_lets_through() -> None:
 def test_mark_all__filter_that_is_not_understood__marks_nothing() -> None:
     async def run(deck: Console) -> None:
         await deck.press("slash")
-        await deck.paste("~x")
-        assert "no regular expressions" in head(deck)
+        await deck.paste("~[x")
+        assert "no regular expression" in head(deck)
         await deck.press("enter", ALL)
         assert asked(deck, "quarantine_ids") == []
         assert any("not understood" in toast for toast in deck.toasts())
@@ -151,20 +151,18 @@ def test_filter__fields_go_to_the_engine() -> None:
     scenario(run)
 
 
-def test_filter__engine_that_does_not_know_it__shows_nothing_and_says_so() -> None:
-    client = FakeClient()
-    page = client.desk.answers["quarantine_page"]
-    client.desk.answers["quarantine_page"] = lambda wanted: page(
-        {key: value for key, value in wanted.items() if key != "not_text"}
-    )
-
+def test_filter__expression__only_rows_that_match__a_wrong_one_is_told() -> None:
     async def run(deck: Console) -> None:
         await deck.press("slash")
-        await deck.paste("!BTC")
-        assert "cannot search for rows without a text" in head(deck)
-        assert deck.rows.total == 0
+        await deck.paste("~^(eth|btc)$ reason:price_missing")
+        rows = [row for row in deck.client.desk.rows if row["reasons"][0]["code"] == "PRICE_MISSING"]
+        meant = [row for row in rows if row["row"].get("asset_id") in ("ETH", "BTC")]
+        assert 0 < deck.rows.total == len(meant) < len(rows)
+        await deck.press("ctrl+u")
+        await deck.paste("~(btc")
+        assert "no regular expression: unclosed" in head(deck)
 
-    scenario(run, client=client)
+    scenario(run)
 
 
 def test_status__released_rows_are_shown__acts_say_why_not() -> None:

@@ -8,7 +8,7 @@ from console.acting import newest_decision
 from console.desk import UNDOABLE
 from console.modals.bulk import cells_of, preview_rows
 from console.modals.preview import preview_lines
-from console.screens.filtering import QUARANTINE, asked, contradicts
+from console.screens.filtering import QUARANTINE, asked
 from console.screens.pages import PAGES_KEPT, Marks, Pages
 from console.screens.panels import chips
 from console.screens.rows import (
@@ -40,6 +40,9 @@ def told(lines: list[Line]) -> str:
         ("btc eth", {"text": "btc eth"}),
         ("!btc", {"not_text": "btc"}),
         ("!", {}),
+        ("~^btc$ file:a", {"matching": "^btc$", "file": "a"}),
+        ("!~b|c", {"not_matching": "b|c"}),
+        ("~", {}),
         ("REASON:price_missing x", {"reason": "PRICE_MISSING", "text": "x"}),
         ('file:"my file.csv" account:main', {"file": "my file.csv", "account": "main"}),
         ("status:released", {"status": "released"}),
@@ -56,8 +59,8 @@ def test_asked__what_was_typed_becomes_the_question(typed: str, wanted: dict[str
 @pytest.mark.parametrize(
     "typed",
     [
-        "~a",
-        "!~a",
+        "~[a",
+        "!~(a",
         "age:2h",
         "age:>2y",
         "status:lost",
@@ -72,13 +75,6 @@ def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None
     found = asked(typed, QUARANTINE)
     assert found.problem
     assert found.asked == {}
-
-
-def test_contradicts__a_row_with_the_text_that_was_excluded() -> None:
-    rows = [{"file": "a.csv", "row": {"asset_id": "BTC"}}]
-    assert contradicts({"not_text": "BTC"}, rows)
-    assert not contradicts({"not_text": "ETH"}, rows)
-    assert not contradicts({"text": "BTC"}, rows)
 
 
 def test_headers__are_the_engine_s() -> None:

@@ -120,6 +120,7 @@ def test_engine_that_fails__is_told_on_the_screen() -> None:
     [
         ("", {}),
         ("2024-05 eth", {"text": "2024-05 eth"}),
+        ("!~^fee asset:ETH", {"not_matching": "^fee", "asset": "ETH"}),
         ("!fee asset:ETH account:main", {"not_text": "fee", "asset": "ETH", "account": "main"}),
     ],
 )
@@ -128,7 +129,7 @@ def test_filter__what_was_typed_becomes_the_question(typed: str, wanted: dict[st
     assert (found.asked, found.problem) == (wanted, "")
 
 
-@pytest.mark.parametrize("typed", ["~x", "asset:", "!asset:ETH", "asset:~E"])
+@pytest.mark.parametrize("typed", ["~[x", "asset:", "!asset:ETH", "asset:~E"])
 def test_filter__what_the_engine_cannot_do__is_told(typed: str) -> None:
     found = asked(typed, LOTS)
     assert found.problem

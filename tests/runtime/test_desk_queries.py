@@ -214,3 +214,27 @@ def test_page__not_text__the_other_rows(deck: Deck) -> None:
     told = deck.ask("quarantine_page", not_text="FILL 2")
     assert [row["row"]["notes"] for row in told["rows"]] == ["fill 0", "fill 1", "fill 3"]
     assert told["by_reason"] == {"ACCOUNT_MISSING": 3}
+
+
+def test_page__matching__an_expression_in_any_field_or_the_file_s_name(deck: Deck) -> None:
+    for name in ("one.csv", "two.csv"):
+        deck.ingest(deck.file(name, [buy(account="", notes=f"{name[0]}{number}") for number in range(4)]))
+
+    def notes(**wanted: Any) -> list[str]:
+        told = deck.ask("quarantine_page", **wanted)
+        assert told["total"] == len(told["rows"]) == deck.ask("quarantine_ids", **wanted)["total"]
+        return [row["row"]["notes"] for row in told["rows"]]
+
+    assert notes(matching="^T[12]$") == ["t1", "t2"]
+    assert notes(matching=r"^one\.") == notes(not_matching="^two") == ["o0", "o1", "o2", "o3"]
+    assert notes(matching="o[0-2]$", not_matching="^two", text="o") == ["o0", "o1", "o2"]
+    assert notes(matching="nothing") == []
+    fix(deck, [deck.ask("quarantine_page", matching="^o3$")["rows"][0]["id"]], notes="changed")
+    assert (notes(matching="^o3$"), notes(matching="change")) == ([], ["changed"])
+
+
+def test_page__what_is_no_expression__refused(deck: Deck) -> None:
+    for page in ("quarantine_page", "quarantine_ids", "lots_page"):
+        for name in ("matching", "not_matching"):
+            with pytest.raises(UsageError, match="no regular expression"):
+                deck.ask(page, **{name: "(a"})

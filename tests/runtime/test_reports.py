@@ -439,6 +439,7 @@ def test_pages__filtered_newest_first__sums_of_all_rows(deck: Deck) -> None:
     assert [one["gain_usd"] for one in rest["rows"]] == ["100", "100"]
     assert deck.ask("lots_page", state="realized", not_text="short", asset="btc")["total"] == 2
     assert deck.ask("lots_page", state="realized", text="2024-03-02 BTC")["total"] == 1
+    assert deck.ask("lots_page", state="realized", matching="^(eth|short)$", not_matching="btc")["total"] == 1
     assert deck.ask("lots_page", state="open", account="COLD")["rows"][0]["quantity"] == "0.5"
 
 

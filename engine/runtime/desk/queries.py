@@ -2,8 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import batched
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from engine.ingestion.csv_processor import TRANSACTIONS, read_csv_file
 from engine.ingestion.records import Records, decode
 from engine.ingestion.refit import HEADERS, named
 from engine.ingestion.suggestions import suggest
+from engine.runtime.asking import expressions
 from engine.runtime.desk.judge import weigh
 from engine.runtime.desk.rows import (
     IDS_MAX,
@@ -34,6 +36,7 @@ from engine.store.reader import Reader
 PAGE_ROWS = 200  # a page of rows draws in well under half a second
 PAGE_ROWS_MAX = 10_000  # for who asks for more: every page looks at all rows again
 FILES_SHOWN = 20
+MATCHED_AT_ONCE = 10_000  # rows whose texts are in memory
 RAW_CHARS_MAX = 20_000  # of a record's physical text; a field may hold megabytes
 CONFLICT_SHOWS = (
     "timestamp", "action", "asset_id", "quantity", "unit_price_usd", "account", "tx_hash", "external_id",
@@ -61,8 +64,9 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     """A page of quarantine, newest file first: `total`, `rows`, `by_reason` and `files` under the filters.
 
     Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
-    the row or the file's name), not_text (nowhere there), file (part of its name, or the beginning of its
-    SHA-256), account (the whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves
+    the row or the file's name), not_text (nowhere there), matching (an expression that the file's name or a
+    field matches), not_matching (that none does), file (part of its name, or the beginning of its SHA-256),
+    account (the whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves
     the filter reason out. sort (one of SORTS) and descending: another order; rows without it come last.
     """
     offset, limit = _place(arguments)
@@ -191,7 +195,25 @@ def _filters(reader: Reader, now: int, arguments: dict[str, Any]) -> _Under:
     where, values = _row_filters(arguments, files)
     if arguments.get("file") or arguments.get("older_than_s") is not None:
         where += f" AND q.file IN ({', '.join(map(str, files))})"
-    return _Under(f"FROM quarantine q WHERE q.status IN ({among}){where}", tuple(values))
+    under = _Under(f"FROM quarantine q WHERE q.status IN ({among}){where}", tuple(values))
+    for found, is_wanted in expressions(arguments):
+        under = _matching(reader, under, files, found, is_wanted)
+    return under
+
+
+def _matching(
+    reader: Reader, under: _Under, files: Mapping[int, str], found: Callable[[list[str]], list[bool]],
+    is_wanted: bool,
+) -> _Under:  # fmt: skip
+    """Those of the rows of which the file's name or a field, as it is now, matches; or of which none does."""
+    chosen: list[int] = []
+    rows = reader.stream(f"SELECT q.file, q.record, coalesce(q.edited, q.fields) {under.rows}", under.values)
+    for some in batched(rows, MATCHED_AT_ONCE):
+        texts = ["\n".join((files[file], *json.loads(fields))) for file, _, fields in some]
+        verdicts = zip(some, found(texts), strict=True)
+        chosen += [file << 32 | record for (file, record, _), one in verdicts if one == is_wanted]
+    kept = "(q.file << 32 | q.record) IN (SELECT value FROM json_each(?))"
+    return _Under(f"{under.rows} AND {kept}", (*under.values, json.dumps(chosen)))
 
 
 def _files(reader: Reader, now: int, arguments: dict[str, Any]) -> dict[int, str]:
