@@ -18,10 +18,11 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import StaticPool
 
-from engine.errors import StoreFull
 from engine.store.migrations import migrate
 from engine.store.pragmas import PRAGMAS
 from engine.store.troubles import store_error
+
+DISK_FAULTS = ("SQLITE_FULL", "SQLITE_IOERR")
 
 
 class Writer:
@@ -100,13 +101,14 @@ class Writer:
 
 @contextmanager
 def _writable() -> Iterator[None]:
-    """A full disk as StoreFull; other faults of the database stay as they are."""
+    """What the disk will not as StoreError or StoreFull; other faults of the database stay as they are."""
     try:
         yield
     except DBAPIError as error:
-        told = store_error(error.orig, "written") if isinstance(error.orig, sqlite3.Error) else None
-        if isinstance(told, StoreFull):
-            raise told from error
+        fault = error.orig
+        name = getattr(fault, "sqlite_errorname", "")
+        if isinstance(fault, sqlite3.Error) and name.startswith(DISK_FAULTS):
+            raise store_error(fault, "written") from error
         raise
 
 

@@ -48,3 +48,15 @@ def test_calls_fail_at_random__every_run_ends_clean_and_nothing_is_lost(
     print(f"{fault} {probability} {way} {seed}: {failed} of {RUNS} runs failed")
     deck.ingest(*paths)
     check(deck, peace(sources), sources)
+
+
+def test_disk_that_never_syncs__told_with_a_hint_and_nothing_kept(deck: Deck, peace: Peace) -> None:
+    sources = contents()
+    paths = files_of(deck, sources)
+    faulty = ("fiu-run", "-x", "-c", "enable name=posix/io/sync/fdatasync")
+    code, document, said = ended(start(deck, "ingest", *paths, "--json", under=faulty, settings=CALM))
+    assert code == 1, said
+    assert "Check the disk" in document["error"]["hint"]
+    check_whole(deck)
+    deck.ingest(*paths)
+    check(deck, peace(sources), sources)
