@@ -22,8 +22,9 @@ from console import actions, story, themes
 from console.acking import AckDesk
 from console.acting import DECISIONS_READ
 from console.actions import Action, Need
-from console.client import EVERYTHING, Mirror, Session, Topics
+from console.client import Session
 from console.driver import Driver
+from console.mirror import EVERYTHING, Mirror, Topics
 from console.modals.detail import Detail
 from console.modals.failure import Failure
 from console.modals.help import help_lines

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
-from console.client import waiting
+from console.mirror import waiting
 from console.text import plural
 from console.widgets.figures import to_us
 from console.widgets.pieces import Line, line, spread, wrapped

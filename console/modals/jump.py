@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
-from console.client import NOTHING
+from console.mirror import NOTHING
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, cut, line
 

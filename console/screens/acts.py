@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from textual.widget import Widget
 
 from console.acting import Acting
-from console.client import NOTHING
+from console.mirror import NOTHING
 from console.screens.base import DeckScreen
 from console.widgets.lines import Lines
 from console.widgets.pieces import Line, cut

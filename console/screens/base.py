@@ -16,7 +16,7 @@ from textual.widgets import Input
 
 from console import actions
 from console.actions import Need
-from console.client import EVERYTHING, Topics
+from console.mirror import EVERYTHING, Topics
 from console.modals.export import Exported, ExportForm
 from console.modals.jump import Jump
 from console.modals.pick import Pick

@@ -8,7 +8,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widget import Widget
 
 from console.actions import Need
-from console.client import Topics
+from console.mirror import Topics
 from console.modals.detail import Detail
 from console.modals.twin import Twin
 from console.screens import panels

@@ -8,7 +8,7 @@ from textual.widget import Widget
 from console import actions
 from console.acking import waiting
 from console.actions import Need
-from console.client import Topics
+from console.mirror import Topics
 from console.screens import panels
 from console.screens.base import bindings
 from console.screens.lists import HeldList

@@ -125,9 +125,11 @@ def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
     text = " ".join(rest)
     sought = text.removeprefix("!").removeprefix("~")
     if sought:
-        name = "matching" if text.removeprefix("!").startswith("~") else "text"
+        is_expression = text.removeprefix("!").startswith("~")
+        name = "matching" if is_expression else "text"
         wanted[f"not_{name}" if text.startswith("!") else name] = sought
-        problems += [wrong for wrong in [_wrong(sought)] if name == "matching" and wrong]
+        if is_expression and (wrong := _wrong(sought)):
+            problems.append(wrong)
     return Filter(typed, problem="; ".join(problems), asked={} if problems else wanted)
 
 

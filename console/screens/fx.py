@@ -13,7 +13,7 @@ from textual.widget import Widget
 from console import actions
 from console.acting import Acting
 from console.actions import Need
-from console.client import NOTHING
+from console.mirror import NOTHING
 from console.modals.ask import Answer, Option, Question
 from console.modals.detail import Detail
 from console.modals.pick import Pick

@@ -7,7 +7,7 @@ from textual.widget import Widget
 
 from console import actions
 from console.actions import Need
-from console.client import Topics, waiting
+from console.mirror import Topics, waiting
 from console.modals.preview import Preview
 from console.screens import panels
 from console.screens.base import bindings

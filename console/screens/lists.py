@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from textual import work
 
-from console.client import Topics
+from console.mirror import Topics
 from console.modals.detail import Detail
 from console.screens.base import ListScreen
 from console.screens.filtering import Filter, Take, asked, parse

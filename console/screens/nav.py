@@ -10,7 +10,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from console import actions
-from console.client import EVERYTHING, Topics
+from console.mirror import EVERYTHING, Topics
 from console.modals.detail import Detail
 from console.screens import nav_charts, panels
 from console.screens.base import bindings

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from console import actions
 from console.acking import waiting
 from console.actions import Need
-from console.client import EVERYTHING, Topics
+from console.mirror import EVERYTHING, Topics
 from console.screens import panels
 from console.screens.base import bindings
 from console.screens.charted import Charted

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from console.client import HISTORY_US, waiting
+from console.mirror import HISTORY_US, waiting
 from console.text import UNKNOWN, bytes_text, count, money, words
 from console.widgets.figures import (
     SECOND_US,

@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from console import actions
 from console.acting import Acting
-from console.client import NOTHING, Topics
+from console.mirror import NOTHING, Topics
 from console.modals.ask import Option, Question
 from console.screens import panels
 from console.screens.acts import ActingScreen

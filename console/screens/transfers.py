@@ -12,7 +12,7 @@ from textual.widget import Widget
 from console import actions
 from console.acting import Acting
 from console.actions import Need
-from console.client import NOTHING
+from console.mirror import NOTHING
 from console.modals.ask import Answer, Option, Question
 from console.modals.pick import Pick
 from console.modals.settle import SettleForm

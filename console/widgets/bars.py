@@ -6,7 +6,7 @@ from textual import events
 
 from console import actions
 from console.actions import CROSS_FOOT, Action
-from console.client import Mirror, waiting
+from console.mirror import Mirror, waiting
 from console.text import count
 from console.widgets.figures import level, memory_state, share, span, to_us
 from console.widgets.lines import Lines

@@ -16,7 +16,7 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 
 from console.actions import CROSS_MOVES
-from console.client import EVERYTHING, Topics
+from console.mirror import EVERYTHING, Topics
 from console.widgets.canvas import BRAILLE, Pen, curve, level
 from console.widgets.crosshair import moved, standing, to_column
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, from_us, spark

@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.suggester import Suggester
 from textual.widgets import Input
 
-from console.client import NOTHING
+from console.mirror import NOTHING
 from console.widgets.lines import Lines
 from console.widgets.pieces import Line, line
 

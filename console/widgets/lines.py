@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
 from console.actions import MOVES
-from console.client import EVERYTHING, Topics
+from console.mirror import EVERYTHING, Topics
 from console.text import safe_text
 from console.widgets.pieces import BLANK, MARKS, Line, Piece, ascii_text
 

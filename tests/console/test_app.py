@@ -12,8 +12,8 @@ import pytest
 from console import app as app_module
 from console import client as client_module
 from console.app import NavdeckApp
-from console.client import EVERYTHING
 from console.fake import FakeClient, overview
+from console.mirror import EVERYTHING
 from console.modals.failure import Failure
 from console.screens.base import DeckScreen
 from console.screens.events import Events

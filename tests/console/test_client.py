@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from console import client as client_module
-from console.client import Mirror, Session, clean, waiting
+from console.client import Session
 from console.fake import FakeClient, connecting, overview, still
+from console.mirror import EVENTS_MAX, POINTS_MAX, Mirror, clean, waiting
 from console.screens.events import event_detail
 from engine.api import Command, EngineClient, EngineError, Event, HomeInUse, HomeMissing
 
@@ -76,7 +77,7 @@ def test_nav__changed_points__replace_and_extend_the_series_in_order() -> None:
     mirror.take(Event(61, "nav", {"resolution": "1h", "points": [new, corrected], "holds": []}), 0.0)
     points = mirror.doc["nav"]["points"]
     assert [point["nav"] for point in points[-3:]] == ["1", old[-1]["nav"], "2"]
-    assert len(points) == client_module.POINTS_MAX
+    assert len(points) == POINTS_MAX
     assert mirror.doc["holds"] == []
     assert mirror.doc["watermarks"]["valued_last"]["1h"] == "2026-03-04T15:00:00Z"
 
@@ -95,7 +96,7 @@ def test_lists__grow_to_their_bounds_only() -> None:
     for seq in range(61, 61 + 250):
         log = {"at": "2026-03-04T14:07:00Z", "level": "info", "kind": "x", "text": str(seq)}
         mirror.take(Event(seq, "log", log), 0.0)
-    assert len(mirror.doc["events"]) == client_module.EVENTS_MAX
+    assert len(mirror.doc["events"]) == EVENTS_MAX
     assert mirror.doc["events"][-1]["text"] == "310"
 
 
