@@ -89,11 +89,11 @@ def _term(name: str, typed: str, inverse: bool = False) -> Term:
     if name:
         wanted = wanted.strip('"')
     turned = inverse != typed.startswith("!")
-    return Term(name, wanted if is_expression else wanted.casefold(), is_expression, turned)
+    return Term(name, wanted, is_expression, turned)
 
 
 def _having(wanted: str, texts: Sequence[str]) -> list[bool]:
-    return [wanted in text.casefold() for text in texts]
+    return [wanted.casefold() in text.casefold() for text in texts]
 
 
 def _wrong(expression: str) -> str:
@@ -122,14 +122,12 @@ def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
             problems.append(f"{name}: takes no ! and no ~ here: the engine searches")
         else:
             problems += [problem for problem in [take(wanted, value.strip('"'))] if problem]
-    text = " ".join(rest)
-    sought = text.removeprefix("!").removeprefix("~")
-    if sought:
-        is_expression = text.removeprefix("!").startswith("~")
-        name = "matching" if is_expression else "text"
-        wanted[f"not_{name}" if text.startswith("!") else name] = sought
-        if is_expression and (wrong := _wrong(sought)):
-            problems.append(wrong)
+    term = _term("", " ".join(rest))
+    if term.wanted:
+        name = "matching" if term.is_expression else "text"
+        wanted[f"not_{name}" if term.inverse else name] = term.wanted
+    if term.is_expression and (wrong := _wrong(term.wanted)):
+        problems.append(wrong)
     return Filter(typed, problem="; ".join(problems), asked={} if problems else wanted)
 
 

@@ -1,7 +1,5 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
-from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from engine.domain.expressions import matching
@@ -37,19 +35,20 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
     return us
 
 
-def expressions(arguments: dict[str, Any]) -> list[tuple[Callable[[Sequence[str]], list[bool]], bool]]:
-    """What tells whether texts match, and whether they are to: of the arguments matching and not_matching.
+def expressions(arguments: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Those asked for as `matching` and `not_matching`, and whether texts are to match them.
 
     UsageError for what is no expression.
     """
-    typed = [(arguments.get(name), wanted) for name, wanted in (("matching", True), ("not_matching", False))]
-    try:
-        for expression, _ in typed:
-            if expression:
-                matching(str(expression), [""])
-    except ValueError as error:
-        raise UsageError(f"{expression!r:.80} is {error}.", "Mend it, or look for a plain text.") from None
-    return [(partial(matching, str(expression)), wanted) for expression, wanted in typed if expression]
+    names = (("matching", True), ("not_matching", False))
+    asked = [(str(arguments[name]), wanted) for name, wanted in names if arguments.get(name)]
+    for expression, _ in asked:
+        try:
+            matching(expression, [""])
+        except ValueError as error:
+            told = f"{expression!r:.80} is {error}."
+            raise UsageError(told, "Mend it, or look for a plain text.") from None
+    return asked
 
 
 def materialised(reader: Reader, resolution: str, zone: str, dropped: bool = False) -> "NDArray[np.int64]":

@@ -15,6 +15,7 @@ from typing import Any
 import polars as pl
 
 from engine.config import Config
+from engine.domain.expressions import matching
 from engine.domain.money import in_range, to_text
 from engine.errors import UsageError
 from engine.runtime.asking import LAST_INPUT, expressions
@@ -128,8 +129,8 @@ def _filtered(frame: pl.DataFrame, arguments: Document) -> pl.DataFrame:
     unwanted = str(arguments.get("not_text") or "").lower()
     if unwanted:
         frame = frame.filter(~pl.col("searched").str.contains(unwanted, literal=True))
-    for found, wanted in expressions(arguments):
-        frame = frame.filter(pl.Series(found(frame["searched"].to_list())) == wanted)
+    for expression, wanted in expressions(arguments):
+        frame = frame.filter(pl.Series(matching(expression, frame["searched"].to_list())) == wanted)
     return frame
 
 

@@ -129,6 +129,18 @@ def test_segment__full__sealed_listed_and_the_chain_goes_on(folder: Path, small:
     assert verify(folder).problems == []
 
 
+def test_segment__sealed_and_not_yet_listed__opening_lists_it_and_sweeps(folder: Path, small: None) -> None:
+    fill(folder, 9)
+    sums, left = folder / "SHA256SUMS", folder / ".SHA256SUMS.tmp.1.ab"
+    whole = sums.read_bytes()
+    sums.write_bytes(b"".join(whole.splitlines(keepends=True)[:-1]))
+    left.write_bytes(whole[:10])
+    fill(folder, 1, first_at=NOON + 100)
+    assert sums.read_bytes().startswith(whole)
+    assert not left.exists()
+    assert check_sums(folder)
+
+
 def test_segment__new_utc_date__sealed_before_the_record_of_the_new_day(folder: Path) -> None:
     with opened(folder) as book:
         for at in (NOON, NOON + DAY_US // 2 - 1, NOON + DAY_US // 2, NOON + DAY_US // 2 + 1):

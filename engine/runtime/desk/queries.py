@@ -2,12 +2,13 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import batched
 from pathlib import Path
 from typing import Any
 
+from engine.domain.expressions import matching
 from engine.domain.instants import SECOND_US
 from engine.domain.reasons import ROW_REASONS, counted_codes
 from engine.domain.transactions import CONTENT_COLUMNS, UNIT_SEPARATOR
@@ -196,21 +197,20 @@ def _filters(reader: Reader, now: int, arguments: dict[str, Any]) -> _Under:
     if arguments.get("file") or arguments.get("older_than_s") is not None:
         where += f" AND q.file IN ({', '.join(map(str, files))})"
     under = _Under(f"FROM quarantine q WHERE q.status IN ({among}){where}", tuple(values))
-    for found, is_wanted in expressions(arguments):
-        under = _matching(reader, under, files, found, is_wanted)
+    for expression, is_wanted in expressions(arguments):
+        under = _matching(reader, under, files, expression, is_wanted)
     return under
 
 
 def _matching(
-    reader: Reader, under: _Under, files: Mapping[int, str], found: Callable[[list[str]], list[bool]],
-    is_wanted: bool,
-) -> _Under:  # fmt: skip
+    reader: Reader, under: _Under, files: Mapping[int, str], expression: str, is_wanted: bool
+) -> _Under:
     """Those of the rows of which the file's name or a field, as it is now, matches; or of which none does."""
     chosen: list[int] = []
     rows = reader.stream(f"SELECT q.file, q.record, coalesce(q.edited, q.fields) {under.rows}", under.values)
     for some in batched(rows, MATCHED_AT_ONCE):
         texts = ["\n".join((files[file], *json.loads(fields))) for file, _, fields in some]
-        verdicts = zip(some, found(texts), strict=True)
+        verdicts = zip(some, matching(expression, texts), strict=True)
         chosen += [file << 32 | record for (file, record, _), one in verdicts if one == is_wanted]
     kept = "(q.file << 32 | q.record) IN (SELECT value FROM json_each(?))"
     return _Under(f"{under.rows} AND {kept}", (*under.values, json.dumps(chosen)))
