@@ -19,9 +19,8 @@ Danger = Literal["", "asks", "typed"]
 OVERVIEW, INBOX, QUARANTINE, NAV, EVENTS = "overview", "inbox", "quarantine", "nav", "events"
 FX = "fx"
 STORAGE, BACKUPS = "storage", "backups"
-ASSETS = "assets"  # opened over another screen
-TRANSFERS = "transfers"  # opened over another screen
-LOTS = "lots"  # opened over another screen
+ASSETS, TRANSFERS, LOTS = "assets", "transfers", "lots"
+OVER = (ASSETS, TRANSFERS, LOTS)  # opened over another screen
 # Screens by their digit. A screen that does not exist yet is not here, so it is shown nowhere.
 SCREENS = {
     OVERVIEW: "1", INBOX: "2", QUARANTINE: "3", FX: "4", NAV: "5", STORAGE: "6", BACKUPS: "7", EVENTS: "8",

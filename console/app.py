@@ -8,9 +8,11 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
+from rich.style import Style
 from rich.text import Text
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -18,11 +20,12 @@ from textual.driver import Driver as TextualDriver
 from textual.drivers.linux_driver import LinuxDriver
 from textual.screen import Screen
 
-from console import actions, story, themes
+from console import actions, story
 from console.acking import AckDesk
 from console.acting import DECISIONS_READ
 from console.actions import Action, Need
 from console.client import Session
+from console.dress import Dress
 from console.driver import Driver
 from console.mirror import EVERYTHING, Mirror, Topics
 from console.modals.detail import Detail
@@ -31,39 +34,46 @@ from console.modals.help import help_lines
 from console.modals.palette import Acts
 from console.modals.row import RowPage
 from console.modals.twin import Twin
-from console.screens.assets import Assets
-from console.screens.backups import Backups
 from console.screens.base import DeckScreen
-from console.screens.events import Events
-from console.screens.fx import Fx
-from console.screens.inbox import Inbox
-from console.screens.lots import Lots
-from console.screens.nav import Nav
-from console.screens.overview import Overview
-from console.screens.quarantine import Quarantine
-from console.screens.storage import Storage
-from console.screens.transfers import Transfers
 from console.terminal import DARK, Terminal
 from console.text import count, safe_text
+from console.themes import FALLBACK
 from console.widgets import canvas
+from console.widgets.pieces import MARKS
 from engine.api import EngineClient, EngineError, Query, actor, crash_text
 
 PULSE_S = 0.5  # between two repaints of the same panel
 TICK_S = 20.0  # ages are told in minutes and more
-THEMES_STEP_MS = 200  # between two looks at the user's own themes
 ORDINARY = Terminal(refusal="", theme=DARK, mouse=True, ascii=False)
+
+
+def screen_class(name: str) -> type[DeckScreen]:
+    """A screen's module is named like it, and imported when first wanted: so the first frame is sooner."""
+    found: type[DeckScreen] = getattr(import_module(f"console.screens.{name}"), name.title())
+    return found
+
+
+def new_screen(name: str) -> DeckScreen:
+    return screen_class(name)()
+
+
+def import_all() -> None:
+    """What is wanted a little later; meant for a thread beside the event loop."""
+    for name in (*actions.SCREENS, *actions.OVER):
+        screen_class(name)
+    canvas.ready()
 
 
 class NavdeckApp(App[None]):
     """The Textual app. `connect` gives a client of the engine; `on_exit` drains what the host runs."""
 
     CSS_PATH = "console.tcss"
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"mark--{mark}" for mark in (*MARKS, "cursor")}
     TITLE = "navdeck"
     COMMANDS: ClassVar[set[Any]] = {Acts}
     MODES: ClassVar[dict[str, Callable[[], Screen[Any]]]] = {  # type: ignore[assignment]
-        actions.OVERVIEW: Overview, actions.INBOX: Inbox, actions.QUARANTINE: Quarantine, actions.FX: Fx,
-        actions.NAV: Nav, actions.STORAGE: Storage, actions.BACKUPS: Backups, actions.EVENTS: Events,
-    }  # fmt: skip
+        name: partial(new_screen, name) for name in actions.SCREENS
+    }
     DEFAULT_MODE = actions.OVERVIEW
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+underscore"  # the registry's own keys open it
@@ -85,16 +95,15 @@ class NavdeckApp(App[None]):
     ) -> None:
         super().__init__(ansi_color=True if terminal.ansi else None)
         self.terminal = terminal
+        self.set_class(terminal.ascii, "-ascii", update=False)
         self.frozen = False
         self.session = Session(connect, self._changed, clock)
         self.story = story.Story()
         self._alerts = AckDesk(self)
         self._clock = clock
         self._on_exit = on_exit
-        self._themes_folders = [themes_folder or themes.folder(), *([own_themes] if own_themes else [])]
-        self._own_themes = own_themes
-        self._wanted_theme = terminal.theme
-        self._themes: set[str] = set()
+        self._dress = Dress(self, terminal, themes_folder, own_themes)
+        self._mark_styles: dict[str, Style] = {}
         self._dirty: Topics = frozenset()
         self._pulsing = False
         self._pulsed_at_s = 0.0
@@ -129,60 +138,31 @@ class NavdeckApp(App[None]):
         return Driver if found is LinuxDriver else found
 
     def get_theme_variable_defaults(self) -> dict[str, str]:
-        return themes.FALLBACK
+        return FALLBACK
 
     def on_mount(self) -> None:
         self.animation_level = "none"
-        self.set_class(self.terminal.ascii, "-ascii")
-        self._load_themes()
+        self._dress.tell()
         self.set_interval(TICK_S, partial(self._changed, frozenset({"time"})))
         self.call_after_refresh(self._begin)
 
-    def _load_themes(self) -> None:
-        """Takes the files as they are now; the theme in use is drawn anew if its file changed."""
-        problems = []
-        for folder in self._themes_folders:
-            found, wrong = themes.load(folder)
-            problems += wrong
-            for theme in found:
-                self.register_theme(theme)
-                self._themes.add(theme.name)
-        if problems:
-            self.tell("\n".join(str(problem) for problem in problems), "warning", "Themes not taken")
-        self._dress()
+    def mark_style(self, mark: str) -> Style:
+        """What text of this meaning wears, whatever it stands on."""
+        if mark not in self._mark_styles:
+            self._mark_styles[mark] = self.get_component_styles(f"mark--{mark}").partial_rich_style
+        return self._mark_styles[mark]
 
-    def _dress(self) -> None:
-        """Puts on the home's theme; a terminal that is to keep its own colours keeps them."""
-        wanted = self.terminal.theme if self.terminal.ansi else self._wanted_theme
-        if not self.terminal.ansi and wanted not in self._themes:
-            return
-        before, self.theme = self.theme, wanted
-        if before == wanted:
-            self.mutate_reactive(NavdeckApp.theme)
-
-    def _dress_as_home(self) -> None:
-        """The home says which theme is its own."""
-        wanted = self.mirror.doc["theme"] or self._wanted_theme
-        if wanted == self._wanted_theme:
-            return
-        self._wanted_theme = wanted
-        self._dress()
-        if wanted not in self._themes:
-            self.tell(f"There is no theme {wanted}. There are {', '.join(sorted(self._themes))}.", "warning")
-
-    async def _watch_themes(self, folder: Path) -> None:
-        from watchfiles import awatch  # after the first frame: it takes a while to import
-
-        async for _ in awatch(folder, step=THEMES_STEP_MS):
-            self._load_themes()
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._mark_styles.clear()
 
     def _begin(self) -> None:
         self.run_worker(self._start(), group="session")
-        if self._own_themes is not None and self._own_themes.is_dir():
-            self.run_worker(self._watch_themes(self._own_themes), group="themes")
+        if self._dress.is_watched:
+            self.run_worker(self._dress.watch(), group="themes")
 
     async def _start(self) -> None:
-        await asyncio.to_thread(canvas.ready)
+        await asyncio.to_thread(import_all)
         await self.session.run()
         self.push_screen(Failure(*self.mirror.trouble))  # it ran to an end: trying again cannot help
 
@@ -229,7 +209,7 @@ class NavdeckApp(App[None]):
         self._redraw(topics)
 
     def _redraw(self, topics: Topics) -> None:
-        self._dress_as_home()
+        self._dress.choose(self.mirror.doc["theme"])
         self._tell_story(topics)
         if self.frozen:
             self._dirty |= topics
@@ -262,8 +242,8 @@ class NavdeckApp(App[None]):
 
     # -- acts ---------------------------------------------------------------------------------------------
 
-    def why_not(self, action: Action) -> str:
-        """Why the act cannot be carried out now; empty if it can."""
+    def there(self) -> set[Need]:
+        """What there is now of what acts need."""
         there: set[Need] = {"engine"} if self.session.connected else set()
         if not self.mirror.doc["read_only"]:
             there.add("writing")
@@ -273,7 +253,7 @@ class NavdeckApp(App[None]):
             there.add("story")
         stack = [screen for screen in self.screen_stack if screen.is_mounted]
         shown = [screen for screen in stack if isinstance(screen, DeckScreen | RowPage)]
-        return actions.why_not(action, there.union(*(one.there() for one in shown[-1:])))
+        return there.union(*(one.there() for one in shown[-1:]))
 
     async def action_act(self, action_id: str) -> None:
         await self.act(action_id)
@@ -284,7 +264,7 @@ class NavdeckApp(App[None]):
     async def act(self, action_id: str) -> None:
         """Carries out an act of the registry, or says why it cannot be."""
         action = actions.BY_ID[action_id]
-        reason = self.why_not(action)
+        reason = actions.why_not(action, self.there())
         if reason:
             self.tell(f"{action.label}: {reason}", "warning")
             return
@@ -380,16 +360,19 @@ class NavdeckApp(App[None]):
         return found[-1] if found else self.current_mode
 
     def do_lots(self) -> None:
-        if not isinstance(self.screen, Lots):
-            self.push_screen(Lots())
+        self._open("lots")
 
     def do_assets(self) -> None:
-        if not isinstance(self.screen, Assets):
-            self.push_screen(Assets())
+        self._open("assets")
 
     def do_transfers(self) -> None:
-        if not isinstance(self.screen, Transfers):
-            self.push_screen(Transfers())
+        self._open("transfers")
+
+    def _open(self, name: str) -> None:
+        """Shows a list over the screen, unless it is shown."""
+        wanted = screen_class(name)
+        if not isinstance(self.screen, wanted):
+            self.push_screen(wanted())
 
     def do_palette(self) -> None:
         self.action_command_palette()

@@ -23,11 +23,11 @@ class Acts(Provider):
 
     def _entries(self) -> list[Entry]:
         deck = cast("NavdeckApp", self.app)
-        screen = deck.shown
+        screen, there = deck.shown, deck.there()
         made: list[Entry] = [
             (_name(action), action.help, partial(deck.act, action.id))
             for action in actions.for_screen(screen)
-            if action.id != "palette" and not deck.why_not(action)
+            if action.id != "palette" and not actions.why_not(action, there)
         ]  # fmt: skip
         themes = [name for name in deck.available_themes if name.startswith(("navdeck-", "ansi-"))]
         return made + [

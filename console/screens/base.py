@@ -71,6 +71,11 @@ class DeckScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
 
+    def __init__(self) -> None:
+        super().__init__()
+        # It is styled when it is mounted: Textual would read the whole style sheet anew, twice, before that.
+        self._css_update_count = self.deck._css_update_count
+
     @property
     def deck(self) -> "NavdeckApp":
         return cast("NavdeckApp", self.app)
@@ -93,7 +98,7 @@ class DeckScreen(Screen[None]):
         yield from self.body()
         yield from self.above_keys()
         yield Guide(whole=self.ID == actions.OVERVIEW)
-        yield KeyBar(self.ID, self.deck.why_not)
+        yield KeyBar(self.ID, self.deck.there)
         yield Lines(self._tiny, id="tiny")
 
     def above_keys(self) -> Sequence[Widget]:
@@ -258,6 +263,11 @@ class ListScreen(DeckScreen):
         """The heads of the columns, over a list whose rows begin with a sign of two cells."""
         layout = fitted(self.table, self.rows.width - 2)
         return line("  ", *layout.head(self.order.place, self.order.sign))
+
+    @on(Rows.Resized, "#list")
+    def _columns_moved(self) -> None:
+        for head in self.query("#head").results(Lines):
+            head.repaint()
 
     async def do_filter(self) -> None:
         """Opens the line to type the filter in; it is made when it is first asked for."""

@@ -1,11 +1,11 @@
 """The line at the top, which tells the state of everything, and the one at the bottom, with the keys."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from textual import events
 
 from console import actions
-from console.actions import CROSS_FOOT, Action
+from console.actions import CROSS_FOOT, Action, Need
 from console.mirror import Mirror, waiting
 from console.text import count
 from console.widgets.figures import level, memory_state, share, span, to_us
@@ -67,10 +67,10 @@ def _who(mirror: Mirror, now: int) -> str:
 class KeyBar(Lines):
     """The keys that matter here, and the screens. A click on one is as good as the key."""
 
-    def __init__(self, screen: str, blocked: Callable[[Action], str]) -> None:
+    def __init__(self, screen: str, there: Callable[[], Collection[Need]]) -> None:
         super().__init__(self._keys, id="keys")
         self._screen_id = screen
-        self._blocked = blocked
+        self._there = there
         self._places: list[tuple[int, int, str]] = []
 
     def _keys(self, width: int, _height: int) -> list[Line]:
@@ -78,7 +78,8 @@ class KeyBar(Lines):
             self._places = []
             moves = [line((f" {key}", "mark"), (f" {told}", "muted")) for key, told in CROSS_FOOT]
             return [as_fits(moves, width)]
-        entries = key_entries(self._screen_id, width, lambda action: bool(self._blocked(action)))
+        there = self._there()
+        entries = key_entries(self._screen_id, width, lambda action: bool(actions.why_not(action, there)))
         self._places = []
         made: Line = line(" ")
         for action_id, entry in entries:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.geometry import Region, Size
@@ -22,7 +21,7 @@ from textual.strip import Strip
 from console.actions import MOVES
 from console.mirror import EVERYTHING, Topics
 from console.text import safe_text
-from console.widgets.pieces import BLANK, MARKS, Line, Piece, ascii_text
+from console.widgets.pieces import BLANK, Line, Piece, ascii_text
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -69,7 +68,6 @@ def _spelled(line: Line) -> list[object]:
 class Lines(ScrollView, can_focus=False):
     """A panel of lines. `build` makes them for a width and a height; `topics`: what of the view they tell."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"lines--{mark}" for mark in MARKS} | {"lines--cursor"}
     DEFAULT_CSS = "Lines { overflow: hidden hidden; }"
     least_s = 0.0  # between two repaints; the app's pulse is enough for most
 
@@ -132,17 +130,14 @@ class Lines(ScrollView, can_focus=False):
 
     def render_line(self, y: int) -> Strip:
         """One line of the window."""
-        base = self._style("cursor") if self._is_cursor(y) else self.rich_style
-        ascii_only = cast("NavdeckApp", self.app).terminal.ascii
+        deck = cast("NavdeckApp", self.app)
+        base = deck.mark_style("cursor") if self._is_cursor(y) else self.rich_style
         segments = [
-            Segment(shown(text, ascii_only), base + self._style(mark))
+            Segment(shown(text, deck.terminal.ascii), base + deck.mark_style(mark))
             for text, mark in _at(self._painted, y)
             if text
         ]
         return Strip(segments).adjust_cell_length(self.size.width, base)
-
-    def _style(self, mark: str) -> Style:
-        return self.get_component_rich_style(f"lines--{mark}", partial=True)
 
     def _is_cursor(self, _y: int) -> bool:
         return False
@@ -163,8 +158,8 @@ class Rows(Lines, can_focus=True):
     ]
     DEFAULT_CSS = "Rows { overflow: hidden auto; scrollbar-size-vertical: 1; scrollbar-gutter: stable; }"
 
-    class Moved(Message):
-        """The cursor is on another row."""
+    class Told(Message):
+        """Something happened to the list."""
 
         def __init__(self, rows: "Rows") -> None:
             super().__init__()
@@ -174,8 +169,14 @@ class Rows(Lines, can_focus=True):
         def control(self) -> "Rows":
             return self.rows
 
+    class Moved(Told):
+        """The cursor is on another row."""
+
     class Opened(Moved):
         """The row under the cursor was clicked a second time."""
+
+    class Resized(Told):
+        """The list has another width or height; what stands over its columns has to follow."""
 
     def __init__(
         self, row: Callable[[int, int], Line], topics: Topics = EVERYTHING, *, id: str | None = None
@@ -192,6 +193,10 @@ class Rows(Lines, can_focus=True):
             (self._lead(index), *self._row(index, width - 2))
             for index in range(top, min(self.total, top + height))
         ]
+
+    def on_resize(self, _event: events.Resize) -> None:
+        """Textual calls that of `Lines` too."""
+        self.post_message(self.Resized(self))
 
     def _lead(self, index: int) -> Piece:
         """The cursor has a sign of its own, so that it is seen without colour too; labels go before it."""

@@ -5,13 +5,13 @@ from collections import Counter
 import pytest
 
 from console import actions
-from console.app import NavdeckApp
+from console.app import NavdeckApp, import_all, screen_class
 from console.modals.help import help_lines
 from console.screens.base import DeckScreen
 from console.widgets.bars import key_entries
 from console.widgets.pieces import cells
 
-SCREENS: dict[str, type[DeckScreen]] = NavdeckApp.MODES  # type: ignore[assignment]
+SCREENS = {id: screen_class(id) for id in actions.SCREENS}
 
 
 def screens_of(kind: type[DeckScreen]) -> dict[str, type[DeckScreen]]:
@@ -22,6 +22,7 @@ def screens_of(kind: type[DeckScreen]) -> dict[str, type[DeckScreen]]:
     return found
 
 
+import_all()
 # Screens that open over another one; the app knows them all.
 OPENED = {id: screen for id, screen in screens_of(DeckScreen).items() if id not in SCREENS}
 
@@ -29,7 +30,7 @@ OPENED = {id: screen for id, screen in screens_of(DeckScreen).items() if id not 
 @pytest.mark.parametrize("screen", [*SCREENS, *OPENED])
 def test_keys__mean_one_thing_on_a_screen(screen: str) -> None:
     keys = Counter(key for action in actions.for_screen(screen) for key in action.keys)
-    keys.update(key for moved, *_ in actions.MOVES if screen in actions.LISTS for key in moved.split(","))
+    keys.update(key for moved, *_ in actions.MOVES if screen in actions.OVER for key in moved.split(","))
     assert [key for key, times in keys.items() if times > 1] == []
 
 
@@ -44,7 +45,7 @@ def test_act__is_carried_out_on_each_of_its_screens(action: actions.Action) -> N
 
 def test_screens__every_one_has_its_digit_and_its_mode() -> None:
     assert {actions.BY_ID[screen].shown for screen in SCREENS} == set(actions.SCREENS.values())
-    assert set(actions.SCREENS) == set(SCREENS)
+    assert set(actions.OVER) == set(OPENED)
 
 
 def test_keys__letters_first__no_chord_is_the_only_way() -> None:

@@ -12,6 +12,7 @@ from console import app as app_module
 from console.fake import FakeClient
 from console.modals.jump import labels
 from console.screens import lists, pages
+from console.screens.base import ListScreen
 from console.screens.filtering import parse
 from console.screens.lists import HeldList
 from console.screens.lots import Lots
@@ -340,6 +341,19 @@ def test_zoom__each_panel_fills_the_screen__then_all_are_there__esc_at_once(
         await deck.until(lambda: deck.text() == before)  # charts come when their new size does
 
     scenario(screen, run, size=size)
+
+
+@pytest.mark.parametrize("screen", [actions.INBOX, actions.QUARANTINE, actions.LOTS])
+def test_heads__stand_over_their_columns__whatever_room_the_list_has(screen: str) -> None:
+    async def run(deck: Console) -> None:
+        view = deck.app.screen
+        assert isinstance(view, ListScreen)
+        for beside in (False, True):
+            view.query_one("#side").display = beside
+            await deck.settle()
+            await deck.until(lambda: "".join(text for text, _ in view.heads()) in deck.text())
+
+    scenario(screen, run, size=(160, 45))
 
 
 def test_zoom__the_cursor_goes_on__and_comes_back_with_the_list() -> None:
