@@ -43,7 +43,10 @@ NOTHING: dict[str, Document] = {  # what a command says that found nothing to do
 
 
 def _filters(arguments: argparse.Namespace) -> Document:
-    """The query's arguments. UsageError for an empty filter (it would mean every row) or an unknown code."""
+    """The query's arguments; the account must be one that is there.
+
+    UsageError for an empty filter (it would mean every row) or an unknown code.
+    """
     code = arguments.code and arguments.code.upper()
     told = {
         "reason": code, "file": arguments.file, "account": arguments.account, "text": arguments.text,
@@ -53,7 +56,8 @@ def _filters(arguments: argparse.Namespace) -> Document:
         raise UsageError("A filter is empty.", "Leave it out to mean all rows.")
     if code is not None and code not in WORDS:
         raise UsageError(f"There is no reason {code!r}.", _meant(code, WORDS))
-    return {name: value for name, value in told.items() if value is not None}
+    given = {name: value for name, value in told.items() if value is not None}
+    return given | {"named": True} if arguments.account is not None else given
 
 
 def _meant(given: str, names: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from engine.domain.money import to_text
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known
 from engine.runtime.value import inputs_of, series_of
 from engine.store.reader import Reader
 from engine.valuation import price_engine
@@ -33,6 +34,7 @@ def assets(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     """`assets list --json`. Arguments: `asset`, `status`, and `blocking` for those that withhold NAV."""
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         books = open_books(home, reader)
         rows = _rows(books, now)
     wanted, status = arguments.get("asset"), arguments.get("status")

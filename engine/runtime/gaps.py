@@ -21,6 +21,7 @@ from engine.runtime.asking import instant
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known
 from engine.runtime.value import inputs_of
 from engine.store.reader import Reader
 from engine.valuation import price_engine
@@ -31,7 +32,7 @@ Wanted = dict[Series, list[int]]
 
 
 def wanted(home_path: str, now: int, arguments: dict[str, Any]) -> Wanted:
-    """The instants of each series that are missing. Arguments: `resolution`, `from`, `to`, and `pairs`.
+    """The instants of each series that are missing. Arguments: `resolution`, `from`, `to`, `pairs`, `series`.
 
     Closes at which a holding has no price: all of 1d, of finer ones those of the configured last days.
     Fixings of `pairs` on TARGET days since the first ledger row.
@@ -40,6 +41,8 @@ def wanted(home_path: str, now: int, arguments: dict[str, Any]) -> Wanted:
     config = home.config()
     found: Wanted = {}
     with Reader(home.state) as reader:
+        if (series := arguments.get("series")) and "/" not in series:
+            require_known(reader, {"asset": series}, priced=True)
         books = open_books(home, reader)
         first = books.first_ts()
         if first is None:

@@ -21,6 +21,7 @@ from engine.runtime.asking import instant
 from engine.runtime.books import LOTS_CURRENCY, Books, told_lots
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known
 from engine.runtime.lot_pieces import open_lots
 from engine.runtime.reports import with_terms
 from engine.runtime.usd_prices import OUT_OF_RANGE, UnitPrice, unit_prices
@@ -45,6 +46,7 @@ def lots_at(home_path: str, now: int, arguments: Document) -> Document:
     resolution = arguments.get("resolution") or "1d"
     close = _last_close(resolution, config["timezone"], by)
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         books = open_books(home, reader)
         method = arguments.get("method") or config["lot_method"]
         lots = open_lots(books, books.outcome(method, close))

@@ -10,6 +10,7 @@ from engine.domain.money import to_text
 from engine.domain.transactions import DECIMAL
 from engine.runtime.asking import instant
 from engine.runtime.home import Home
+from engine.runtime.known_names import require_known
 from engine.store.reader import LAST, Reader
 from engine.valuation.suspicions import suspicions
 
@@ -21,6 +22,7 @@ def prices_check(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[s
     after, until = instant(arguments, "from"), instant(arguments, "to")
     asset = arguments.get("asset")
     with Reader(Home(Path(home_path)).state) as reader:
+        require_known(reader, arguments, priced=True)
         found = _found(reader, 0 if after is None else after + 1, LAST if until is None else until)
     if asset is not None:
         found = found.filter(pl.col("asset") == asset)

@@ -18,6 +18,7 @@ from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known
 from engine.runtime.open_day import contents, snapshots_between
 from engine.runtime.series import Series
 from engine.runtime.value import asset_files, inputs_of
@@ -40,6 +41,7 @@ def lots(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]
         )
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         books = open_books(home, reader)
         return books.lots(
             method, arguments.get("account"), arguments.get("asset"), instant(arguments, "as_of")
@@ -68,6 +70,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     resolution = arguments.get("resolution") or "1d"
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         closes = materialised(reader, resolution, config["timezone"])
         dropped = dropped_told(reader, resolution, after, until)
         kept = (closes > (after if after is not None else -1)) & (

@@ -32,6 +32,7 @@ from engine.portfolio.terms import LONG, SHORT, TERMS, UNKNOWN, long_term, read_
 from engine.runtime.books import LOTS_CURRENCY
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known
 from engine.runtime.lot_pieces import income, realized_pieces
 from engine.runtime.usd_prices import unit_prices
 from engine.store.reader import Reader
@@ -100,6 +101,7 @@ def report_gains(home_path: str, _now: int, arguments: Document) -> Document:
     scope = Scope.of(arguments, GAINS_BY)
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         books = open_books(home, reader)
         pieces = scope.filtered(with_terms(realized_pieces(books, books.outcome()), books.config))
         pieces = _fees_told(pieces, reader, books.config)
@@ -245,6 +247,7 @@ def report_income(home_path: str, _now: int, arguments: Document) -> Document:
     scope = Scope.of(arguments, INCOME_BY)
     home = Home(Path(home_path))
     with Reader(home.state) as reader:
+        require_known(reader, arguments)
         books = open_books(home, reader)
         found = income(books, books.outcome())
         days = buckets.local_days(found["ts"].to_numpy(), tax_zone(books.config))

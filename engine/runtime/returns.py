@@ -3,7 +3,7 @@
 Owns: which valuations and flows go in, and the answer. Never: a rule of return. Opens nothing for writing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.known_names import require_known, unknown
 from engine.runtime.open_day import Snapshots, snapshots_between
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
@@ -52,7 +53,7 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
         books = open_books(home, reader)
-        accounts = _accounts(books, arguments.get("account"), arguments.get("group"))
+        accounts = _accounts(reader, config, arguments)
         course = _course(home, reader, config, resolution, (after, until), accounts)
         stale = is_stale(reader, resolution)
         moved = _flows(books, resolution, course, accounts)
@@ -72,27 +73,18 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
     return answer
 
 
-def _accounts(books: Books, account: str | None, group: str | None) -> tuple[str, ...] | None:
+def _accounts(reader: Reader, config: Config, arguments: dict[str, Any]) -> tuple[str, ...] | None:
     """The accounts that are looked at. UsageError for ones that are not there."""
+    account, group = arguments.get("account"), arguments.get("group")
     if account is not None and group is not None:
         raise UsageError("An account or a group, not both.", "Leave one of them out.")
-    groups = dict(books.config["groups"])
-    known = set(books.ledger["account"].unique())
-    if account is not None:
-        if account not in known:
-            raise UsageError(f"There is no account {account!r}.", _choices("Accounts", known))
-        return (account,)
+    require_known(reader, arguments)
     if group is None:
-        return None
+        return None if account is None else (account,)
+    groups = dict(config["groups"])
     if group not in groups:
-        hint = _choices("Groups", groups) if groups else "Name groups in navdeck.toml, under [groups]."
-        raise UsageError(f"There is no group {group!r}.", hint)
+        raise unknown("group", group, groups, "Name groups in navdeck.toml, under [groups].")
     return tuple(groups[group])
-
-
-def _choices(what: str, names: Collection[str]) -> str:
-    shown = sorted(names)[:8]
-    return f"{what}: {', '.join(shown)}{' …' if len(names) > len(shown) else ''}."
 
 
 # -- valuations ---------------------------------------------------------------------------------------

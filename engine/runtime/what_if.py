@@ -20,6 +20,7 @@ from engine.runtime.asking import instant
 from engine.runtime.books import LOTS_CURRENCY, Books
 from engine.runtime.bound_books import BoundBooks
 from engine.runtime.home import Home
+from engine.runtime.known_names import require_known
 from engine.runtime.lot_pieces import open_lots, realized_pieces
 from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, sums_of_gains, with_terms
 from engine.store.reader import Reader
@@ -54,8 +55,8 @@ def what_if(home_path: str, now: int, arguments: Document) -> Document:
     config = home.config()
     sale = _sale(arguments, instant(arguments, "at"), now, config)
     with Reader(home.state) as reader:
+        require_known(reader, {name: str(sale[name]) for name in ("asset", "account")})
         books = _Imagined(reader, config, sale)
-        _require_known(books, sale)
         columns = [_under(method, books, sale) for method in LOT_METHODS]
     return {
         "account": sale["account"],
@@ -88,14 +89,6 @@ def _sale(arguments: Document, at: int | None, now: int, config: Config) -> dict
         "row": IMAGINED, "ts": ts, "action": int(Action.SELL), "asset": asset, "account": account, "id": "",
         "kind": int(KeyKind.CONTENT), "k": 1,
     }  # fmt: skip
-
-
-def _require_known(books: Books, sale: dict[str, Any]) -> None:
-    real = books.ledger.filter(pl.col("row") != IMAGINED)
-    for name in ("asset", "account"):
-        if sale[name] not in real[name]:
-            hint = "`navdeck lots` shows what is held."
-            raise UsageError(f"No row has the {name} {sale[name]!r:.80}.", hint)
 
 
 def _under(method: str, books: Books, sale: dict[str, Any]) -> Document:

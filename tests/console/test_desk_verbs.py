@@ -279,7 +279,7 @@ def test_release__all__filters_choose_the_rows(fake: FakeDesk) -> None:
 
     assert run("quarantine release --all --file a.csv --older-than 1d --text x --account main") == 0
 
-    wanted = {"file": "a.csv", "older_than_s": 86_400, "text": "x", "account": "main"}
+    wanted = {"file": "a.csv", "older_than_s": 86_400, "text": "x", "account": "main", "named": True}
     assert fake.queries[0].arguments == wanted
     assert fake.commands[0].arguments["ids"] == [ROW]
 

@@ -61,12 +61,16 @@ def test_list__tables__each_state_reasons_candidates_and_what_to_do(home: Deck, 
 
 def test_list__filters__and_nothing_to_show(home: Deck, capsys: Capture) -> None:
     assert said(home, capsys, "transfers list --state matched")["unmatched"] == []
+    assert run(home, "transfers list --asset BTC") == 2
+    home.take(buy(asset_id="BTC"))
     assert said(home, capsys, "transfers list --asset BTC")["counts"]["matched"] == 0
     first = said(home, capsys, "transfers list --limit 1")
     assert (len(first["unmatched"]), first["next"]) == (1, 1)
     assert said(home, capsys, "transfers list --limit 2 --offset 1")["unmatched"][0] != first["unmatched"][0]
-    assert run(home, "transfers list --account nobody") == 0
+    assert run(home, "transfers list --asset BTC") == 0
     assert "No transfer." in capsys.readouterr().out
+    assert run(home, "transfers list --account nobody") == 2
+    assert "There is no account 'nobody'." in capsys.readouterr().err
     assert run(home, "transfers list --state lost") == 2
 
 
@@ -92,7 +96,7 @@ def test_settle__residuals__shown_first_then_settled(home: Deck, capsys: Capture
     assert [row["quantity"] for row in said(home, capsys, words)["rows"]] == ["0.01"]
     assert run(home, words) == 0
     assert "Nothing is left over that is so small" in capsys.readouterr().out
-    assert run(home, "transfers list --state settled") == 0
+    assert run(home, "transfers list --asset BTC") == 0
     assert "1 transfer settled" in capsys.readouterr().out
 
 

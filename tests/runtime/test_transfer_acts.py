@@ -362,7 +362,8 @@ def test_list__states_counts_and_ages(deck: Deck) -> None:
     assert listed(deck, state="matched")["unmatched"] == []
     assert [len(listed(deck, asset="ETH")[name]) for name in ("matched", "unmatched")] == [0, 1]
     assert len(listed(deck, account="cold")["matched"]) == 1
-    assert listed(deck, account="nobody")["counts"]["matched"] == 0
+    with pytest.raises(UsageError, match="no account 'nobody'"):
+        listed(deck, account="nobody")
     assert listed(deck, limit=0)["matched"] == []
 
 

@@ -32,6 +32,7 @@ from engine.runtime.desk.rows import (
     tx_rows,
 )
 from engine.runtime.home import Home
+from engine.runtime.known_names import require_known
 from engine.store.reader import Reader
 
 PAGE_ROWS = 200  # a page of rows draws in well under half a second
@@ -48,6 +49,8 @@ SORTS = {  # what a row is sorted by, as it shows it: its first reason, its file
     "file": "(SELECT lower(name) FROM files WHERE file = q.file)",
     "line": "q.line",
 }
+OF_TRANSACTIONS = "q.file IN (SELECT file FROM files WHERE kind = 'transactions')"
+ACCOUNT = f"json_extract(coalesce(q.edited, q.fields), '$[{HEADERS[TRANSACTIONS].index('account')}]')"
 STATUSES = ("open", "released", "rejected")
 ALL = "all"
 
@@ -67,7 +70,8 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
     the row or the file's name), not_text (nowhere there), matching (an expression that the file's name or a
     field matches), not_matching (that none does), file (part of its name, or the beginning of its SHA-256),
-    account (the whole name), older_than_s. Letters' case makes no difference. `by_reason` leaves
+    account (the whole name; with `named` a row must have it, else UsageError: what is typed letter by
+    letter may find nothing), older_than_s. Letters' case makes no difference. `by_reason` leaves
     the filter reason out. sort (one of SORTS) and descending: another order; rows without it come last.
     """
     offset, limit = _place(arguments)
@@ -191,6 +195,8 @@ def _filters(reader: Reader, now: int, arguments: dict[str, Any]) -> _Under:
     if status not in (*STATUSES, ALL):
         choices = ", ".join((*STATUSES, ALL))
         raise UsageError(f"There is no status {status!r:.80}.", f"Choose one of {choices}.")
+    if arguments.get("named") and not _sets_aside(reader, arguments.get("account")):
+        require_known(reader, arguments)
     files = _files(reader, now, arguments)
     among = ", ".join(f"'{one}'" for one in STATUSES if status in (one, ALL))
     where, values = _row_filters(arguments, files)
@@ -200,6 +206,12 @@ def _filters(reader: Reader, now: int, arguments: dict[str, Any]) -> _Under:
     for expression, is_wanted in expressions(arguments):
         under = _matching(reader, under, files, expression, is_wanted)
     return under
+
+
+def _sets_aside(reader: Reader, account: object) -> bool:
+    """Whether some row of an account was ever set aside: such an account need not be in the ledger."""
+    wanted = f"SELECT 1 FROM quarantine q WHERE {OF_TRANSACTIONS} AND lower({ACCOUNT}) = lower(?) LIMIT 1"
+    return account is not None and reader.value(wanted, (str(account),)) is not None
 
 
 def _matching(
@@ -238,10 +250,7 @@ def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[s
             where += f" AND {sign}({found})"
             values += wanted
     if arguments.get("account"):
-        place = HEADERS[TRANSACTIONS].index("account")
-        kinds = "q.file IN (SELECT file FROM files WHERE kind = 'transactions')"
-        field = f"json_extract(coalesce(q.edited, q.fields), '$[{place}]')"
-        where += f" AND {kinds} AND lower({field}) = lower(?)"
+        where += f" AND {OF_TRANSACTIONS} AND lower({ACCOUNT}) = lower(?)"
         values.append(str(arguments["account"]))
     return where, values
 

@@ -12,6 +12,7 @@ from engine.portfolio.transfer_candidates import WHYS, Candidate, Loose, Nearby,
 from engine.portfolio.transfers import Leg, Piece
 from engine.runtime.desk.transfer_rows import Transfers, is_out, told
 from engine.runtime.home import Home
+from engine.runtime.known_names import require_known
 from engine.store.reader import Reader
 
 STATES = ("matched", "in_transit", "unmatched", "settled")
@@ -31,6 +32,7 @@ def transfers(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
     offset, limit = (_count(arguments, *one) for one in (("offset", 0), ("limit", ROWS_MOST)))
     page = slice(offset, offset + limit)
     with Reader(Home(Path(home_path)).state) as reader:
+        require_known(reader, arguments)
         listed = _Listed(Transfers(reader), now)
         asset, account = arguments.get("asset"), arguments.get("account")
         sets = [group for group in listed.groups if _any_of(group, asset, account)]

@@ -18,6 +18,7 @@ from engine.runtime.desk.minutes import Minutes
 from engine.runtime.desk.rows import IDS_MAX
 from engine.runtime.desk.transfer_rows import LIST_HINT, SIDES, Transfers, is_out, told
 from engine.runtime.home import Home
+from engine.runtime.known_names import require_known
 from engine.runtime.standing import MATCH, SETTLE, counting_rows
 from engine.runtime.telemetry.spans import committing
 from engine.store.commit import transaction
@@ -223,6 +224,7 @@ def _residuals(transfers: Transfers, below: object, asset: object, kind: str) ->
         raise UsageError(f"A {kind} can be of either side.", "Name the rows by their ids; nothing was done.")
     if not isinstance(asset, str) or not asset:
         raise UsageError("Residuals are settled asset by asset.", "Name one with --asset; nothing was done.")
+    require_known(transfers.reader, {"asset": asset})
     small = _small(below)
     kinds_out = kind in OUT_KINDS
     found = []
