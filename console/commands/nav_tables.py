@@ -160,8 +160,8 @@ def _marks(points: list[Document]) -> Group:
 
 
 def stale(document: Document) -> list[RenderableType]:
-    """That what is shown is older than what was taken in, where it is."""
-    stale = text("! files were ingested since these were computed", WARN)
+    """That what is shown is older than the books, where it is."""
+    stale = text("! the books changed since these were computed", WARN)
     return [Text(""), stale, hint("navdeck value")] if document["stale"] else []
 
 

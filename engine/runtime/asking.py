@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
     from engine.snapshots.nav_reader import NavPoint
 
-# The last commit that may change a figure: of a file, or of a decision.
+# The last commit that may change a figure: of a file that brought something, of a decision that put rows into
+# the books or says how they count, or of taking one back.
 LAST_INPUT = (
-    "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files UNION ALL"
-    " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject', 'alert_ack')"
-    " AND NOT (kind = 'undo' AND detail -> 'kind' = '\"alert_ack\"'))"
+    "SELECT max(at) FROM (SELECT max(committed_at) AS at FROM files WHERE accepted > 0 UNION ALL"
+    " SELECT max(made.committed_at) FROM decisions made JOIN decisions about ON about.decision ="
+    " CASE made.kind WHEN 'undo' THEN made.subject ->> 'decision' ELSE made.decision END"
+    " WHERE about.kind NOT IN ('fix', 'reject', 'alert_ack')"
+    " AND NOT (about.kind = 'release' AND about.detail ->> 'outcome' = 'duplicate'))"
 )
 
 
