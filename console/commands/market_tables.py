@@ -35,7 +35,7 @@ def assets(document: Document) -> None:
     """`assets list`."""
     rows = document["assets"]
     if not rows:
-        show(text("no assets", QUIET), hint("navdeck ingest FILE…"))
+        show(*_no_assets(document["blocking"]))
         return
     columns = (
         Column("asset", least=16), Column("status"), Column("quantity", right=True, rank=3),
@@ -50,6 +50,13 @@ def assets(document: Document) -> None:
         Grid(columns, (_asset(row) for row in rows[:ROWS_SHOWN])),
         *rest(rows, "--json has all"),
     )
+
+
+def _no_assets(blocking: bool) -> list[RenderableType]:
+    """Nothing is listed: which of two it was asked for makes it good, or a beginning."""
+    if blocking:
+        return [text("✓ no asset keeps NAV from being known", GOOD)]
+    return [text("no assets", QUIET), hint("navdeck ingest FILE…")]
 
 
 def _asset(row: Document) -> list[Any]:

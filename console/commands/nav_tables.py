@@ -40,17 +40,37 @@ def valued(document: Document) -> None:
     took = text(f"{plural(document['snapshots'], 'snapshot')} in {document['seconds']} s")
     restated = [part for name, sums in document["resolutions"].items() for part in _restated(name, sums)]
     left = [part for name, sums in document["resolutions"].items() for part in _left_out(name, sums)]
-    show(Grid(columns, rows), Text(""), *restated, *left, took, hint("navdeck nav"))
+    why = unvalued(document.get("unvalued"))
+    more = [] if why and not document["snapshots"] else [hint("navdeck nav")]
+    show(Grid(columns, rows), Text(""), *restated, *left, *why, took, *more)
 
 
 def _left_out(resolution: str, sums: Document) -> list[RenderableType]:
     """Buckets that were not made, since nothing had a price yet."""
     found = sums.get("left_out")
-    if found is None:
+    if found is None or found["to"] is None:  # that is told once, for all resolutions
         return []
     span = f"{instant(found['from'])} to {instant(found['to'])}"
     told = text(f"No {resolution} buckets from {span}: before the first price", WARN)
     return [told, hint(f"navdeck value --resolution {resolution} --from {found['from']}")]
+
+
+def unvalued(found: Document | None) -> list[RenderableType]:
+    """Why nothing can be valued, and which assets never had a price; nothing where neither is so."""
+    reason, names = (found or {}).get("reason"), (found or {}).get("never_priced", [])
+    if reason == "NO_TRANSACTIONS":
+        return [text("! no transaction was taken in yet: there is nothing to value", WARN),
+                hint("navdeck ingest FILE…")]  # fmt: skip
+    have = "has" if len(names) == 1 else "have"
+    told = f"{plural(len(names), 'asset')} {have} never had a price: {_few(names)}"
+    if reason and not names:
+        told = "no price is of a close since the first transaction"
+    if not reason and not names:
+        return []
+    settled = [hint("navdeck assets list --blocking shows what settles it")] if names else []
+    end = text("A series ends where prices end; a running engine values every close as it comes.", QUIET)
+    return [text(f"! nothing can be valued: {told}" if reason else f"! {told}", WARN),
+            hint("navdeck ingest PRICES.csv"), *settled, *([end] if reason else [])]  # fmt: skip
 
 
 def _restated(resolution: str, sums: Document) -> list[RenderableType]:
@@ -83,7 +103,9 @@ def nav(document: Document) -> None:
         show(*_dropped(document))
         return
     if not points:
-        show(text("There are no values here yet.", WARN), hint("navdeck value"))
+        why = document.get("unvalued") or {}
+        told = unvalued(why) if why.get("reason") else [hint("navdeck value")]
+        show(text("There are no values here yet.", WARN), *told)
         return
     title = f"NAV in {safe_text(document['base_currency'])} at {document['resolution']} closes"
     shown = Grid(NAV_COLUMNS, [_point_row(point) for point in points[-ROWS_SHOWN:]])

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from console.commands import backup_tables
+from console.commands import backup_tables, nav_tables
 from console.commands.alert_tables import ack_words
 from console.commands.grid import (
     BAD,
@@ -168,9 +168,11 @@ def status(document: Document) -> None:
     counts = [(told, figure(count(document["counts"][key]))) for key, told in COUNT_WORDS.items()]
     settings = f"{document['base_currency']} · {document['timezone']} · {document['lot_method']}"
     alerts = [_alert(alert) for alert in document["alerts"]]
+    why = document.get("unvalued") or {}
+    unvalued = [] if why.get("reason") == "NO_TRANSACTIONS" else nav_tables.unvalued(why)
     home = [("home", document["home"]), ("engine", _engine(document.get("engine")))]
     show(pairs([*home, ("settings", settings), *counts, *reach]), Text(""),
-         *(alerts or [text("✓ nothing waits for you", GOOD)]))  # fmt: skip
+         *([*alerts, *unvalued] or [text("✓ nothing waits for you", GOOD)]))  # fmt: skip
 
 
 def _alert(alert: Document) -> RenderableType:

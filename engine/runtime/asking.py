@@ -86,17 +86,6 @@ def dropped_told(
     return {"days": days, "from": format_instant(first), "to": format_instant(last)} if days else None
 
 
-def is_stale(reader: Reader, resolution: str) -> bool:
-    """Whether the inputs changed after the newest valuation of the resolution."""
-    return bool(
-        reader.value(
-            f"SELECT ({LAST_INPUT}) >"
-            " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
-            (resolution,),
-        )
-    )
-
-
 def point_told(point: "NavPoint") -> dict[str, Any]:
     """One point of `nav --json`."""
     return {

@@ -12,9 +12,10 @@ from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.known_names import require_known
-from engine.runtime.value import inputs_of, series_of
+from engine.runtime.series import last_priced
+from engine.runtime.value import inputs_of
 from engine.store.reader import Reader
-from engine.valuation import price_engine
+from engine.valuation import buckets, price_engine
 from engine.valuation.price_engine import Status
 
 RESOLUTION = "1d"  # what is missing is counted in daily closes
@@ -36,20 +37,22 @@ def assets(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     with Reader(home.state) as reader:
         require_known(reader, arguments)
         books = open_books(home, reader)
-        rows = _rows(books, now)
+        rows = _rows(books, reader, now)
     wanted, status = arguments.get("asset"), arguments.get("status")
     rows = [row for row in rows if wanted in (None, row["asset_id"]) and status in (None, row["status"])]
     if arguments.get("blocking"):
         rows = [row for row in rows if row["blocking"] is not None]
-    return {"base_currency": books.config["base_currency"], "resolution": RESOLUTION, "assets": rows}
+    return {"base_currency": books.config["base_currency"], "resolution": RESOLUTION,
+            "blocking": bool(arguments.get("blocking")), "assets": rows}  # fmt: skip
 
 
-def _rows(books: Books, now: int) -> list[dict[str, Any]]:
+def _rows(books: Books, reader: Reader, now: int) -> list[dict[str, Any]]:
     ledger = books.ledger
     if ledger.is_empty():
         return []
     owned = ledger.group_by("asset").agg(rows=pl.len(), first=pl.col("ts").min())
-    held, blocking, prices = _held(books, now), _blocking(books), _last_prices(books)
+    held, prices = _held(books, now), _last_prices(books)
+    blocking = _blocking(books, _closes(books, reader, now))
     statuses = books.statuses()
     rows = [
         _row(asset, count, first, _status_at(statuses.get(asset, []), now), held.get(asset, (0, 0)),
@@ -120,12 +123,20 @@ def _last_prices(books: Books) -> dict[str, dict[str, Any]]:
     }
 
 
-def _blocking(books: Books) -> dict[str, dict[str, Any]]:
+def _closes(books: Books, reader: Reader, now: int) -> np.ndarray:
+    """The daily closes at which NAV is told: up to the last that is priced or was valued, else by now."""
+    first = books.first_ts()
+    assert first is not None, "there are rows"
+    valued = reader.value("SELECT max(close_last) FROM valued WHERE resolution = ?", (RESOLUTION,))
+    last = max(last_priced(books, RESOLUTION) or 0, valued or 0)
+    return buckets.closes(RESOLUTION, books.config["timezone"], first, last if last > first else now)
+
+
+def _blocking(books: Books, closes: np.ndarray) -> dict[str, dict[str, Any]]:
     """By asset: the daily closes at which a holding of it has no value, and why."""
-    series = series_of(books, RESOLUTION)
-    if not len(series.closes):
+    if not len(closes):
         return {}
-    inputs = inputs_of(books, RESOLUTION, series.closes)
+    inputs = inputs_of(books, RESOLUTION, closes)
     found = {}
     for values in price_engine.run(inputs):
         if not values.valued.all():

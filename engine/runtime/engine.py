@@ -247,7 +247,7 @@ class Engine(Telling):
                 self.log("warn", "restated", told)
         await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)
-        return {**sums, "seconds": seconds, "resolutions": each}
+        return {**sums, "seconds": seconds, "resolutions": each, "unvalued": valued.unvalued}
 
     async def _values(self, *wanted: Any) -> "Valued":
         while True:

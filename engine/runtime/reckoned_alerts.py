@@ -10,23 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from engine.runtime.home import Home
+from engine.runtime.unpriced import without_price
 from engine.store.files import publish
 from engine.store.reader import Reader
 
-RULES = 1  # another number forgets what was reckoned by older rules
+RULES = 2  # another number forgets what was reckoned by older rules
 
-Reckoned = dict[str, Any]  # unsettled: how many transfers, the oldest instant, or None; suspicious: by sign
+# unsettled: how many transfers, the oldest instant, or None; suspicious: by sign; without_price: assets.
+Reckoned = dict[str, Any]
 
 
 def reckoned(reader: Reader, home: Home) -> Reckoned:
     """What the alerts are made of, for the inputs that the reader sees."""
     mark = reader.meta().get("journal")
     if mark is None:
-        return {"unsettled": None, "suspicious": {}}
+        return {"unsettled": None, "suspicious": {}, "without_price": []}
     key = [RULES, mark]
     kept = _kept(home.reckoned)
     if kept.get("key") != key:
-        kept = {"key": key, "unsettled": _unsettled(reader), "suspicious": _suspicious(reader)}
+        kept = {"key": key, "unsettled": _unsettled(reader), "suspicious": _suspicious(reader),
+                "without_price": without_price(reader)}  # fmt: skip
         with contextlib.suppress(OSError):  # a disk that is full or read-only: it is reckoned again
             publish(home.reckoned, json.dumps(kept).encode())
     return kept

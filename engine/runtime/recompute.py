@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from engine.runtime.asking import is_stale, materialised
+from engine.runtime.asking import materialised
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.open_day import contents
 from engine.runtime.series import Series
+from engine.runtime.unpriced import is_stale
 from engine.runtime.value import asset_files, inputs_of
 from engine.store.reader import Reader
 from engine.valuation import buckets

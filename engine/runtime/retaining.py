@@ -17,11 +17,12 @@ import numpy as np
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US
 from engine.domain.resolutions import RESOLUTIONS
-from engine.runtime.asking import is_stale, materialised
+from engine.runtime.asking import materialised
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.open_day import contents
 from engine.runtime.series import Series, dated
+from engine.runtime.unpriced import is_stale
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
 

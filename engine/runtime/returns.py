@@ -17,13 +17,14 @@ from engine.domain.instants import format_instant
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
 from engine.errors import UsageError
 from engine.portfolio import metrics, sub_periods
-from engine.runtime.asking import instant, is_stale, materialised, point_told
+from engine.runtime.asking import instant, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.known_names import require_known, unknown
 from engine.runtime.open_day import Snapshots, snapshots_between
+from engine.runtime.unpriced import is_stale
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
 from engine.store.reader import Reader

@@ -144,18 +144,6 @@ def last_close(resolution: str, zone: str, ts: int) -> int:
     return int(buckets.closes(resolution, zone, ts - _LEAD_US, ts)[-1])
 
 
-def series_of(books: Books, resolution: str) -> Series:
-    """The series of a resolution: from the first ledger row to the last close that a price can price."""
-    zone = books.config["timezone"]
-    first, last = books.first_ts(), last_priced(books, resolution)
-    closes = (
-        np.zeros(0, np.int64)
-        if first is None or last is None
-        else buckets.closes(resolution, zone, first, last)
-    )
-    return dated(closes, resolution, zone)
-
-
 def calendar_of(books: Books, resolution: str, reach: int | None, asked: int | None) -> Calendar | None:
     """The days of a series; with `reach` it goes on to the last close by then, priced or not.
 

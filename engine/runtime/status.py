@@ -11,9 +11,9 @@ from engine.domain.reasons import counted_codes
 from engine.runtime import backup_alerts, reckoned_alerts
 from engine.runtime.alerts import book as alert_book
 from engine.runtime.alerts.readings import folder_facts, readings, rules_of
-from engine.runtime.asking import LAST_INPUT
 from engine.runtime.clock import system_clock
 from engine.runtime.home import Home
+from engine.runtime.unpriced import last_input, unvalued
 from engine.store.reader import Reader
 
 PAST_MAX = 200  # cleared alerts that are told
@@ -49,7 +49,7 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
             **{name: counts[name] for name in ("quarantine_open", "files_partial")},
             **{name: reckoned[name] for name in ("unsettled", "suspicious")},
             "quarantine_oldest": reader.value(_OLDEST),
-            "last_input": reader.value(LAST_INPUT),
+            "last_input": last_input(reader),
             "last_value": last_value,
             "price_last": max(map(_us, watermarks["prices_last"].values()), default=None),
             "backup": backup,
@@ -57,6 +57,7 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
             "acks": alert_book.acks(reader),
         }
         looked = readings(facts | folders, config, now, system_clock())
+        why = unvalued(reader, config, reckoned["without_price"])
         standing = alert_book.seen_now(reader, looked, rules_of(config), now)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
     return {
@@ -69,6 +70,7 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
         "watermarks": watermarks,
         "last_runs": {"ingest": _told(last_ingest), "value": _told(last_value)},
         "quarantine_reasons": reasons,
+        "unvalued": why,
         "inbox": waiting,
         "backup": backup,
         "alerts": standing,

@@ -36,9 +36,9 @@ from engine.runtime.series import (
     reached,
     valued_days,
 )
-from engine.runtime.series import series_of as series_of
 from engine.runtime.spans import Span, Touched
 from engine.runtime.telemetry.spans import span
+from engine.runtime.unpriced import unvalued
 from engine.runtime.valued import Restated, Valued
 from engine.snapshots.nav_reader import read_points, read_sums
 from engine.snapshots.open_rows import changes, stored, typed
@@ -75,6 +75,7 @@ def value_resolution(
         if after is not None and reach is None:
             early.append(first_close(resolution, books.config["timezone"], after + 1))
         calendar = calendar_of(books, resolution, reach, min(early, default=None))
+        done.unvalued = unvalued(reader, books.config)
         if calendar is None:
             return done
         done.left_out = _left_out(calendar, done.series_first)

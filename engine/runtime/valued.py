@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from engine.domain.instants import format_instant
+from engine.runtime.unpriced import NO_PRICES
 from engine.snapshots.schemas import FileRecord
 
 TOLD_MAX = 100  # restated closes that are told one by one
@@ -57,10 +58,16 @@ class Valued:
     opened: list[tuple[Any, ...]] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
+    unvalued: dict[str, Any] = field(default_factory=dict)  # why there is nothing, and what was never priced
     restated: Restated = field(default_factory=Restated)
 
     def left_out_told(self) -> dict[str, Any] | None:
-        """As JSON: from where to where there are no buckets, and why; None if there are all."""
+        """As JSON: from where to where there are no buckets, and why; None if there are all.
+
+        A series without a price has no end.
+        """
+        if self.left_out is None and self.unvalued["reason"] == NO_PRICES and self.series_first is not None:
+            return {"from": format_instant(self.series_first), "to": None, "reason": NO_PRICES}
         if self.left_out is None:
             return None
         first, last = (format_instant(close) for close in self.left_out)

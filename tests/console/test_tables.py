@@ -14,6 +14,7 @@ from console.commands import (
     desk_tables,
     grid,
     ingest_tables,
+    market_tables,
     nav_tables,
     record_tables,
     tables,
@@ -319,6 +320,31 @@ def test_value__what_was_left_out__is_told_with_the_verb_that_makes_it(drawn: Ca
     assert "No 5m buckets from 1970-01-01 00:00Z to 2025-03-01 00:00Z: before the first price" in told
     assert "navdeck value --resolution 5m --from 1970-01-01T00:00:00Z" in told
     assert "No 1d buckets" not in told
+
+
+def test_nothing_can_be_valued__every_table_says_why_and_what_helps(drawn: Callable[..., str]) -> None:
+    why = {"reason": "NO_PRICES", "never_priced": ["BTC", HOSTILE, "ETH", "SOL"]}
+    left = {"from": "2025-03-01T00:00:00Z", "to": None, "reason": "NO_PRICES"}
+    sums = {"buckets": 0, "complete": 0, "snapshots": 0, "left_out": left}
+    empty = {"resolutions": {"1d": sums, "5m": sums}, "snapshots": 0, "seconds": 0.1, "unvalued": why}
+    nothing = series() | {"points": [], "unvalued": why}
+    pages = (lambda: nav_tables.valued(empty), lambda: nav_tables.nav(nothing))
+    for page in pages:
+        told = drawn(page, 160)
+        assert "nothing can be valued: 4 assets have never had a price: BTC" in told
+        assert "→ navdeck ingest PRICES.csv" in told
+        assert "→ navdeck nav\n" not in told
+        assert "→ navdeck value" not in told
+    some = values() | {"unvalued": {"reason": None, "never_priced": ["ETH"]}}
+    one = drawn(lambda: nav_tables.valued(some), 120)
+    assert "1 asset has never had a price: ETH" in one
+    assert "→ navdeck nav" in one
+
+
+def test_no_asset_keeps_nav_unknown__is_no_missing_beginning(drawn: Callable[..., str]) -> None:
+    none = {"assets": [], "blocking": True}
+    assert "no asset keeps NAV from being known" in drawn(lambda: market_tables.assets(none), 80)
+    assert "navdeck ingest" in drawn(lambda: market_tables.assets(none | {"blocking": False}), 80)
 
 
 def test_words__every_reason__has_some() -> None:
