@@ -218,10 +218,10 @@ def imagined(document: Document) -> None:
         section("Lots it would take", lots, *rest(taken, EACH)),
     ]
     missing = document["methods"][0]["insufficient"]
-    if missing != "0":
-        told = f"! {quantity(missing)} {document['asset_id']} more than is held: that part has no basis"
-        parts.append(section("", text(told, BAD)))
-    show(*parts, text("Nothing is stored. Each column books the whole history by its method.", QUIET))
+    short = f"! {quantity(missing)} {document['asset_id']} more than is held: that part has no basis"
+    warned = [] if missing == "0" else [text(short, BAD), Text("")]
+    told = "Nothing is stored. Each column books the whole history by its method."
+    show(*warned, *parts, text(told, QUIET))
 
 
 def _taken_cells(method: str, lot: Document) -> list[Text | str]:

@@ -196,7 +196,11 @@ FIGURES = (
 def imagined_lines(found: Document, width: int) -> list[Line]:
     """An imagined sale under each method side by side."""
     layout, methods = fitted(METHOD_COLUMNS, width), found["methods"]
-    made = [layout.head()]
+    missing, made = methods[0]["insufficient"], []
+    if missing != "0":
+        short = f"! {quantity(missing)} {found['asset_id']} more than is held: that part has no basis"
+        made.append(cut(line((short, "bad")), width))
+    made.append(layout.head())
     known = all(method["gain_unknown_usd"] == "0" for method in methods)
     for name, key in FIGURES[:-1] if known else FIGURES:
         cells = [gain_piece(m[key]) if "gain" in key else (money(m[key]), "text") for m in methods]
@@ -207,8 +211,4 @@ def imagined_lines(found: Document, width: int) -> list[Line]:
         ("its basis", [money(m["left"]["cost_basis_usd"]) for m in methods]),
     ):
         made.append(layout.row([(name, "muted"), *((text, "text") for text in told)]))
-    missing = methods[0]["insufficient"]
-    if missing != "0":
-        more = f"! {quantity(missing)} {found['asset_id']} more than is held: that part has no basis"
-        made.append(cut(line((more, "warn")), width))
     return made

@@ -144,6 +144,15 @@ def test_what_if__methods_side_by_side(run: Run) -> None:
     assert {one["gain_short_usd"] for one in found["methods"]} == {"9.5"}
 
 
+def test_what_if__more_than_is_held__says_first_how_much_is_missing(run: Run) -> None:
+    sale = ("--asset", "BTC", "--account", "main, own", "--price", "30", "--at", "2024-01-01")
+    told = run("what-if", *sale, "--quantity", "5000")
+    missing = json.loads(run("what-if", *sale, "--quantity", "5000", "--json"))["methods"][0]["insufficient"]
+    first = told.lstrip().splitlines()[0]
+    assert first.startswith(f"! {Decimal(missing):,f} BTC more than is held")
+    assert "more than is held" not in run("what-if", *sale, "--quantity", "0.5")
+
+
 # -- files of any document ----------------------------------------------------------------------------
 
 

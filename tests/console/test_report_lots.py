@@ -10,7 +10,7 @@ from console import app as app_module
 from console.fake import FakeClient
 from console.modals.lots import TracePage, WhatIf
 from console.screens.filtering import LOTS, asked
-from console.screens.lot_lines import gain_piece, trace_entries
+from console.screens.lot_lines import gain_piece, imagined_lines, trace_entries
 from console.screens.lots import Lots
 from engine.api import EngineError
 from tests.console.deck_driver import Console, console
@@ -87,6 +87,18 @@ def test_what_if__three_methods_side_by_side__nothing_is_commanded() -> None:
         assert deck.client.commands == []
 
     scenario(run, "w")
+
+
+def test_what_if__more_than_is_held__is_said_above_the_figures() -> None:
+    column = {
+        **{f"{name}_usd": "1" for name in ("proceeds", "cost_basis", "gain", "gain_short", "gain_long")},
+        "gain_unknown_usd": "1", "insufficient": "4997.5", "lots": [],
+        "left": {"lots": 0, "quantity": "0", "cost_basis_usd": "0"},
+    }  # fmt: skip
+    sale = {"asset_id": "ETH", "methods": [column | {"method": name} for name in ("FIFO", "LIFO", "HIFO")]}
+    first, heads, *_ = ("".join(text for text, _ in told) for told in imagined_lines(sale, 76))
+    assert first == "! 4,997.5 ETH more than is held: that part has no basis"
+    assert "FIFO" in heads
 
 
 def test_lot_of_unknown_origin__says_so__opens_nothing() -> None:
