@@ -35,6 +35,7 @@ PREVIEWS = {
     "ingested": ("✓ taken", GOOD), "duplicate": ("= known", QUIET),
     "rejected": ("✗ refused", BAD),
 }  # fmt: skip
+SETTLED = dict.fromkeys(("FILE_TOO_LARGE", "FILE_TOO_MANY_ROWS"), "navdeck split FILE, then ingest the parts")
 CONFLICT = "IDEMPOTENCY_CONFLICT"
 PREVIEW_COLUMNS = (
     Column("file", least=16), Column("kind", rank=3), Column("would be"), Column("rows", right=True, rank=1),
@@ -83,10 +84,12 @@ def previewed(document: Document) -> None:
 
 def _left_out(document: Document) -> list[RenderableType]:
     """Files that were refused, or that stay where they are."""
-    parts: list[RenderableType] = [
-        text(f"✗ {_name(entry)}: {entry['reason']}, {entry['detail'] or words(entry['reason'])}", BAD)
-        for entry in document["files"] if entry["status"] == "rejected"
-    ]  # fmt: skip
+    parts: list[RenderableType] = []
+    for entry in document["files"]:
+        if entry["status"] == "rejected":
+            why = f"{entry['reason']}, {entry['detail'] or words(entry['reason'])}"
+            parts.append(text(f"✗ {_name(entry)}: {why}", BAD))
+            parts.append(hint(SETTLED.get(entry["reason"], "mend the file, then navdeck ingest it again")))
     if document.get("waiting"):
         parts.append(text(f"! not taken, neither .csv nor .parquet: {', '.join(document['waiting'])}", WARN))
     return parts

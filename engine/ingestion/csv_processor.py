@@ -13,6 +13,7 @@ import polars as pl
 
 from engine.domain.transactions import COLUMNS
 from engine.ingestion import market_rules, transaction_rules
+from engine.ingestion.headers import header_trouble
 from engine.ingestion.records import Records, is_blank, read_records
 from engine.ingestion.rules import Reason, Reject, Rule, judge_rows
 
@@ -108,7 +109,7 @@ def read_csv_file(data: bytes, bytes_max: int, rows_max: int) -> Records | BadFi
     if records is None:
         return BadFile("FILE_QUOTING", "a quote is opened and never closed")
     if kind_of(records.header) is None:
-        return BadFile("FILE_HEADER", "the header is not that of a transactions, price or FX file")
+        return _bad_header(records.header, _KINDS)
     if records.rows > rows_max:
         return BadFile("FILE_TOO_MANY_ROWS", f"{records.rows} rows; the limit is {rows_max}")
     return records
@@ -117,6 +118,10 @@ def read_csv_file(data: bytes, bytes_max: int, rows_max: int) -> Records | BadFi
 def kind_of(header: tuple[str, ...]) -> str | None:
     """The kind of file that has exactly this header; None if there is none."""
     return next((kind.name for kind in _KINDS if kind.header == header), None)
+
+
+def _bad_header(header: Sequence[str], kinds: Sequence[_Kind]) -> BadFile:
+    return BadFile("FILE_HEADER", header_trouble(header, {kind.name: kind.header for kind in kinds}))
 
 
 def _judge(header: tuple[str, ...], frame: pl.DataFrame, now_us: int) -> Parsed:
@@ -175,7 +180,7 @@ def _parquet_header(schema: pl.Schema) -> list[tuple[str, pl.DataType]] | BadFil
     """The columns in the CSV's order with their types."""
     kind = next((kind for kind in _KINDS[1:] if set(kind.header) == set(schema)), None)
     if kind is None:
-        return BadFile("FILE_HEADER", "the columns are not those of a price or FX file")
+        return _bad_header(tuple(schema), _KINDS[1:])
     wrong = [f"{name} is {schema[name]}" for name in kind.header if not _is_exact(schema[name])]
     if wrong:
         return BadFile("FILE_HEADER", "needs text, exact decimals and UTC timestamps: " + ", ".join(wrong))

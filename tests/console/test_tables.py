@@ -322,6 +322,15 @@ def test_value__what_was_left_out__is_told_with_the_verb_that_makes_it(drawn: Ca
     assert "No 1d buckets" not in told
 
 
+def test_refused_file__has_a_way_on__a_large_one_to_split(drawn: Callable[..., str]) -> None:
+    document = ingested()
+    refused = next(entry for entry in document["files"] if entry["status"] == "rejected")
+    told = drawn(lambda: ingest_tables.ingested(document), 160)
+    assert "→ mend the file, then navdeck ingest it again" in told
+    refused["reason"], refused["detail"] = "FILE_TOO_LARGE", "10000001 bytes; the limit is 10000000"
+    assert "→ navdeck split FILE" in drawn(lambda: ingest_tables.ingested(document), 160)
+
+
 def test_nothing_can_be_valued__every_table_says_why_and_what_helps(drawn: Callable[..., str]) -> None:
     why = {"reason": "NO_PRICES", "never_priced": ["BTC", HOSTILE, "ETH", "SOL"]}
     left = {"from": "2025-03-01T00:00:00Z", "to": None, "reason": "NO_PRICES"}

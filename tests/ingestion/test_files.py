@@ -57,10 +57,32 @@ def test_bad_file__is_refused_with_the_first_reason(data: bytes, reason: str) ->
     assert reason in FILE_REASONS
 
 
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        (
+            ",".join(COLUMNS).replace("asset_id", "asset").replace(",notes", ""),
+            "nearest kind: transactions; missing: asset_id, notes; unknown: 'asset'; its header is id,",
+        ),
+        (",".join(reversed(PRICE_COLUMNS)), "nearest kind: prices; the same columns in another order"),
+        (",".join(FX_COLUMNS) + ",\x1b[2J", "nearest kind: fx; unknown: '\\x1b[2J'; its header is base,"),
+        (",".join(COLUMNS).upper(), "nearest kind: transactions; missing: id, timestamp,"),
+        ("Date;Type;Amount", "its first line is no header; that of transactions is id,timestamp,"),
+    ],
+)
+def test_unknown_header__tells_the_nearest_kind__and_what_to_mend(head: str, told: str) -> None:
+    result = parse_csv(head.encode() + b"\n", NOW)
+    assert isinstance(result, BadFile)
+    assert result.detail.startswith(told)
+
+
 def test_header_of_very_many_columns__is_refused_like_any_other_unknown_one() -> None:
     result = parse_csv(b"," * 1_000_000 + b'\n"a",b\n', NOW)
     assert isinstance(result, BadFile)
     assert result.reason == "FILE_HEADER"
+    many = parse_csv(",".join(f"c{number}" for number in range(100_000)).encode() + b",id\n", NOW)
+    assert isinstance(many, BadFile)
+    assert len(many.detail) < 600
 
 
 @pytest.mark.parametrize("columns", [COLUMNS, PRICE_COLUMNS, FX_COLUMNS])
