@@ -16,6 +16,7 @@ EngineError                 code, what was tried, hint, retryable
 ├── DiskLow                 too little room to begin
 ├── MemoryLow               too little memory to begin
 ├── BackupError             a backup cannot be made, or none is there
+│   ├── BackupUnknown       no backup, or several, of the id that was given (exit 2)
 │   ├── BackupBusy          another backup job works on the same folder
 │   ├── BackupDamaged       a backup is not what its manifest says, or no manifest that may be followed
 │   ├── RestoreRefused      a restore or promotion that would do harm
@@ -131,6 +132,11 @@ class MemoryLow(EngineError):
 
 class BackupError(EngineError):
     code = "BACKUP_ERROR"
+
+
+class BackupUnknown(BackupError):
+    code = "BACKUP_UNKNOWN"
+    exit_code = 2
 
 
 class BackupBusy(BackupError):

@@ -222,6 +222,10 @@ def config(document: Document) -> None:
 def split(document: Document) -> None:
     """`split`."""
     parts = document["parts"]
+    if not parts:
+        told = text("✓ it fits as it is: nothing was cut, and no file was made", GOOD)
+        show(told, hint(f"navdeck ingest {document['file']}"))
+        return
     named = " ".join(parts[:2]) + (" …" if len(parts) > 2 else "")
     made = text(f"✓ {plural(len(parts), 'part')}", GOOD)
     show(made, *(text(f"  {part}") for part in parts), hint(f"navdeck ingest {named}"))

@@ -25,7 +25,7 @@ from engine.backup.restore import restore as carry_out
 from engine.backup.verify import verify as check
 from engine.config import FIXED, Config, load
 from engine.domain.instants import SECOND_US, from_us
-from engine.errors import BackupDamaged, BackupError, UsageError
+from engine.errors import BackupDamaged, BackupError, BackupUnknown, UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
@@ -225,4 +225,4 @@ def _full(shelf: Shelf, given: str) -> str:
     if given in names or len(found) == 1:
         return given if given in names else found[0]
     told = "names more than one backup" if found else "names no backup"
-    raise BackupError(f"{given!r} {told}.", "`navdeck backup list` shows all.")
+    raise BackupUnknown(f"{given!r:.80} {told}.", "`navdeck backup list` shows all.")

@@ -278,6 +278,7 @@ def test_no_such_backup__said_with_what_to_do(vault: Vault, tmp_path: Path) -> N
     with pytest.raises(BackupError, match="names no backup") as raised:
         vault.act("restore", id="1999", to=str(tmp_path / "new"))
     assert "backup list" in raised.value.hint
+    assert raised.value.exit_code == 2, "a mistyped id is wrong usage, as everywhere"
 
 
 # -- without navdeck ----------------------------------------------------------------------------------
