@@ -93,9 +93,11 @@ def plan_lines(plan: Document, width: int) -> list[Line]:
     if not made:
         made = [line(("✓ ", "ok"), "there is nothing to compact")]
     before, after = plan["before"], plan["after"]
-    sizes = f"{bytes_text(before['bytes'])} on disk now, {bytes_text(after['bytes'])} or less after"
+    sizes = f"{bytes_text(before['bytes'])} on disk now, {bytes_text(after['bytes'])} or less"
+    later = "what is rewritten stays beside the new files until compaction.grace_minutes are over"
     peak = f"up to {bytes_text(plan['peak_bytes'])} of memory, one partition at a time"
-    return [*made, BLANK, line((sizes, "text")), *(line((part, "muted")) for part in wrapped(peak, width))]
+    less = [line((part, "muted")) for told in (later, peak) for part in wrapped(told, width)]
+    return [*made, BLANK, line((f"{sizes} once replaced files have gone", "text")), *less]
 
 
 def retention_lines(plan: Document, width: int) -> list[Line]:
@@ -114,7 +116,9 @@ def outcome(job: str, done: Document) -> str:
     """What a job came to."""
     saved = done["before"]["bytes"] - done["after"]["bytes"]
     words = {"compact": "compacted", "retention": "dropped what is past its time"}[job]
-    return f"{words}: {bytes_text(max(0, saved))} less on disk"
+    told = f"{words}: {bytes_text(abs(saved))} {'less' if saved >= 0 else 'more'} on disk"
+    waiting = done["after"]["bytes"] - done["after"].get("live_bytes", done["after"]["bytes"])
+    return f"{told}; {bytes_text(waiting)} replaced, and gone after their grace" if waiting > 0 else told
 
 
 def rows_of(found: Document) -> Sequence[Document]:

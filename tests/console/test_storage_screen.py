@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from console.screens.storage_lines import disk_line, open_words, outcome
+from console.screens.storage_lines import disk_line, open_words, outcome, plan_lines
 from tests.console.deck_driver import console
 
 
@@ -52,3 +52,16 @@ def test_open_rows__stand_apart_from_what_follows() -> None:
 def test_outcome__what_it_saved() -> None:
     done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 1_000_000}}
     assert outcome("compact", done) == "compacted: 2.0 MB less on disk"
+
+
+def test_outcome__what_was_replaced_and_still_lies_there__is_told() -> None:
+    done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 3_100_000, "live_bytes": 2_000_000}}
+    told = "compacted: 100 kB more on disk; 1.1 MB replaced, and gone after their grace"
+    assert outcome("compact", done) == told
+
+
+def test_plan__promises_room_only_once_replaced_files_have_gone() -> None:
+    plan = {"steps": [], "before": {"bytes": 5_700_000}, "after": {"bytes": 4_900_000}, "peak_bytes": 1}
+    told = ["".join(text for text, _ in part) for part in plan_lines(plan, 76)]
+    assert "5.7 MB on disk now, 4.9 MB or less once replaced files have gone" in told
+    assert "compaction.grace_minutes" in " ".join(told)
