@@ -4,6 +4,7 @@ import asyncio
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from console import app as app_module
 from console.fake import FakeClient, overview
 from console.modals.export import ExportForm
 from console.screens import lists
+from console.screens.inbox import Inbox
 from engine.api import EngineError, Query, Result
 from tests.console.deck_driver import Console, scenario
 
@@ -174,3 +176,15 @@ def test_export__engine_gone__no_file(tmp_path: Path) -> None:
 
     scenario(actions.LOTS, run, client=client)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_instants__are_told_to_the_last_digit__and_as_text() -> None:
+    row = {"name": "a.csv", "touched_from": 1_700_000_000_000_000, "touched_until": 1_700_000_000_000_001}
+    screen: Any = None  # it tells a row as it is
+    told = Inbox.record(screen, row | {"rows": 1})
+    assert (told["touched_from"], told["touched_until"]) == (
+        "2023-11-14T22:13:20Z", "2023-11-14T22:13:20.000001Z",
+    )  # fmt: skip
+    assert Inbox.record(screen, {"touched_from": None, "touched_until": None}) == {
+        "touched_from": None, "touched_until": None,
+    }  # fmt: skip
