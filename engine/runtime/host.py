@@ -29,7 +29,7 @@ from engine.runtime.overview import (
     standing_of,
 )
 from engine.runtime.service import Service
-from engine.runtime.tasks import QUERIES
+from engine.runtime.tasks import ACTS, QUERIES
 from engine.runtime.telemetry.room import Room
 from engine.runtime.telling import Listener
 
@@ -144,10 +144,20 @@ class Host:
             self._inbox_waits.discard(wait)
 
     async def _do(self, command: Command) -> Result:
-        if not command.dry_run:
-            told = f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
+        """An operator's act is told when it is done, other work when it begins; what failed, as failed."""
+        told = f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
+        is_act, is_told = command.name in ACTS, not command.dry_run
+        if is_told and not is_act:
             self._engine.log("info", "command", told)
-        return await self._engine.do(command)
+        try:
+            result = await self._engine.do(command)
+        except EngineError as error:
+            if is_told:
+                self._engine.log("warn", "command_failed", f"{told} failed: {error.tried}")
+            raise
+        if is_told and is_act:
+            self._engine.log("info", "command", told)
+        return result
 
     async def ask(self, query: Query) -> Result:
         """Answers a query; light ones in a worker of their own, so that they never wait for heavy work."""
@@ -243,7 +253,7 @@ class Host:
 
     def _jobs(self) -> list[dict[str, str]]:
         close = self._service.next_close()
-        return [] if close is None else [{"name": "bucket close", "next_at": format_instant(close)}]
+        return [] if close is None else [{"name": "next bucket close", "next_at": format_instant(close)}]
 
     # -- keeping the overview --
 

@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from engine.errors import HomeInUse
-from engine.messages import Command, Event, Query
+from engine.errors import HomeInUse, UsageError
+from engine.messages import Command, Event, Query, Result
 from engine.runtime import service
 from engine.runtime.host import Host
 from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
@@ -174,3 +175,26 @@ def test_settings_read_again__batches_and_upkeep_go_by_them(deck: Deck) -> None:
             assert host._engine.upkeep._config["compaction.grace_minutes"] == 5
 
     asyncio.run(run())
+
+
+def test_refused_act__is_told_as_failed__with_its_why__and_one_that_was_done_as_done() -> None:
+    """Without an engine: what is told of a command that it refuses."""
+    lines: list[tuple[str, str, str]] = []
+
+    class Refusing:
+        def log(self, *line: str) -> None:
+            lines.append(line)  # type: ignore[arg-type]
+
+        async def do(self, command: Command) -> Result:
+            if command.arguments["price"] == "3,600":
+                raise UsageError("'3,600' is no price.")
+            return Result({})
+
+    host: Any = SimpleNamespace(_engine=Refusing())
+    for price in ("3,600", "3600"):
+        with suppress(UsageError):
+            asyncio.run(Host._do(host, Command("asset_set", {"price": price}, "root", "desk quote")))
+    assert lines == [
+        ("warn", "command_failed", "root: asset_set desk quote failed: '3,600' is no price."),
+        ("info", "command", "root: asset_set desk quote"),
+    ]
