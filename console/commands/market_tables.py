@@ -45,6 +45,8 @@ def assets(document: Document) -> None:
     )  # fmt: skip
     blocking = sum(row["blocking"] is not None for row in rows)
     told = f"{plural(len(rows), 'asset')}, {count(blocking)} of them keep NAV from being known"
+    if blocking == 1:
+        told = f"{plural(len(rows), 'asset')}, 1 keeps NAV from being known"
     show(
         section("Assets", text(told, WARN if blocking else QUIET)),
         Grid(columns, (_asset(row) for row in rows[:ROWS_SHOWN])),

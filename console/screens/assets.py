@@ -80,7 +80,8 @@ class Assets(ActingScreen, MarkedList[Document]):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         blocking = sum(row["blocking"] is not None for row in self._rows)
-        sign = (f"  × {count(blocking)} keep NAV from being known", "warn") if blocking else GOOD
+        keep = "keeps" if blocking == 1 else "keep"
+        sign = (f"  × {count(blocking)} {keep} NAV from being known", "warn") if blocking else GOOD
         if not self._asked:
             sign = LOOKING
         first = self.first_line("Assets", count(len(self._rows)), sign, self.marks_told(), self.range_told())

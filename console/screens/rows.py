@@ -258,6 +258,6 @@ def release_outcome(done: Document) -> Line:
 def fix_outcome(done: Document) -> Line:
     """What a fix did, in one line."""
     good, bad = done["would_pass"], done["still_fail"]
-    told = f"fixed {plural(len(done['rows']), 'row')}: {count(good)} pass now"
-    failing = (f", ! {count(bad)} still fail", "warn") if bad else ("", "text")
+    told = f"fixed {plural(len(done['rows']), 'row')}: {count(good)} {'passes' if good == 1 else 'pass'} now"
+    failing = (f", ! {count(bad)} still {'fails' if bad == 1 else 'fail'}", "warn") if bad else ("", "text")
     return line(("✓ ", "ok"), told, failing, ("; marked, R releases" if good else "", "muted"))

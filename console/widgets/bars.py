@@ -40,7 +40,7 @@ def _segments(mirror: Mirror, now: int) -> list[Line]:
         return [line(("starting engine…", "muted"))]
     if mirror.phase in ("lost", "failed"):
         again = ", trying again" if mirror.phase == "lost" else ""
-        return [line((mirror.trouble[0] + again, "bad"))]
+        return [line((mirror.trouble[0].rstrip(".") + again, "bad"))]
     open_rows, files = doc["quarantine"]["open"], len(waiting(doc["inbox"]))
     holds = len({hold["pair"] for hold in doc["holds"]})
     word, meaning = memory_state(doc["memory"]["ratio"])

@@ -243,7 +243,9 @@ class Engine(Telling):
             each[resolution]["left_out"] = valued.left_out_told()
             self.tell("value_done", {"resolution": resolution, **each[resolution]})
             if valued.restated.count:
-                told = f"{valued.restated.count:,} NAVs at {resolution} say otherwise now"
+                one = valued.restated.count == 1
+                told = f"{valued.restated.count:,} NAV{'' if one else 's'} at {resolution}"
+                told += f" say{'s' if one else ''} otherwise now"
                 self.log("warn", "restated", told)
         await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)

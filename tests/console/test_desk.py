@@ -195,7 +195,7 @@ def test_fix_one__suggestion_taken__checked__applied__then_marked() -> None:
         assert deck.focused == "Cancel"
         await deck.press("tab", "enter")
         assert deck.sent() == [("quarantine_fix", wanted)]
-        assert "✓ fixed 1 row: 1 pass now; marked, R releases" in deck.text()
+        assert "✓ fixed 1 row: 1 passes now; marked, R releases" in deck.text()
         assert "21 of 214 rows  ■ 1 marked" in head(deck)
 
     scenario(run, *QUANTITIES, *SUGGESTED)
@@ -220,7 +220,7 @@ def test_fix_one__typed_after_the_check__must_be_checked_again() -> None:
         assert deck.client.commands[-1].arguments["set"] == {"quantity": "1250.50x"}
         assert "! 1 still fail" in deck.text()
         await deck.press("right", "enter")
-        assert "fixed 1 row: 0 pass now, ! 1 still fail" in deck.text()
+        assert "fixed 1 row: 0 pass now, ! 1 still fails" in deck.text()
         assert "marked" not in deck.text()
 
     scenario(run, *QUANTITIES, *SUGGESTED)
