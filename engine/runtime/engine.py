@@ -63,6 +63,7 @@ class Engine(Telling):
         self._lock = lock
         self._writer = writer
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
+        self._backups = 0  # jobs with backups at work, in workers of their own
         self.alerts_watched = False  # by a host; otherwise alerts are looked at before an act on them
         self.memory = Watch(config)
         self.intake = Intake(home, config, executor, writer, self._turn, self, self.memory)
@@ -211,11 +212,21 @@ class Engine(Telling):
             return await self._executor.run(*job)
         worker = WorkerExecutor()  # it ends with the job, and gives its memory back
         worker.listen(self.reported)
+        self._backups += 1
+        ok = False
         try:
-            return await worker.run(*job)
+            done: dict[str, Any] = await worker.run(*job)
+            ok = True
+            return done
         finally:
+            self._backups -= 1
             worker.close()
-            self.tell("backup_done", {"name": command.name})
+            self.tell("backup_done", {"name": command.name, "ok": ok})
+
+    async def end_backups(self) -> None:
+        """Asks a job with backups that this engine has at work to end before its next step."""
+        if self._backups:
+            await asyncio.to_thread(CANCEL_BACKUP, str(self.home.path))
 
     # -- value --
 
