@@ -20,8 +20,8 @@ from textual.strip import Strip
 
 from console.actions import MOVES
 from console.mirror import EVERYTHING, Topics
-from console.text import safe_text
-from console.widgets.pieces import BLANK, Line, Piece, ascii_text
+from console.text import ascii_text, safe_text
+from console.widgets.pieces import BLANK, Line, Piece
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
