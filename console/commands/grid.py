@@ -34,7 +34,7 @@ def show(*parts: RenderableType) -> None:
     with console.capture() as captured:
         console.print(Group(*parts))
     drawn = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
-    plain = lacks_signs(os.environ, sys.stdout.encoding or "")
+    plain = lacks_signs(os.environ, sys.stdout.encoding or "utf-8")  # text that is not encoded has all
     sys.stdout.write(ascii_signs(drawn) if plain else drawn)
 
 
