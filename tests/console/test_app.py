@@ -360,6 +360,19 @@ def test_palette__carries_out_what_is_chosen() -> None:
     scenario(run)
 
 
+def test_palette__an_act_of_another_screen__leads_there() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("colon")
+        await deck.type("drill")
+        await deck._pilot.pause(0.3)
+        await deck.press("enter", "enter")
+        await deck._pilot.pause(0.2)
+        assert deck.app.current_mode == "backups"
+        assert deck.client.commands == []
+
+    scenario(run)
+
+
 def test_copy__sends_the_row() -> None:
     async def run(deck: Console) -> None:
         await deck.press("3", "c")
