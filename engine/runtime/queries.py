@@ -76,7 +76,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         closes = closes[kept]
         first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (1, 0)
         found = snapshots_between(reader, resolution, first, last)
-        stale = is_stale(reader, resolution)
+        stale = is_stale(reader, resolution, config)
     points = read_points(paths(home.lake, found.files), first, last, arguments.get("account"), found.rows)
     return {
         "base_currency": config["base_currency"],

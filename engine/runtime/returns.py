@@ -54,7 +54,7 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
         books = open_books(home, reader)
         accounts = _accounts(books, arguments.get("account"), arguments.get("group"))
         course = _course(home, reader, config, resolution, (after, until), accounts)
-        stale = is_stale(reader, resolution)
+        stale = is_stale(reader, resolution, config)
         moved = _flows(books, resolution, course, accounts)
     found = metrics.measure(_series(course, moved), periods[resolution], resolution)
     answer = {

@@ -349,6 +349,24 @@ def test_books_that_changed_since__are_told(deck: Deck) -> None:
     assert metrics(deck)["stale"]
 
 
+def test_books_that_changed_since__a_part_valued_anew__still_told(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    deck.ingest(deck.file("more.csv", [tx(1, quantity="2", unit_price_usd="9")]))
+    deck.value(**{"from": "2025-03-04T00:00:00Z"})
+    assert metrics(deck)["stale"]
+    deck.value()
+    assert not metrics(deck)["stale"]
+
+
+def test_settings_that_changed_since__are_told(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    with deck.home.path.joinpath("navdeck.toml").open("a") as config:
+        config.write('\n[prices]\nsources = ["exchange"]\n')
+    assert metrics(deck)["stale"]
+    deck.value()
+    assert not metrics(deck)["stale"]
+
+
 @pytest.mark.parametrize("asked", [
     {"account": "nobody"}, {"group": "nobody"}, {"account": "main", "group": "both"}, {"resolution": "2d"},
     {"from": "yesterday"},
