@@ -1,6 +1,7 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
 import json
+from collections.abc import Collection
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,20 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
             "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
         )
     return us
+
+
+def require_account(reader: Reader, account: str) -> None:
+    """UsageError for an account that no row of the ledger names: to say it held nothing would be a guess."""
+    known = "SELECT account FROM tx WHERE superseded_by IS NULL"
+    if not reader.rows(f"{known} AND account = (SELECT n FROM names WHERE name = ?) LIMIT 1", (account,)):
+        names = [name for (name,) in reader.rows(f"SELECT name FROM names WHERE n IN ({known})")]
+        raise UsageError(f"There is no account {account!r:.80}.", choices("Accounts", names))
+
+
+def choices(what: str, names: Collection[str]) -> str:
+    """A hint that tells the first of what there is."""
+    shown = sorted(names)[:8]
+    return f"{what}: {', '.join(shown)}{' …' if len(names) > len(shown) else ''}."
 
 
 def expressions(arguments: dict[str, Any]) -> list[tuple[str, bool]]:

@@ -379,6 +379,14 @@ def test_what_is_not_there__is_refused_with_a_hint(deck: Deck, asked: dict[str, 
     assert caught.value.hint
 
 
+def test_nav__of_an_account_that_is_not_there__is_refused_and_not_told_as_0(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    with pytest.raises(UsageError) as caught:
+        deck.ask("nav", account="mian")
+    assert "main" in caught.value.hint
+    assert deck.ask("nav", account="main")["points"] == deck.ask("nav")["points"]
+
+
 def test_volatility__per_year_as_configured(deck: Deck) -> None:
     filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
     usual = metrics(deck)["volatility"]
