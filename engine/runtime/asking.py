@@ -50,7 +50,8 @@ def require_account(reader: Reader, account: str) -> None:
     known = "SELECT account FROM tx WHERE superseded_by IS NULL"
     if not reader.rows(f"{known} AND account = (SELECT n FROM names WHERE name = ?) LIMIT 1", (account,)):
         names = [name for (name,) in reader.rows(f"SELECT name FROM names WHERE n IN ({known})")]
-        raise UsageError(f"There is no account {account!r:.80}.", choices("Accounts", names))
+        hint = choices("Accounts", names) if names else "The ledger is empty: take files in first."
+        raise UsageError(f"There is no account {account!r:.80}.", hint)
 
 
 def choices(what: str, names: Collection[str]) -> str:

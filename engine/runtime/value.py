@@ -69,8 +69,7 @@ def value_resolution(
     done = Valued(resolution, after is None and until is None)
     with Reader(home.state) as reader:
         books = open_books(home, reader)
-        if done.whole or reach is not None:
-            done.follows_from = inputs_told(reader, books.config)
+        done.follows_from = inputs_told(reader, books.config)
         if (first := books.first_ts()) is not None:
             done.series_first = first_close(resolution, books.config["timezone"], first)
         before = valued_days(reader, resolution)

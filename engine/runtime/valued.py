@@ -41,7 +41,7 @@ class Valued:
     `partial`: the days of which only some assets were valued, and which. `series_first`: the first close of
     the series, None if it has none. Of the days in `open_dates` the rows with the keys `closed` go and the
     rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`. `follows_from`: the
-    mark of the inputs that all values follow from now; None if only some were asked for.
+    mark of the inputs that all values follow from now; None where that cannot be said.
     """
 
     resolution: str
