@@ -349,13 +349,19 @@ def test_books_that_changed_since__are_told(deck: Deck) -> None:
     assert metrics(deck)["stale"]
 
 
+def alerts(deck: Deck) -> set[str]:
+    return {alert["code"] for alert in deck.ask("status")["alerts"]}
+
+
 def test_books_that_changed_since__a_part_valued_anew__still_told(deck: Deck) -> None:
     filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
     deck.ingest(deck.file("more.csv", [tx(1, quantity="2", unit_price_usd="9")]))
     deck.value(**{"from": "2025-03-04T00:00:00Z"})
     assert metrics(deck)["stale"]
+    assert "VALUES_STALE" in alerts(deck)
     deck.value()
     assert not metrics(deck)["stale"]
+    assert "VALUES_STALE" not in alerts(deck)
 
 
 def test_settings_that_changed_since__are_told(deck: Deck) -> None:
