@@ -1,7 +1,11 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
+import json
+from collections.abc import Collection
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from engine.config import Config
 from engine.domain.expressions import matching
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import UsageError
@@ -19,6 +23,12 @@ LAST_INPUT = (
     " SELECT max(committed_at) FROM decisions WHERE kind NOT IN ('fix', 'reject', 'alert_ack')"
     " AND NOT (kind = 'undo' AND detail -> 'kind' = '\"alert_ack\"'))"
 )
+# The settings that values hang on, beside those that are fixed at init.
+SHAPING = (
+    "cash", "cash_assets", "prices.sources",
+    "fx.primary", "fx.fallback", "fx.eod_only", "fx.drift_bps_max", "fx.pegs",
+)  # fmt: skip
+VALUED_BY = "valued_"  # of meta, before a resolution: what its values follow from
 
 
 def instant(arguments: dict[str, Any], name: str) -> int | None:
@@ -33,6 +43,21 @@ def instant(arguments: dict[str, Any], name: str) -> int | None:
             "Write it like 2024-05-01T12:30:00Z or 2024-05-01.",
         )
     return us
+
+
+def require_account(reader: Reader, account: str) -> None:
+    """UsageError for an account that no row of the ledger names: to say it held nothing would be a guess."""
+    known = "SELECT account FROM tx WHERE superseded_by IS NULL"
+    if not reader.rows(f"{known} AND account = (SELECT n FROM names WHERE name = ?) LIMIT 1", (account,)):
+        names = [name for (name,) in reader.rows(f"SELECT name FROM names WHERE n IN ({known})")]
+        hint = choices("Accounts", names) if names else "The ledger is empty: take files in first."
+        raise UsageError(f"There is no account {account!r:.80}.", hint)
+
+
+def choices(what: str, names: Collection[str]) -> str:
+    """A hint that tells the first of what there is."""
+    shown = sorted(names)[:8]
+    return f"{what}: {', '.join(shown)}{' …' if len(names) > len(shown) else ''}."
 
 
 def expressions(arguments: dict[str, Any]) -> list[tuple[str, bool]]:
@@ -83,15 +108,17 @@ def dropped_told(
     return {"days": days, "from": format_instant(first), "to": format_instant(last)} if days else None
 
 
-def is_stale(reader: Reader, resolution: str) -> bool:
-    """Whether the inputs changed after the newest valuation of the resolution."""
-    return bool(
-        reader.value(
-            f"SELECT ({LAST_INPUT}) >"
-            " coalesce((SELECT max(committed_at) FROM valued WHERE resolution = ?), 0)",
-            (resolution,),
-        )
-    )
+def inputs_told(reader: Reader, config: Config) -> str | None:
+    """What values follow from, as a mark: the last input, and the settings. None if there is no input."""
+    last = reader.value(LAST_INPUT)
+    settings = json.dumps([config[key] for key in SHAPING], default=str)
+    return None if last is None else f"{last} {sha256(settings.encode()).hexdigest()}"
+
+
+def is_stale(reader: Reader, resolution: str, config: Config) -> bool:
+    """Whether inputs or settings are others than when all of the resolution was last valued by them."""
+    told = inputs_told(reader, config)
+    return told is not None and told != reader.meta().get(f"{VALUED_BY}{resolution}")
 
 
 def point_told(point: "NavPoint") -> dict[str, Any]:

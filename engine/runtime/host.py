@@ -65,7 +65,7 @@ class Host:
         self._label = label
         self._overview = Overview()
         self._service = Service(engine, self._overview, self._metrics)
-        engine.alerts_watched = True
+        engine.alerts_watched = engine.adds_buckets = True
         self._started_at = engine.now()
         self._refreshing: set[asyncio.Task[None]] = set()
         self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command

@@ -13,7 +13,14 @@ import numpy as np
 from engine.config import LOT_METHODS
 from engine.domain.instants import format_instant
 from engine.errors import EngineError, UsageError
-from engine.runtime.asking import dropped_told, instant, is_stale, materialised, point_told
+from engine.runtime.asking import (
+    dropped_told,
+    instant,
+    is_stale,
+    materialised,
+    point_told,
+    require_account,
+)
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
@@ -68,6 +75,8 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     resolution = arguments.get("resolution") or "1d"
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
+        if (account := arguments.get("account")) is not None:
+            require_account(reader, account)
         closes = materialised(reader, resolution, config["timezone"])
         dropped = dropped_told(reader, resolution, after, until)
         kept = (closes > (after if after is not None else -1)) & (
@@ -76,8 +85,8 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         closes = closes[kept]
         first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (1, 0)
         found = snapshots_between(reader, resolution, first, last)
-        stale = is_stale(reader, resolution)
-    points = read_points(paths(home.lake, found.files), first, last, arguments.get("account"), found.rows)
+        stale = is_stale(reader, resolution, config)
+    points = read_points(paths(home.lake, found.files), first, last, account, found.rows)
     return {
         "base_currency": config["base_currency"],
         "resolution": resolution,

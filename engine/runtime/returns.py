@@ -3,7 +3,7 @@
 Owns: which valuations and flows go in, and the answer. Never: a rule of return. Opens nothing for writing.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from engine.domain.instants import format_instant
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
 from engine.errors import UsageError
 from engine.portfolio import metrics, sub_periods
-from engine.runtime.asking import instant, is_stale, materialised, point_told
+from engine.runtime.asking import choices, instant, is_stale, materialised, point_told, require_account
 from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
@@ -52,9 +52,9 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
     after, until = instant(arguments, "from"), instant(arguments, "to")
     with Reader(home.state) as reader:
         books = open_books(home, reader)
-        accounts = _accounts(books, arguments.get("account"), arguments.get("group"))
+        accounts = _accounts(reader, config, arguments.get("account"), arguments.get("group"))
         course = _course(home, reader, config, resolution, (after, until), accounts)
-        stale = is_stale(reader, resolution)
+        stale = is_stale(reader, resolution, config)
         moved = _flows(books, resolution, course, accounts)
     found = metrics.measure(_series(course, moved), periods[resolution], resolution)
     answer = {
@@ -72,27 +72,22 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
     return answer
 
 
-def _accounts(books: Books, account: str | None, group: str | None) -> tuple[str, ...] | None:
+def _accounts(
+    reader: Reader, config: Config, account: str | None, group: str | None
+) -> tuple[str, ...] | None:
     """The accounts that are looked at. UsageError for ones that are not there."""
     if account is not None and group is not None:
         raise UsageError("An account or a group, not both.", "Leave one of them out.")
-    groups = dict(books.config["groups"])
-    known = set(books.ledger["account"].unique())
+    groups = dict(config["groups"])
     if account is not None:
-        if account not in known:
-            raise UsageError(f"There is no account {account!r}.", _choices("Accounts", known))
+        require_account(reader, account)
         return (account,)
     if group is None:
         return None
     if group not in groups:
-        hint = _choices("Groups", groups) if groups else "Name groups in navdeck.toml, under [groups]."
+        hint = choices("Groups", groups) if groups else "Name groups in navdeck.toml, under [groups]."
         raise UsageError(f"There is no group {group!r}.", hint)
     return tuple(groups[group])
-
-
-def _choices(what: str, names: Collection[str]) -> str:
-    shown = sorted(names)[:8]
-    return f"{what}: {', '.join(shown)}{' …' if len(names) > len(shown) else ''}."
 
 
 # -- valuations ---------------------------------------------------------------------------------------

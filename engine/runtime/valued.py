@@ -40,7 +40,8 @@ class Valued:
 
     `partial`: the days of which only some assets were valued, and which. `series_first`: the first close of
     the series, None if it has none. Of the days in `open_dates` the rows with the keys `closed` go and the
-    rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`.
+    rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`. `follows_from`: the
+    mark of the inputs that all values follow from now; None where that cannot be said.
     """
 
     resolution: str
@@ -56,6 +57,7 @@ class Valued:
     closed: list[tuple[Any, ...]] = field(default_factory=list)
     opened: list[tuple[Any, ...]] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
+    follows_from: str | None = None
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
     restated: Restated = field(default_factory=Restated)
 
