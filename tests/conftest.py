@@ -33,8 +33,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = kept
 
 
-# What is imported and collected lives as long as the process; to look at it again and again for cycles, as each
-# console leaves behind, was a third of all that a console's test costs. Cycles are still found, in larger lots.
+# What is imported and collected lives as long as the process; to look through it for cycles again and again
+# is a third of what a console's test costs. New ones are found in larger lots.
 NEW_OBJECTS = 20_000  # between two collections
 
 

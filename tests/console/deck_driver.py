@@ -11,6 +11,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from console import actions
+from console import app as app_module
 from console.app import NavdeckApp
 from console.fake import FakeClient, connecting, still
 from console.modals.pick import Pick
@@ -146,14 +147,14 @@ async def console(
     terminal: Terminal = TERMINAL,
     screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> AsyncIterator[Console]:
-    """Opens a console on a screen and waits until it shows the engine's data. Its charts know no pause."""
+    """Opens a console on a screen and waits until it shows the engine's data. It repaints without a pause."""
     fake = client or FakeClient()
     with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
         app = NavdeckApp(
             connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder,
             own_themes=own_themes,
         )  # fmt: skip
-    with patch.object(Chart, "least_s", 0.0):
+    with patch.object(Chart, "least_s", 0.0), patch.object(app_module, "PULSE_S", 0.0):
         async with app.run_test(size=size, notifications=True) as pilot:
             opened = Console(app, fake, pilot)
             async with asyncio.timeout(5):
