@@ -128,6 +128,10 @@ class Lines(ScrollView, can_focus=False):
     def on_show(self) -> None:
         self.repaint()
 
+    def on_mount(self) -> None:
+        """A theme can change what a mark wears and nothing of the widget itself."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.refresh())
+
     def render_line(self, y: int) -> Strip:
         """One line of the window."""
         deck = cast("NavdeckApp", self.app)

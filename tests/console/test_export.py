@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from console import actions
-from console import app as app_module
 from console.fake import FakeClient, overview
 from console.modals.export import ExportForm
 from console.screens import lists
@@ -18,7 +17,6 @@ from tests.console.deck_driver import Console, scenario
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
     monkeypatch.chdir(tmp_path)
 
 
