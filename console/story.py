@@ -22,11 +22,15 @@ SAMPLE = "sample-"  # what the names of the sample's files begin with
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step: whether it is done, what to do next for it, and what came of it."""
+    """One step: whether it is done, what to do next for it, what came of it.
+
+    `lasts`: done once it stays done, whatever is computed again.
+    """
 
     is_done: Callable[[Document, Kinds], bool]
     todo: Callable[[Document, Kinds], str]
     done: Callable[[Document], str]
+    lasts: bool = False
 
 
 # -- the steps ----------------------------------------------------------------------------------------
@@ -105,6 +109,7 @@ NAV = Step(
     lambda doc, kinds: FILE.is_done(doc, kinds) and _is_valued(doc),
     _nav_todo,
     _nav_done,
+    lasts=True,
 )
 HOLD = Step(
     lambda doc, kinds: bool(doc["nav"]["points"]) and ("fx_use_eod_once" in kinds or not _held(doc)),
@@ -116,7 +121,7 @@ DRILL = Step(
     lambda _doc, _kinds: "7, then D restores a backup elsewhere and compares",
     _drill_done,
 )
-FIRST_STEPS = (FILE, NAV)
+FIRST_STEPS = (FILE, ROW, NAV)
 TOUR = (FILE, ROW, NAV, HOLD, DRILL)
 
 
@@ -130,6 +135,7 @@ class Story:
         self.kinds: Kinds = ()
         self.hidden = False
         self._state = "before"
+        self._lasting: set[Step] = set()
 
     @property
     def is_on(self) -> bool:
@@ -140,10 +146,14 @@ class Story:
         return self.is_on and not self.hidden
 
     def begin(self, doc: Document) -> None:
-        """Only a home that never took a file, and a demo in which nobody acted, have steps to tell of."""
+        """Only a home that never took a file, and a demo in which nobody acted, have steps to tell of.
+
+        Asked again and again: it looks how far they are.
+        """
         if self._state == "before":
             wanted = is_new(doc) or (doc["label"] == DEMO and not doc["counts"]["decisions"])
             self._state = "on" if wanted and not doc["read_only"] else "over"
+        self._lasting |= {step for step in steps(doc) if step.lasts and step.is_done(doc, self.kinds)}
 
     def end(self, doc: Document) -> str:
         """What came of the last step, if it was done just now; the story is over then."""
@@ -153,7 +163,9 @@ class Story:
         return steps(doc)[-1].done(doc)
 
     def left(self, doc: Document) -> list[Step]:
-        return [step for step in steps(doc) if not step.is_done(doc, self.kinds)]
+        return [
+            step for step in steps(doc) if step not in self._lasting and not step.is_done(doc, self.kinds)
+        ]
 
     def strip(self, doc: Document, width: int) -> Line:
         """The next step in one line."""
@@ -184,6 +196,6 @@ def is_new(doc: Document) -> bool:
 
 
 def steps(doc: Document) -> tuple[Step, ...]:
-    """With files of one's own up to the first NAV; the demo and the sample have more to see."""
+    """With files of one's own up to the first NAV; the demo and the sample go on from there."""
     made_up = doc["label"] == DEMO or any(file["name"].startswith(SAMPLE) for file in doc["inbox"]["recent"])
     return TOUR if made_up else FIRST_STEPS

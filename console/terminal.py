@@ -9,6 +9,7 @@ from dataclasses import dataclass
 WIDTH_LEAST, HEIGHT_LEAST = 60, 16  # cells; below this one line says so
 DARK, PLAIN = "navdeck-dark", "ansi-dark"
 TRUE_COLOUR = ("truecolor", "24bit")  # in COLORTERM, which SSH does not pass on
+PYTHONS_OWN = ("C.UTF-8", "C.utf8", "UTF-8")  # what Python puts into LC_CTYPE where the locale is C
 MANY_COLOURS = ("256color", "direct", "kitty", "ghostty", "alacritty", "foot", "wezterm")  # last part of TERM
 
 
@@ -35,8 +36,19 @@ def decide(environ: Mapping[str, str], *, is_tty: bool, encoding: str) -> Termin
         refusal=_refusal(term, is_tty),
         theme=DARK if many and not environ.get("NO_COLOR") else PLAIN,
         mouse="SSH_CONNECTION" not in environ,  # over SSH the terminal's own selection matters more
-        ascii="utf" not in encoding.lower() or term == "linux",
+        ascii=lacks_signs(environ, encoding) or term == "linux",
     )
+
+
+def lacks_signs(environ: Mapping[str, str], encoding: str) -> bool:
+    """Whether only ASCII can be counted on: the locale that is asked for, or the output, is not UTF-8.
+
+    Python makes UTF-8 of a locale C: it says so in LC_CTYPE, and the output's encoding tells nothing then.
+    """
+    plain = environ.get("LANG") in ("C", "POSIX")
+    made = "" if plain and environ.get("LC_CTYPE") in PYTHONS_OWN else environ.get("LC_CTYPE")
+    asked = environ.get("LC_ALL") or made or environ.get("LANG") or "utf"
+    return "utf" not in asked.lower() or "utf" not in encoding.lower()
 
 
 def _refusal(term: str, is_tty: bool) -> str:

@@ -82,6 +82,28 @@ WORDS = {
 }  # fmt: skip
 
 
+# What stands for our own signs where the terminal's character set is not UTF-8; all of them one cell wide.
+_ASCII = str.maketrans(
+    {
+        "…": "~", "–": "-", "−": "-", "—": "-", "·": ".", "│": "|", "┆": ":", "─": "-", "✓": "+", "✗": "x",
+        "×": "x", "‖": "H", "▸": ">", "▏": "|", "█": "#", "░": ".", "▓": "=", "→": ">", "┤": "|", "┴": "+",
+        "■": "*", "□": "-", "▁": "_", "▲": "^", "▼": "v", "╌": "-", "┼": "+", "←": "<", "↑": "^", "↓": "v",
+        "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "⏎": "<",
+    }
+)  # fmt: skip
+
+
+def ascii_signs(text: str) -> str:
+    """`text` with stand-ins for our own signs; what else is no ASCII stays."""
+    return text if text.isascii() else text.translate(_ASCII)
+
+
+def ascii_text(text: str) -> str:
+    """`text` in ASCII of the same width: our own signs by their stand-ins, others as question marks."""
+    told = ascii_signs(text)
+    return told if told.isascii() else "".join(c if c.isascii() else "?" * cell_len(c) for c in told)
+
+
 def safe_text(text: object, keep_lines: bool = False) -> str:
     r"""`text` with every unprintable character as visible `\xNN` or `\u{NNNN}`; newlines stay if asked."""
     return "".join(

@@ -6,6 +6,7 @@ A table takes the width there is: names are cut in the middle, columns that matt
 where even the rest has no room, each row becomes a few lines. Amounts and instants are never cut.
 """
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,8 @@ from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderR
 from rich.table import Table
 from rich.text import Text
 
-from console.text import UNKNOWN, count, safe_text, shorten, words
+from console.terminal import lacks_signs
+from console.text import UNKNOWN, ascii_signs, count, safe_text, shorten, words
 
 ROWS_SHOWN = 40  # of a long table; the rest is told by count and had with --json
 PIPED_WIDTH = 120  # cells, where no terminal says its own
@@ -27,11 +29,13 @@ GOOD, WARN, BAD, QUIET = "green", "yellow", "red", "dim"
 
 
 def show(*parts: RenderableType) -> None:
-    """Prints to stdout, as wide as the terminal, with colours only where it has them."""
+    """Prints to stdout, as wide as the terminal, with colours and signs only where it has them."""
     console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     with console.capture() as captured:
         console.print(Group(*parts))
-    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    drawn = "".join(f"{line.rstrip()}\n" for line in captured.get().splitlines())
+    plain = lacks_signs(os.environ, sys.stdout.encoding or "utf-8")  # text that is not encoded has all
+    sys.stdout.write(ascii_signs(drawn) if plain else drawn)
 
 
 @dataclass(frozen=True, slots=True)

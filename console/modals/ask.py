@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from textual import on
 from textual.widget import Widget
 
-from console.modals.form import Form
+from console.modals.form import Form, typed_first
 from console.widgets.fields import Choice, Field, Note
 from console.widgets.pieces import Line, line, wrapped
 
@@ -73,17 +73,11 @@ class Question(Form[Answer]):
         return _spoken(f"{self._because}: type {self._word} to go on.", width)
 
     def choices(self) -> Sequence[Choice]:
-        return [
-            Choice(option.label, id=option.id, disabled=bool(self._missing())) for option in self._options
-        ]
+        return [Choice(option.label, id=option.id) for option in self._options]
 
-    def _missing(self) -> str:
-        """What must still be typed; empty if nothing."""
-        if not self.is_mounted:
-            return self._word or ("reason" if self._reason == "must" else "")
-        if self._reason == "must" and not self._typed("reason").strip():
-            return "a reason"
-        return self._word if self._typed("word") != self._word else ""
+    def lacks(self) -> str:
+        lacking = ["why"] if self._reason == "must" and not self._typed("reason").strip() else []
+        return typed_first(lacking + [self._word] * (self._typed("word") != self._word))
 
     def _typed(self, id: str) -> str:
         found = self.query(f"#{id}").results(Field)
@@ -91,8 +85,7 @@ class Question(Form[Answer]):
 
     @on(Field.Changed)
     def _changed(self) -> None:
-        for option in self._options:
-            self.query_one(f"#{option.id}", Choice).disabled = bool(self._missing())
+        self.judge()
 
     @on(Choice.Pressed)
     def _pressed(self, event: Choice.Pressed) -> None:

@@ -48,7 +48,7 @@ class BulkForm(CheckedForm):
         ]
 
     def choices(self) -> Sequence[Choice]:
-        return [Choice(f"Apply to {count(self._rows)}", id="apply", disabled=True)]
+        return [Choice(f"Apply to {count(self._rows)}", id="apply")]
 
     def verdict(self, width: int) -> list[Line]:
         if self._checked is None:

@@ -13,6 +13,7 @@ from console.widgets.pieces import Line
 
 Document = dict[str, Any]
 Check = Callable[[Document], Awaitable[Document | None]]
+Checked = tuple[Document, Document]  # what was asked, and what the engine said
 
 
 class CheckedForm(Form[Document]):
@@ -21,7 +22,7 @@ class CheckedForm(Form[Document]):
     def __init__(self, title: str, check: Check) -> None:
         super().__init__(title)
         self._check = check
-        self._checked: tuple[Document, Document] | None = None  # what was asked, and what the engine said
+        self._checked: Checked | None = None
 
     @abstractmethod
     def verdict(self, width: int) -> list[Line]:
@@ -32,22 +33,30 @@ class CheckedForm(Form[Document]):
 
     @work(exclusive=True, group="page")
     async def ask(self, asked: Document) -> None:
-        """Has it checked; where that came about, Cancel and Apply are next."""
+        """Has it checked; where that came about, what is next has the focus."""
         found = await self._check(asked)
-        self._take(None if found is None else (asked, found))
+        self.take(None if found is None else (asked, found))
         if found is not None:
-            self.query_one(f"#{CANCEL}", Choice).focus()
+            self.next_after(found).focus()
 
-    def _take(self, checked: tuple[Document, Document] | None) -> None:
+    def next_after(self, _found: Document) -> Widget:
+        """What the one who asked wants next: Cancel, with Apply beside it."""
+        return self.query_one(f"#{CANCEL}", Choice)
+
+    def lacks(self) -> str:
+        return "" if self._checked is not None else "enter checks first"
+
+    def take(self, checked: Checked | None) -> None:
+        """Shows what the engine said, or that nothing is checked any more."""
         self._checked = checked
-        self.query_one("#apply", Choice).disabled = checked is None
+        self.judge()
         self.query_one("#verdict", Note).renew()
 
     @on(Field.Changed)
     def _changed(self) -> None:
         """What was checked is not what is typed any more."""
         if self._checked is not None:
-            self._take(None)
+            self.take(None)
 
     @on(Choice.Pressed, "#apply")
     def _applied(self) -> None:

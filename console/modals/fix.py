@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from console.modals.checked import Check, CheckedForm
+from console.modals.checked import Check, Checked, CheckedForm
 from console.screens.rows import header_of, verdict_line
 from console.text import count, shorten, words
 from console.widgets.fields import Choice, Field, Note
@@ -39,6 +39,7 @@ class FixForm(CheckedForm):
         self._before: dict[str, str] = shown["row"]
         wrong = list(dict.fromkeys(reason["column"] for reason in self._reasons))
         columns = list(dict.fromkeys([*self._before, *header_of(self._before)]))
+        self._told_rules: list[Note] = []
         self._columns = sorted(columns, key=lambda name: wrong.index(name) if name in wrong else len(wrong))
 
     # -- what it is made of --
@@ -53,16 +54,24 @@ class FixForm(CheckedForm):
         return made
 
     def _column(self, name: str) -> list[Widget]:
-        broken = [reason for reason in self._reasons if reason["column"] == name]
+        broken = _about(self._reasons, name)
         head = Static(Content(f"{'!' if broken else ' '} {name}"), classes="wrong" if broken else "")
         made: list[Widget] = [
             Horizontal(head, Field(self._before.get(name, ""), id=f"f-{name}"), classes="field")
         ]
         if broken:
-            made.append(Note(partial(_rules, broken, NAME_CELLS + 2)))
+            self._told_rules.append(Note(partial(self._rules_of, name)))
+            made.append(self._told_rules[-1])
         if name in self._suggested:
             made.append(self._suggestion(name))
         return made
+
+    def _rules_of(self, name: str, width: int) -> list[Line]:
+        """The rules that the column breaks: as it was, or as it was checked."""
+        now = self._reasons if self._checked is None else self._checked[1]["rows"][0]["reasons"]
+        broken = _about(now, name)
+        passes = line(" " * (NAME_CELLS + 2), ("✓ breaks no rule now", "ok"))
+        return _rules(broken, NAME_CELLS + 2, width) if broken else [passes]
 
     def _suggestion(self, name: str) -> Widget:
         value, why = (self._suggested[name][key] for key in ("value", "why"))
@@ -71,7 +80,7 @@ class FixForm(CheckedForm):
         return Horizontal(choice, reason, classes="suggestion")
 
     def choices(self) -> Sequence[Choice]:
-        return [Choice("Apply", id="apply", disabled=True)]
+        return [Choice("Apply", id="apply")]
 
     def verdict(self, width: int) -> list[Line]:
         if self._checked is None:
@@ -81,6 +90,17 @@ class FixForm(CheckedForm):
         return [verdict_line(found), *_rules(row["reasons"], 2, width)[:3]]
 
     # -- what happens in it --
+
+    def take(self, checked: Checked | None) -> None:
+        super().take(checked)
+        for note in self._told_rules:
+            note.renew()
+
+    def next_after(self, found: Document) -> Widget:
+        """A row that still fails: the field that is wrong, in sight."""
+        wrong = [reason["column"] for reason in found["rows"][0]["reasons"]]
+        still = next((name for name in self._columns if name in wrong), None)
+        return self.query_one(f"#f-{still}", Field) if still else super().next_after(found)
 
     def changes(self) -> dict[str, str]:
         """The columns whose values are others than before; one that the row lacks counts as typed."""
@@ -105,6 +125,10 @@ class FixForm(CheckedForm):
             field.value = self._suggested[pressed[2:]]["value"]
             field.cursor_position = len(field.value)
             field.focus()
+
+
+def _about(reasons: Sequence[Document], column: str) -> list[Document]:
+    return [reason for reason in reasons if reason["column"] == column]
 
 
 def _rules(reasons: Sequence[Document], indent: int, width: int) -> list[Line]:

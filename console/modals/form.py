@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from console.app import NavdeckApp
 
 CANCEL = "cancel"
+KEYS = "tab goes on, enter takes, esc cancels"
 
 
 class Form[Answer](ModalScreen[Answer | None]):
@@ -48,6 +49,17 @@ class Form[Answer](ModalScreen[Answer | None]):
     def choices(self) -> Sequence[Choice]:
         """What can be chosen besides Cancel."""
 
+    def lacks(self) -> str:
+        """What must be done before anything but Cancel can be chosen; empty if nothing."""
+        return ""
+
+    def judge(self) -> None:
+        """Lets choose what can be chosen now; else the frame says why nothing can be."""
+        lacks = self.lacks()
+        for choice in self.query("#choices Choice").results(Choice):
+            choice.disabled = bool(lacks) and choice.id != CANCEL
+        self.query_one("#form").border_subtitle = f"{lacks}; esc cancels" if lacks else KEYS
+
     def compose(self) -> ComposeResult:
         with Vertical(id="form"):
             yield Body(*self.parts(), id="parts")
@@ -55,9 +67,8 @@ class Form[Answer](ModalScreen[Answer | None]):
             yield Horizontal(Choice("Cancel", id=CANCEL), *self.choices(), id="choices")
 
     def on_mount(self) -> None:
-        box = self.query_one("#form")
-        box.border_title = self.form_title
-        box.border_subtitle = "tab goes on, enter takes, esc cancels"
+        self.query_one("#form").border_title = self.form_title
+        self.judge()
 
     def action_leave(self) -> None:
         self.dismiss(None)
@@ -73,3 +84,8 @@ class Form[Answer](ModalScreen[Answer | None]):
 
     def submitted(self, _field: Field) -> None:
         self.focus_next()
+
+
+def typed_first(lacking: Sequence[str]) -> str:
+    """What is still to be typed, in words; empty if nothing."""
+    return f"type {' and '.join(lacking)} first" if lacking else ""

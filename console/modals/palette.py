@@ -1,4 +1,4 @@
-"""The palette's entries: every act of the registry that can be carried out now, and the themes."""
+"""The palette's entries: acts that can be carried out now, the way to those of other screens, the themes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +18,19 @@ def _name(action: actions.Action) -> str:
     return f"{'Go' if action.id in actions.SCREENS else 'Do'}: {action.label}  ({action.shown})"
 
 
+def _elsewhere(screen: str) -> list[actions.Action]:
+    """Acts of other screens; list tools, which each list has, are not among them."""
+    return [
+        action for action in actions.ACTIONS
+        if not action.works_on(screen) and (action.danger or action.needs == actions.AT_ENGINE)
+    ]  # fmt: skip
+
+
+def _way(action: actions.Action) -> str:
+    place = actions.BY_ID[action.screens[0]]
+    return f"Go: {place.label}, there {action.shown} is {action.label}"
+
+
 class Acts(Provider):
     """Offers what works on the screen below the palette."""
 
@@ -29,6 +42,9 @@ class Acts(Provider):
             for action in actions.for_screen(screen)
             if action.id != "palette" and not actions.why_not(action, there)
         ]  # fmt: skip
+        made += [
+            (_way(action), action.help, partial(deck.act, action.screens[0])) for action in _elsewhere(screen)
+        ]
         themes = [name for name in deck.available_themes if name.startswith(("navdeck-", "ansi-"))]
         return made + [
             (f"Theme: {name}", "Other colours", partial(setattr, deck, "theme", name)) for name in themes

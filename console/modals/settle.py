@@ -7,7 +7,7 @@ from typing import Any
 from textual import on
 from textual.widget import Widget
 
-from console.modals.form import Form
+from console.modals.form import Form, typed_first
 from console.screens.transfer_lines import settle_lines
 from console.text import plural
 from console.widgets.fields import Choice, Field, Note
@@ -29,27 +29,29 @@ class SettleForm(Form[Document]):
         self._takes_value = len(rows) == 1 and kind in VALUED[rows[0]["side"]]
 
     def on_mount(self) -> None:
-        super().on_mount()
         self.query(Field).first().focus()  # nothing can be chosen before
 
     def parts(self) -> Sequence[Widget]:
         made: list[Widget] = [Note(partial(settle_lines, self._rows, self._kind))]
         if self._takes_value:
             text = "What was it worth, in USD?" + (" It may stay empty." if self._kind != "payment" else "")
-            made += [Note(partial(_spoken, text)), Field(id="value", placeholder="1234.56")]
+            made += [Note(partial(_spoken, text)), Field(id="value", placeholder="such as 1234.56")]
         why = "Why? It is kept with the decision. If the other side arrives later, that counts instead."
         return [*made, Note(partial(_spoken, why)), Field(id="reason", placeholder="why")]
 
     def choices(self) -> Sequence[Choice]:
-        return [Choice(f"Settle {plural(len(self._rows), 'transfer')}", id="settle", disabled=True)]
+        return [Choice(f"Settle {plural(len(self._rows), 'transfer')}", id="settle")]
 
     def _typed(self, id: str) -> str:
         return next((field.value.strip() for field in self.query(f"#{id}").results(Field)), "")
 
+    def lacks(self) -> str:
+        needed = {"reason": "why"} | ({"value": "the value"} if self._kind == "payment" else {})
+        return typed_first([words for name, words in needed.items() if not self._typed(name)])
+
     @on(Field.Changed)
     def _changed(self) -> None:
-        lacking = not self._typed("reason") or (self._kind == "payment" and not self._typed("value"))
-        self.query_one("#settle", Choice).disabled = lacking
+        self.judge()
 
     @on(Choice.Pressed, "#settle")
     def _pressed(self) -> None:

@@ -31,6 +31,7 @@ MEANING = {
     "manual": "manual: a price of your own, with evidence, until it expires",
     "normal": "normal: by its observed prices",
 }
+TERMS = ("since", "price", "expires")  # of a status
 
 GOOD, LOOKING = ("  ✓ NAV is known", "ok"), ("  looking …", "muted")
 
@@ -129,13 +130,16 @@ class Assets(ActingScreen, MarkedList[Document]):
             return
         status = STATUSES[place]
         wanted = await self.deck.push_screen_wait(StatusForm(rows, status))
-        if wanted is None:
-            return
+        while wanted is not None and not await self._carried(rows, status, wanted):
+            wanted = await self.deck.push_screen_wait(StatusForm(rows, status, wanted))
+
+    async def _carried(self, rows: Sequence[Document], status: str, wanted: Document) -> bool:
+        """Whether the engine took it; why it did not was told then."""
         ids = [row["id"] for row in rows]
-        reason = wanted.pop("reason")
         words = f"{plural(len(rows), 'asset')} {status}"
-        done = await self._desk.carry_out(
-            "asset_status", words, {"assets": ids, "status": status, **wanted}, reason
-        )
-        if done is not None:
-            await self._desk.after(line(("✓ ", "ok"), words, ("  z undoes it", "muted")), ids)
+        asked = {"assets": ids, "status": status} | {name: wanted[name] for name in TERMS}
+        done = await self._desk.carry_out("asset_status", words, asked, wanted["reason"])
+        if done is None:
+            return False
+        await self._desk.after(line(("✓ ", "ok"), words, ("  z undoes it", "muted")), ids)
+        return True

@@ -40,7 +40,7 @@ class Field(Input):
         id: str | None = None,
     ) -> None:
         super().__init__(
-            value, placeholder, compact=True, select_on_focus=False, restrict=_PRINTABLE,
+            value, placeholder, compact=True, restrict=_PRINTABLE,
             suggester=suggester, id=id,
         )  # fmt: skip
         self.cursor_blink = False

@@ -20,8 +20,8 @@ from textual.strip import Strip
 
 from console.actions import MOVES
 from console.mirror import EVERYTHING, Topics
-from console.text import safe_text
-from console.widgets.pieces import BLANK, Line, Piece, ascii_text
+from console.text import ascii_text, safe_text
+from console.widgets.pieces import BLANK, Line, Piece
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -127,6 +127,10 @@ class Lines(ScrollView, can_focus=False):
 
     def on_show(self) -> None:
         self.repaint()
+
+    def on_mount(self) -> None:
+        """A theme can change what a mark wears and nothing of the widget itself."""
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.refresh())
 
     def render_line(self, y: int) -> Strip:
         """One line of the window."""

@@ -18,16 +18,6 @@ MARKS = ("text", "strong", "muted", "ok", "warn", "bad", "held", "mark", "accent
 BLANK: Line = ()
 GAP = "  "  # between columns
 
-# What stands for our own signs where the terminal's character set is not UTF-8; all of them one cell wide.
-_ASCII = str.maketrans(
-    {
-        "…": "~", "–": "-", "−": "-", "—": "-", "·": ".", "│": "|", "┆": ":", "─": "-", "✓": "+", "✗": "x",
-        "×": "x", "‖": "H", "▸": ">", "▏": "|", "█": "#", "░": ".", "▓": "=", "→": ">", "┤": "|", "┴": "+",
-        "■": "*", "□": "-", "▁": "_", "▲": "^", "▼": "v", "╌": "-", "┼": "+", "←": "<", "↑": "^", "↓": "v",
-        "▂": ".", "▃": "-", "▄": "=", "▅": "+", "▆": "*", "▇": "%", "⏎": "<",
-    }
-)  # fmt: skip
-
 
 def line(*parts: str | Piece) -> Line:
     """A line of these parts; bare text has no meaning of its own."""
@@ -90,14 +80,6 @@ def as_fits(parts: Iterable[Line], width: int, between: str = "  ") -> Line:
             break
         made = wider
     return cut(made or BLANK, width)
-
-
-def ascii_text(text: str) -> str:
-    """`text` in ASCII of the same width: our own signs by their stand-ins, others as question marks."""
-    if text.isascii():
-        return text
-    told = text.translate(_ASCII)
-    return told if told.isascii() else "".join(c if c.isascii() else "?" * cell_len(c) for c in told)
 
 
 def wrapped(text: str, width: int) -> list[str]:

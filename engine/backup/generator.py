@@ -104,7 +104,8 @@ def _standing(connection: sqlite3.Connection) -> Standing:
     mark = Mark.from_json(meta["journal"]) if "journal" in meta else START
     schema = int(connection.execute("PRAGMA user_version").fetchone()[0])
     reached = int(meta.get("committed_at") or meta["made_at"])
-    home = {key: value for key, value in meta.items() if key not in ("committed_at", "journal")}
+    passing = ("committed_at", "journal", "valued_")  # of this state, where a home is made from the journal
+    home = {key: value for key, value in meta.items() if not key.startswith(passing)}
     return Standing(reached, mark, schema, home)
 
 

@@ -1,7 +1,10 @@
 """What questions share: instants as they were asked for, and the closes that are there to be told."""
 
+import json
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from engine.config import Config
 from engine.domain.expressions import matching
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import UsageError
@@ -22,6 +25,12 @@ LAST_INPUT = (
     " WHERE about.kind NOT IN ('fix', 'reject', 'alert_ack')"
     " AND NOT (about.kind = 'release' AND about.detail ->> 'outcome' = 'duplicate'))"
 )
+# The settings that values hang on, beside those that are fixed at init.
+SHAPING = (
+    "cash", "cash_assets", "prices.sources",
+    "fx.primary", "fx.fallback", "fx.eod_only", "fx.drift_bps_max", "fx.pegs",
+)  # fmt: skip
+VALUED_BY = "valued_"  # of meta, before a resolution: what its values follow from
 
 
 def instant(arguments: dict[str, Any], name: str) -> int | None:
@@ -84,6 +93,19 @@ def dropped_told(
         (resolution, -1 if after is None else after, LAST if until is None else until),
     )[0]
     return {"days": days, "from": format_instant(first), "to": format_instant(last)} if days else None
+
+
+def inputs_told(reader: Reader, config: Config) -> str | None:
+    """What values follow from, as a mark: the last input, and the settings. None if there is no input."""
+    last = reader.value(LAST_INPUT)
+    settings = json.dumps([config[key] for key in SHAPING], default=str)
+    return None if last is None else f"{last} {sha256(settings.encode()).hexdigest()}"
+
+
+def is_stale(reader: Reader, resolution: str, config: Config) -> bool:
+    """Whether inputs or settings are others than when all of the resolution was last valued by them."""
+    told = inputs_told(reader, config)
+    return told is not None and told != reader.meta().get(f"{VALUED_BY}{resolution}")
 
 
 def point_told(point: "NavPoint") -> dict[str, Any]:

@@ -63,7 +63,9 @@ class Engine(Telling):
         self._lock = lock
         self._writer = writer
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
+        self._backups = 0  # jobs with backups at work, in workers of their own
         self.alerts_watched = False  # by a host; otherwise alerts are looked at before an act on them
+        self.adds_buckets = False  # under a host: the series goes on to now, with or without prices
         self.memory = Watch(config)
         self.intake = Intake(home, config, executor, writer, self._turn, self, self.memory)
         self.fetching = Fetching(home, config, executor, self, self.intake)
@@ -211,11 +213,21 @@ class Engine(Telling):
             return await self._executor.run(*job)
         worker = WorkerExecutor()  # it ends with the job, and gives its memory back
         worker.listen(self.reported)
+        self._backups += 1
+        ok = False
         try:
-            return await worker.run(*job)
+            done: dict[str, Any] = await worker.run(*job)
+            ok = True
+            return done
         finally:
+            self._backups -= 1
             worker.close()
-            self.tell("backup_done", {"name": command.name})
+            self.tell("backup_done", {"name": command.name, "ok": ok})
+
+    async def end_backups(self) -> None:
+        """Asks a job with backups that this engine has at work to end before its next step."""
+        if self._backups:
+            await asyncio.to_thread(CANCEL_BACKUP, str(self.home.path))
 
     # -- value --
 
@@ -227,14 +239,18 @@ class Engine(Telling):
         wanted = command.arguments.get("resolution")
         sums = {"buckets": 0, "snapshots": 0, "complete": 0}
         each: dict[str, dict[str, Any]] = {}
-        reach = self._clock() if command.arguments.get("until_now") else None
         after, until = (asking.instant(command.arguments, name) for name in ("from", "to"))
+        whole = after is None and until is None
+        until_now = command.arguments.get("until_now") or (whole and self.adds_buckets)
+        reach = self._clock() if until_now else None
         touched = {asset: tuple(span) for asset, span in command.arguments.get("touched", {}).items()}
         for resolution in COARSEST_FIRST if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
                 with self.step("valuation", resolution=resolution):
                     valued = await self._values(resolution, after, until, reach, touched)
+                    if not (until_now or whole):  # a part says nothing of the rest
+                        valued.follows_from = None
                     with span("commit", resolution=resolution, days=len(valued.days)):
                         await commit_values(self._writer, valued)
             each[resolution] = {name: getattr(valued, name) for name in sums}

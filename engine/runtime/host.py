@@ -7,11 +7,11 @@ wire makes no difference here.
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from engine.domain.instants import DAY_US, format_instant
-from engine.errors import EngineError
+from engine.errors import EngineError, EngineGone
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import asking
 from engine.runtime.clock import system_clock
@@ -65,12 +65,13 @@ class Host:
         self._label = label
         self._overview = Overview()
         self._service = Service(engine, self._overview, self._metrics)
-        engine.alerts_watched = True
+        engine.alerts_watched = engine.adds_buckets = True
         self._started_at = engine.now()
         self._refreshing: set[asyncio.Task[None]] = set()
         self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command
         self._inbox_waits: set[InboxWait] = set()
         self._running: asyncio.Task[None] | None = None
+        self._ending = False
         self._facts: tuple[float, dict[str, Any]] | None = None  # when they were read
         engine.subscribe(self._note)
 
@@ -121,7 +122,12 @@ class Host:
         self._engine.subscribe(listener)
 
     async def do(self, command: Command) -> Result:
-        """Carries a command out. `ingest` without paths wakes the inbox, and `wait`s for it if asked to."""
+        """Carries a command out. `ingest` without paths wakes the inbox, and `wait`s for it if asked to.
+
+        EngineGone for what is begun once the engine is ending.
+        """
+        if self._ending:
+            raise EngineGone("The engine is ending.", "Try again when it is back.")
         if command.name == "ingest" and not command.arguments.get("paths") and not command.dry_run:
             self._service.wake()
             if command.arguments.get("wait"):
@@ -188,14 +194,20 @@ class Host:
         return await asyncio.to_thread(self._engine.telemetry.text, document)
 
     async def close(self) -> None:
-        """Stops the loops; what is under way is finished, or after DRAIN_S ended before it commits."""
+        """Stops the loops; what is under way is finished, or after DRAIN_S ended before it commits.
+
+        A backup or drill is not waited for: it ends before its next step, and nothing of it is kept.
+        """
+        self._ending = True
         self._service.stop()
+        await self._engine.end_backups()
         if self._running is not None:
             at_work = {self._running, *self._acting}
             _, left = await asyncio.wait(at_work, timeout=DRAIN_S)
             if left:
                 self._executor.kill()
                 await asyncio.wait(at_work, timeout=1.0)
+            _heard_out(at_work - {self._running})
         refreshing = list(self._refreshing)
         for task in refreshing:
             task.cancel()
@@ -314,6 +326,13 @@ class Host:
                 "holds": self._overview.holds,
             }
             self._engine.tell("nav", told)
+
+
+def _heard_out(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """What a command raised while the engine ended is its caller's; if that is gone too, it is nobody's."""
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()
 
 
 def _file_line(entry: dict[str, Any]) -> tuple[str, str, str]:

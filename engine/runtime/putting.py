@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from engine.domain.instants import DAY_US, format_instant
+from engine.runtime.asking import VALUED_BY
 from engine.runtime.telemetry.spans import trace_id
 from engine.runtime.valued import Valued
 from engine.snapshots.schemas import DATASET, OPEN_COLUMNS, OPEN_KEY, FileRecord
@@ -44,6 +45,7 @@ _FILES = (
 _IN = "(SELECT value FROM json_each(?))"
 _GONE = "DELETE FROM open_snapshots WHERE bucket = ?"
 _OPEN = f"INSERT INTO open_snapshots(bucket, {', '.join(OPEN_COLUMNS)}) VALUES (?{', ?' * len(OPEN_COLUMNS)})"
+_MARK = "INSERT INTO meta VALUES (?, ?) ON CONFLICT(key) DO UPDATE SET value = excluded.value"
 _CLOSE = f"{_GONE} AND {' AND '.join(f'{name} = ?' for name in OPEN_KEY)}"
 
 
@@ -80,6 +82,9 @@ async def commit_values(writer: "Writer", valued: Valued) -> None:
         await _close_rows(connection, valued)
         await _open_rows(connection, valued)
         await _commit_days(connection, valued, now)
+        if valued.follows_from is not None:
+            mark = f"{VALUED_BY}{valued.resolution}", valued.follows_from
+            await connection.exec_driver_sql(_MARK, mark)
 
 
 async def _listed(connection: Any, valued: Valued) -> list[Any]:

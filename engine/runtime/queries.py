@@ -13,7 +13,7 @@ import numpy as np
 from engine.config import LOT_METHODS
 from engine.domain.instants import format_instant
 from engine.errors import EngineError, UsageError
-from engine.runtime.asking import dropped_told, instant, materialised, point_told
+from engine.runtime.asking import dropped_told, instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
 from engine.runtime.home import Home
@@ -21,7 +21,7 @@ from engine.runtime.kept_books import open_books
 from engine.runtime.known_names import require_known
 from engine.runtime.open_day import contents, snapshots_between
 from engine.runtime.series import Series
-from engine.runtime.unpriced import is_stale, unvalued
+from engine.runtime.unpriced import unvalued
 from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.nav_reader import empty_point, read_points
 from engine.snapshots.parquet_writer import check_file, paths
@@ -80,7 +80,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         closes = closes[kept]
         first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (1, 0)
         found = snapshots_between(reader, resolution, first, last)
-        stale = is_stale(reader, resolution)
+        stale = is_stale(reader, resolution, config)
         why = None if len(closes) else unvalued(reader, config)
     points = read_points(paths(home.lake, found.files), first, last, arguments.get("account"), found.rows)
     return {

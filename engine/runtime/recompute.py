@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from engine.runtime.asking import materialised
+from engine.runtime.asking import is_stale, materialised
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.open_day import contents
 from engine.runtime.series import Series
-from engine.runtime.unpriced import is_stale
 from engine.runtime.value import asset_files, inputs_of
 from engine.store.reader import Reader
 from engine.valuation import buckets
@@ -23,12 +22,13 @@ def follows(home_path: Path) -> dict[str, Any]:
     """Books are made anew, and some days valued anew: {"ok", "told"}."""
     home = Home(home_path)
     with Reader(home.state) as reader:
-        books = Books(reader, home.config())
+        config = home.config()
+        books = Books(reader, config)
         books.lots()  # its own paired checks raise
         told = [f"lots of {books.ledger.height} rows"]
         differing: list[str] = []
         for (resolution,) in reader.rows("SELECT DISTINCT resolution FROM valued ORDER BY 1"):
-            if is_stale(reader, resolution):
+            if is_stale(reader, resolution, config):
                 told.append(f"{resolution} values are older than the inputs: not compared")
                 continue
             days, found = _sampled(reader, books, resolution)

@@ -17,12 +17,11 @@ import numpy as np
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US
 from engine.domain.resolutions import RESOLUTIONS
-from engine.runtime.asking import materialised
+from engine.runtime.asking import is_stale, materialised
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.open_day import contents
 from engine.runtime.series import Series, dated
-from engine.runtime.unpriced import is_stale
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
 
@@ -54,11 +53,11 @@ def old_days(home_path: str, now: int) -> list[Old]:
         for resolution in RESOLUTIONS:
             keep = config[f"retention.days_{resolution}"]
             if keep:
-                found.append(_old(reader, resolution, keep, now - keep * DAY_US))
+                found.append(_old(reader, config, resolution, keep, now - keep * DAY_US))
     return found
 
 
-def _old(reader: Reader, resolution: str, keep: int, before: int) -> Old:
+def _old(reader: Reader, config: Config, resolution: str, keep: int, before: int) -> Old:
     wanted = (resolution, before)
     days = reader.rows(
         "SELECT dt FROM valued WHERE resolution = ? AND close_last <= ? AND dropped_at IS NULL"
@@ -70,7 +69,7 @@ def _old(reader: Reader, resolution: str, keep: int, before: int) -> Old:
         " WHERE dead_at IS NULL AND resolution = ? AND close_last <= ?",
         wanted,
     )[0]
-    stale = STALE if days and is_stale(reader, resolution) else None
+    stale = STALE if days and is_stale(reader, resolution, config) else None
     return Old(resolution, keep, tuple(dt for (dt,) in days), files, size, stale)
 
 

@@ -17,14 +17,13 @@ from engine.domain.instants import format_instant
 from engine.domain.money import SCALE, SCALED_MAX, to_scaled, to_text
 from engine.errors import UsageError
 from engine.portfolio import metrics, sub_periods
-from engine.runtime.asking import instant, materialised, point_told
+from engine.runtime.asking import instant, is_stale, materialised, point_told
 from engine.runtime.books import Books
 from engine.runtime.flows import Flow, flows
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.known_names import require_known, unknown
 from engine.runtime.open_day import Snapshots, snapshots_between
-from engine.runtime.unpriced import is_stale
 from engine.snapshots.nav_reader import NavPoint, empty_point, read_holdings, read_points
 from engine.snapshots.parquet_writer import paths
 from engine.store.reader import Reader
@@ -56,7 +55,7 @@ def metrics_of(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str
         books = open_books(home, reader)
         accounts = _accounts(reader, config, arguments)
         course = _course(home, reader, config, resolution, (after, until), accounts)
-        stale = is_stale(reader, resolution)
+        stale = is_stale(reader, resolution, config)
         moved = _flows(books, resolution, course, accounts)
     found = metrics.measure(_series(course, moved), periods[resolution], resolution)
     answer = {

@@ -18,7 +18,7 @@ from watchfiles._rust_notify import WatchfilesRustInternalError
 from engine.compaction.memory_manager import Level
 from engine.domain.instants import format_instant
 from engine.domain.resolutions import FINEST
-from engine.errors import EngineError
+from engine.errors import EngineError, JobCancelled
 from engine.messages import Command, Event
 from engine.runtime.alerts.watch import AlertWatch
 from engine.runtime.clock import system_clock
@@ -374,7 +374,12 @@ class Service:
             return
         nightly = Nightly(self.engine)
         while True:
-            await nightly.run_due()
+            try:
+                await nightly.run_due()
+            except JobCancelled:
+                if self._stop.is_set():
+                    return  # it stays due
+                raise
             self._well("backups")
             if await self._pause(NIGHTLY_EVERY_S):
                 return

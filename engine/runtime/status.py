@@ -6,14 +6,17 @@ Light: it counts by SQL, and imports what reckons with frames only where a commi
 from pathlib import Path
 from typing import Any
 
+from engine.config import Config
 from engine.domain.instants import format_instant, parse_instant
 from engine.domain.reasons import counted_codes
+from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime import backup_alerts, reckoned_alerts
 from engine.runtime.alerts import book as alert_book
 from engine.runtime.alerts.readings import folder_facts, readings, rules_of
+from engine.runtime.asking import is_stale
 from engine.runtime.clock import system_clock
 from engine.runtime.home import Home
-from engine.runtime.unpriced import last_input, unvalued
+from engine.runtime.unpriced import unvalued
 from engine.store.reader import Reader
 
 PAST_MAX = 200  # cleared alerts that are told
@@ -49,8 +52,7 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
             **{name: counts[name] for name in ("quarantine_open", "files_partial")},
             **{name: reckoned[name] for name in ("unsettled", "suspicious")},
             "quarantine_oldest": reader.value(_OLDEST),
-            "last_input": last_input(reader),
-            "last_value": last_value,
+            "values_behind": _values_behind(reader, config),
             "price_last": max(map(_us, watermarks["prices_last"].values()), default=None),
             "backup": backup,
             "backup_at": backup_alerts.newest_at(backup),
@@ -94,6 +96,12 @@ def _us(told: str) -> int:
     us = parse_instant(told)
     assert us is not None, told
     return us
+
+
+def _values_behind(reader: Reader, config: Config) -> bool:
+    """Whether a resolution that is valued is not by today's inputs; where none is, any."""
+    valued = [one for (one,) in reader.rows("SELECT DISTINCT resolution FROM valued")]
+    return any(is_stale(reader, one, config) for one in valued or RESOLUTIONS)
 
 
 def _watermarks(reader: Reader) -> dict[str, Any]:

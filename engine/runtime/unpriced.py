@@ -8,7 +8,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from engine.config import Config
-from engine.runtime.asking import LAST_INPUT
 from engine.store.reader import Reader
 
 NO_TRANSACTIONS, NO_PRICES = "NO_TRANSACTIONS", "NO_PRICES"
@@ -39,17 +38,6 @@ def without_price(reader: Reader) -> list[str]:
         " AND name NOT IN (SELECT asset FROM price_series) ORDER BY name"
     )
     return [name for (name,) in found if name not in settled]
-
-
-def is_stale(reader: Reader, resolution: str) -> bool:
-    """Whether the inputs changed after the newest valuation of the resolution."""
-    valued_at = reader.value("SELECT max(committed_at) FROM valued WHERE resolution = ?", (resolution,))
-    return (last_input(reader) or 0) > (valued_at or 0)
-
-
-def last_input(reader: Reader) -> int | None:
-    """The last commit that values may lag behind; None where nothing can be valued anyway."""
-    return None if _reason(reader) else reader.value(LAST_INPUT)
 
 
 def _reason(reader: Reader) -> str | None:

@@ -19,6 +19,7 @@ from engine.config import CLOSES
 from engine.domain.instants import format_instant
 from engine.domain.money import in_range, to_text
 from engine.errors import LakeError, StoreIntegrity
+from engine.runtime.asking import inputs_told
 from engine.runtime.books import Books
 from engine.runtime.due_days import due_days
 from engine.runtime.executors import REPORT_EVERY_S, report
@@ -68,6 +69,7 @@ def value_resolution(
     done = Valued(resolution, after is None and until is None)
     with Reader(home.state) as reader:
         books = open_books(home, reader)
+        done.follows_from = inputs_told(reader, books.config)
         if (first := books.first_ts()) is not None:
             done.series_first = first_close(resolution, books.config["timezone"], first)
         before = valued_days(reader, resolution)

@@ -41,7 +41,8 @@ class Valued:
 
     `partial`: the days of which only some assets were valued, and which. `series_first`: the first close of
     the series, None if it has none. Of the days in `open_dates` the rows with the keys `closed` go and the
-    rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`.
+    rows `opened` come (OPEN_KEY and OPEN_COLUMNS of schemas.py); the others are `files`. `follows_from`: the
+    mark of the inputs that all values follow from now; None where that cannot be said.
     """
 
     resolution: str
@@ -57,6 +58,7 @@ class Valued:
     closed: list[tuple[Any, ...]] = field(default_factory=list)
     opened: list[tuple[Any, ...]] = field(default_factory=list)
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
+    follows_from: str | None = None
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
     unvalued: dict[str, Any] = field(default_factory=dict)  # why there is nothing, and what was never priced
     restated: Restated = field(default_factory=Restated)

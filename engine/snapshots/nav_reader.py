@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cache
 from typing import Any
 
 import duckdb
@@ -50,6 +51,7 @@ SELECT account, asset_id, value FROM ({}) WHERE kind = 'holding' AND epoch_us(bu
 _ALONE: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
+    "enable_external_file_cache": "false",  # a file is read as it is now
 }
 _SUMS = _POINTS.replace("list(value)", "sum(value)")
 
@@ -125,13 +127,22 @@ def read_holdings(
     return found
 
 
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    """One for the process: to start one takes longer than most reads. Connections to it share no table."""
+    return duckdb.connect(config=_ALONE)
+
+
 @contextmanager
 def _opened() -> Iterator[duckdb.DuckDBPyConnection]:
     """DuckDB over files of the lake. LakeError for one that is missing or cannot be read."""
     try:
-        with duckdb.connect(config=_ALONE) as connection:
+        with _database().cursor() as connection:
             connection.execute("SET TimeZone = 'UTC'")
             yield connection
+    except duckdb.FatalException:  # it answers nothing any more: the next read starts another
+        _database.cache_clear()
+        raise
     except (duckdb.IOException, duckdb.InvalidInputException) as error:
         raise LakeError(
             f"A lake file cannot be read: {str(error).splitlines()[0]}",

@@ -14,7 +14,7 @@ from tests.backup.vault import Vault, told
 from tests.runtime.deck import ROOT, Deck, buy
 
 TIMEOUT_S = 120
-CREATES, RESTORES, DRILLS = (2, 9, 17), (4, 20), (12,)  # touches at which it ends; `slow` has each
+CREATES, RESTORES, DRILLS = (2, 17), (4, 20), (12,)  # touches at which it ends; `slow` has each
 
 
 def run(vault: Vault, number: int, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,7 @@ import pytest
 from console.cli import main
 from engine.config import Config, load
 from engine.domain.instants import DAY_US, parse_instant
-from engine.errors import JournalBroken
+from engine.errors import EngineGone, JournalBroken
 from engine.messages import Command, Result
 from engine.runtime import backups, service
 from engine.runtime.home import Home
@@ -128,6 +128,27 @@ def test_hosted__a_night_passes__a_verified_backup_is_there_and_status_says_so(
     told = deck.ask("status")["backup"]
     assert told["verified"] is True
     assert Vault(deck, NIGHT).shelf.ids() == [told["id"]]
+
+
+def test_hosted__ends_in_the_middle_of_a_job__nothing_half_is_kept__no_next_one_begins(deck: Deck) -> None:
+    deck.take(buy())
+
+    async def run() -> list[dict[str, Any]]:
+        host = await Host.open(deck.home, clock=lambda: NIGHT)
+        heard = Heard(host)
+        job = asyncio.create_task(host.do(Command("backup_create")))
+        await heard.of("backup_step")
+        await asyncio.gather(host.close(), job, return_exceptions=True)
+        with pytest.raises(EngineGone):
+            await host.do(Command("backup_drill"))
+        assert (job.exception() is None) is (await heard.of("backup_done"))["ok"]
+        return [event.data for event in heard.events if event.kind == "backup_done"]
+
+    told = asyncio.run(run())
+    assert [one["name"] for one in told] == ["backup_create"]
+    shelf = Vault(deck, NIGHT).shelf
+    assert len(shelf.ids()) == told[0]["ok"]
+    assert [one.name for one in sorted(shelf.path.glob("*Z-*"))] == shelf.ids()
 
 
 # -- the command line ---------------------------------------------------------------------------------

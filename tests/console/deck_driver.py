@@ -11,6 +11,7 @@ from textual.events import Paste
 from textual.pilot import Pilot
 
 from console import actions
+from console import app as app_module
 from console.app import NavdeckApp
 from console.fake import FakeClient, connecting, still
 from console.modals.pick import Pick
@@ -19,6 +20,7 @@ from console.widgets.chart import Chart
 from console.widgets.fields import Choice, Field
 from console.widgets.lines import Lines, Rows
 
+PATIENCE_S = 30.0  # of a busy machine; nothing here waits for time to pass
 ROWS_SOUGHT = 60  # looked through before the driver gives up
 KEYS_TO = {actions.ASSETS: ["a"], actions.TRANSFERS: ["t"], actions.LOTS: ["5", "l"]}  # of no key alone
 TERMINAL = Terminal(refusal="", theme="navdeck-dark", mouse=True, ascii=False)
@@ -92,7 +94,7 @@ class Console:
         await self.settle()
 
     async def settle(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await self._pilot.pause()
             while not self.app.is_still:
                 await self._pilot.pause(0.01)
@@ -103,7 +105,7 @@ class Console:
         await self.settle()
 
     async def until(self, what: Callable[[], bool]) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while not what():
                 await self._pilot.pause(0.01)
 
@@ -146,17 +148,17 @@ async def console(
     terminal: Terminal = TERMINAL,
     screen: str = NavdeckApp.DEFAULT_MODE,
 ) -> AsyncIterator[Console]:
-    """Opens a console on a screen and waits until it shows the engine's data. Its charts know no pause."""
+    """Opens a console on a screen and waits until it shows the engine's data. It repaints without a pause."""
     fake = client or FakeClient()
     with patch.object(NavdeckApp, "DEFAULT_MODE", screen):
         app = NavdeckApp(
             connecting(fake), on_exit, terminal=terminal, clock=still, themes_folder=themes_folder,
             own_themes=own_themes,
         )  # fmt: skip
-    with patch.object(Chart, "least_s", 0.0):
+    with patch.object(Chart, "least_s", 0.0), patch.object(app_module, "PULSE_S", 0.0):
         async with app.run_test(size=size, notifications=True) as pilot:
             opened = Console(app, fake, pilot)
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_S):
                 while app.mirror.phase == "starting":
                     await pilot.pause(0.01)
             await opened.settle()

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from console import app as app_module
 from console import client as client_module
 from console.app import NavdeckApp
 from console.fake import FakeClient, overview
@@ -26,11 +25,6 @@ from tests.console.deck_driver import Console, console
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "\x1b]52;c;ZXZpbA==\x07[/nope][red]boo[/red]\x9b31m\u202e"
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
 
 
 def scenario(run: Callable[[Console], Awaitable[None]], **how: Any) -> None:
@@ -360,6 +354,19 @@ def test_palette__carries_out_what_is_chosen() -> None:
     scenario(run)
 
 
+def test_palette__an_act_of_another_screen__leads_there() -> None:
+    async def run(deck: Console) -> None:
+        await deck.press("colon")
+        await deck.type("drill")
+        await deck._pilot.pause(0.3)
+        await deck.press("enter", "enter")
+        await deck._pilot.pause(0.2)
+        assert deck.app.current_mode == "backups"
+        assert deck.client.commands == []
+
+    scenario(run)
+
+
 def test_copy__sends_the_row() -> None:
     async def run(deck: Console) -> None:
         await deck.press("3", "c")
@@ -444,6 +451,7 @@ def test_own_theme__is_drawn_anew_as_its_file_changes(tmp_path: Path) -> None:
         assert deck.app.theme == "mine"
         write("#ff0001")
         await deck.until(lambda: deck.app.get_css_variables()["warn"] == "#ff0001")
+        await deck.until(lambda: "#ff0001" in deck.app.export_screenshot())
         (tmp_path / "mine.toml").write_text("[")
         await deck.until(lambda: any("mine.toml: " in toast for toast in deck.toasts()))
         assert deck.app.get_css_variables()["warn"] == "#ff0001"

@@ -10,11 +10,12 @@ from rich.cells import cell_len
 from console.fake import nav_points
 from console.screens import panels
 from console.screens.filtering import parse
+from console.text import ascii_text
 from console.widgets import figures
 from console.widgets.chart import Course, chart
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
 from console.widgets.lines import changed_runs
-from console.widgets.pieces import Column, as_fits, ascii_text, cells, cut, fitted, line, spread, wrapped
+from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, wrapped
 from console.widgets.series import Sample, drawdown, gap_rail, place, samples, strokes
 
 texts = st.text(alphabet="ab é漢字…‖▁ ", max_size=30)

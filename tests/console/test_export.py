@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from console import actions
-from console import app as app_module
 from console.fake import FakeClient, overview
 from console.modals.export import ExportForm
 from console.screens import lists
@@ -20,7 +19,6 @@ from tests.console.deck_driver import Console, scenario
 
 @pytest.fixture(autouse=True)
 def _here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
     monkeypatch.chdir(tmp_path)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from console.screens.asset_lines import cells as asset_cells
 from console.screens.fx_lines import bps, typed_word
+from engine.api import EngineError
 from tests.console.deck_driver import console
 
 
@@ -57,6 +58,33 @@ def test_exclude__marked_assets_at_once__with_a_reason() -> None:
             ]
             assert (command.arguments["status"], command.arguments["since"]) == ("excluded", "start")
             assert command.reason == "spam"
+
+    asyncio.run(flow())
+
+
+def test_manual__refused_by_the_engine__the_form_comes_back_with_what_was_typed() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("a", "s")
+            await opened.choose("manual: a price of your own, with evidence, until it expires")
+            assert opened.focused == "price"
+            form = opened.app.screen
+            frame = str(form.query_one("#form").border_subtitle)
+            assert "type the price and until when and why first" in frame
+            for typed in ("3,600", "2027-01-31", "desk quote"):
+                await opened.type(typed)
+                await opened.press("enter")
+            opened.client.failing = EngineError("The price '3,600' is no decimal.", "Write 3600.")
+            await opened.press("tab", "enter")
+            opened.client.failing = None
+            assert opened.app.screen is not form
+            assert opened.text().count("3,600") == 1
+            assert "desk quote" in opened.text()
+            await opened.into("price", "3600")
+            await opened.choose("Set 1 asset manual")
+            told = opened.client.commands[-1]
+            assert (told.arguments["price"], told.arguments["expires"]) == ("3600", "2027-01-31")
+            assert told.reason == "desk quote"
 
     asyncio.run(flow())
 

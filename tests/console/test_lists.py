@@ -8,7 +8,6 @@ import pytest
 from textual.widgets import Input
 
 from console import actions
-from console import app as app_module
 from console.fake import FakeClient
 from console.modals.jump import labels
 from console.screens import lists, pages
@@ -29,11 +28,6 @@ ROWS = [
     {"name": "Prices.parquet", "state": "✗ refused\nrejected", "result": "FILE_HEADER at 14:05"},
 ]
 KRAKEN, COIN, PRICES = range(3)
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
 
 
 async def typed(deck: Console, text: str) -> None:

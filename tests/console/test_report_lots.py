@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from console import actions
-from console import app as app_module
 from console.fake import FakeClient
 from console.modals.lots import TracePage, WhatIf
 from console.screens.filtering import LOTS, asked
@@ -14,11 +13,6 @@ from console.screens.lot_lines import gain_piece, imagined_lines, trace_entries
 from console.screens.lots import Lots
 from engine.api import EngineError
 from tests.console.deck_driver import Console, console
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
 
 
 def scenario(run: Callable[[Console], Awaitable[None]], *keys: str, client: FakeClient | None = None) -> None:

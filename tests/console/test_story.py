@@ -62,11 +62,14 @@ def test_new_home__says_where_the_inbox_is_and_offers_a_sample(size: tuple[int, 
     flow(run, new(), size=size)
 
 
-def test_new_home__own_files__ends_with_the_first_nav() -> None:
+def test_new_home__own_files__lead_to_the_bad_row_and_end_with_the_first_nav() -> None:
     async def run(deck: Console) -> None:
         await take(deck, "mine.csv")
         assert "✓ 1 file taken" in deck.text()
         await value(deck, POINT)
+        assert "▸ 1 row set aside: 3, then e corrects, then R releases" in deck.text()
+        deck.app.story.kinds = ("fix", "release")
+        await deck.tell("quarantine", {"open": 0, "by_reason": {}, "oldest": None})
         assert "h hides" not in deck.text()
         (toast,) = deck.toasts()
         assert "NAV is known at the newest close: 5 shows its course" in toast
@@ -92,10 +95,21 @@ def test_new_home__no_nav__ends_with_the_reason(points: Any, priced: bool, words
 def test_new_home__values_older_than_the_file__are_not_yet_its_nav() -> None:
     async def run(deck: Console) -> None:
         await deck.tell("counts", {"last_runs": {"value": "2026-03-04T14:00:00Z"}})
-        await take(deck, "mine.csv")
+        await take(deck, "mine.csv", quarantined=0)
         assert "▸ soon values are computed" in deck.text()
         await deck.tell("value_started", {"resolution": "1d"})
         assert "▸ values are computed …" in deck.text()
+
+    flow(run, new())
+
+
+def test_new_home__a_step_once_done__stays_done_while_values_are_computed_again() -> None:
+    async def run(deck: Console) -> None:
+        await take(deck, "sample-trades.csv", quarantined=0)
+        await value(deck, POINT | {"nav": None, "held": ["EUR/USD"], "reasons": ["FX_HELD"]})
+        assert "✓ NAV is withheld" in deck.text()
+        await deck.tell("value_started", {"resolution": "5m"})
+        assert "▸ EUR/USD is held" in deck.text()
 
     flow(run, new())
 
@@ -184,6 +198,6 @@ def test_demo__all_done__the_steps_go_away() -> None:
 
 def test_steps__files_of_ones_own_have_fewer_than_the_sample() -> None:
     doc = demo() | {"label": ""}
-    assert steps(doc) == (FILE, NAV)
+    assert steps(doc) == (FILE, ROW, NAV)
     doc["inbox"]["recent"].append(TAKEN | {"name": "sample-trades.csv"})
     assert steps(doc) == TOUR

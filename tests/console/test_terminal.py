@@ -39,6 +39,24 @@ def test_character_set__decides_the_signs(encoding: str, expected: bool) -> None
     assert on(encoding=encoding).ascii == expected
 
 
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, False),
+        ({"LANG": "C"}, True),
+        ({"LANG": "C", "LC_CTYPE": "C.UTF-8"}, True),  # Python's own doing
+        ({"LC_CTYPE": "C.UTF-8"}, False),  # nobody asked for anything
+        ({"LANG": "C.UTF-8"}, False),
+        ({"LC_ALL": "C", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "en_US.UTF-8", "LANG": "C"}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, True),
+        ({"LANG": "C", "LC_CTYPE": "de_DE.UTF-8"}, False),
+    ],
+)
+def test_locale__one_that_is_not_utf8_is_taken_at_its_word(environ: dict[str, str], expected: bool) -> None:
+    assert on(**environ).ascii == expected
+
+
 def test_linux_console__has_few_signs() -> None:
     assert on(TERM="linux").ascii
 

@@ -3,9 +3,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-import pytest
-
-from console import app as app_module
 from console.fake import FakeClient
 from console.modals.ask import Question
 from console.modals.pick import Pick
@@ -17,11 +14,6 @@ from tests.console.deck_driver import Console, console
 
 AFTER = "right_square_bracket"
 RESIDUALS = ["j"] * 3 + ["space"] * 2  # the two small rests of ETH, marked
-
-
-@pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(app_module, "PULSE_S", 0.0)
 
 
 def scenario(run: Callable[[Console], Awaitable[None]], *keys: str, client: FakeClient | None = None) -> None:

@@ -1,18 +1,21 @@
 """The engine's daily NAV and holdings over real markets, against a second calculation that shares no code."""
 
+import io
 import json
 import os
-import subprocess
-import sys
 from collections import defaultdict
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
+from console.cli import main
 from tests.oracle.naive import Holding, Point, canonical, naive_books, naive_daily_nav, naive_holdings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,19 +44,24 @@ fallback = ["ecb_eurofxref"]
 [fx.pegs]
 USDT = "USD"
 """
-TIMEOUT_S = 300
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the shared data set is not beside the repository")
 
 
 def run_navdeck(home: Path, *args: str | Path) -> Any:
-    """One verb in a process of its own; its JSON document, None where it prints nothing."""
-    command = [sys.executable, "-m", "console.cli", *map(str, args), "--home", str(home)]
+    """One verb; its JSON document, None where it prints nothing."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("NAVDECK_")}
-    done = subprocess.run(command, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=TIMEOUT_S)
-    assert done.returncode == 0, f"{args[0]} ended with {done.returncode}: {done.stderr[-2000:]}"
-    return json.loads(done.stdout) if "--json" in args else None
+    said = io.StringIO()
+    with patch.dict(os.environ, clean, clear=True), redirect_stdout(said):
+        assert main([*map(str, args), "--home", str(home)]) == 0, args[0]
+    return json.loads(said.getvalue()) if "--json" in args else None
+
+
+@cache
+def naive_points(transactions: tuple[Path, ...], prices: tuple[Path, ...]) -> list[Point]:
+    """Every daily close, made once for all who look at it."""
+    return naive_daily_nav(list(transactions), list(prices), RATES)
 
 
 @dataclass
@@ -78,18 +86,19 @@ class Case:
         return list(run_navdeck(self.home, "nav", "--resolution", "1d", "--json")["points"])
 
     def naive(self) -> list[Point]:
-        points = naive_daily_nav(self.transactions, self.prices, RATES)
+        points = naive_points(tuple(self.transactions), tuple(self.prices))
         if self.span is None:
             return points
         first, last = (f"{date}T00:00:00Z" for date in self.span)
         return [point for point in points if first < point["bucket_close"] <= last]
 
 
-def in_euros(folder: Path) -> Path:
+@pytest.fixture(scope="module")
+def in_euros(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The daily prices of 2024 with XRP quoted in euros, the figures left as they are."""
     lines = (PRICES / "binance_1d_2024.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     quoted = [line.replace(",USDT,", ",EUR,") if line.startswith("XRP,") else line for line in lines]
-    path = folder / "xrp_in_euros_1d.csv"
+    path = tmp_path_factory.mktemp("prices") / "xrp_in_euros_1d.csv"
     path.write_text("".join(quoted), encoding="utf-8")
     return path
 
@@ -114,10 +123,10 @@ WHOLE = (
     scope="module",
     params=[pytest.param(name, marks=pytest.mark.slow if name in WHOLE else ()) for name in CASES],
 )
-def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, in_euros: Path) -> Case:
     folder = tmp_path_factory.mktemp("oracle")
     transactions, prices, span = CASES[request.param]
-    return Case(transactions, prices or [in_euros(folder)], folder / "home", span).build()
+    return Case(transactions, prices or [in_euros], folder / "home", span).build()
 
 
 def essence(points: list[Point]) -> list[Point]:
@@ -173,15 +182,15 @@ def test_naive__a_transfer_under_way_belongs_to_its_destination() -> None:
 def test_naive__the_hole_in_the_daily_prices_of_2020_stays_a_hole() -> None:
     hole = [
         point
-        for point in naive_daily_nav(ETHER, ETHER_PRICES, RATES)
+        for point in naive_points(tuple(ETHER), tuple(ETHER_PRICES))
         if "2020-01-20" <= point["bucket_close"] < "2020-09-20" and point["nav"] is None
     ]
     assert len(hole) > 200
     assert all(point["missing"] == ["ETH"] and point["reasons"] == ["NO_PRICE"] for point in hole)
 
 
-def test_naive__euro_prices__are_held_only_while_the_hourly_rate_is_silent(tmp_path: Path) -> None:
-    points = naive_daily_nav(CONSTRUCTED, [in_euros(tmp_path)], RATES)
+def test_naive__euro_prices__are_held_only_while_the_hourly_rate_is_silent(in_euros: Path) -> None:
+    points = naive_points(tuple(CONSTRUCTED), (in_euros,))
     held = [datetime.fromisoformat(point["bucket_close"]) for point in points if point["held"]]
     assert held
     assert len(held) < len(points) // 4

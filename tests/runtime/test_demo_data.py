@@ -30,8 +30,13 @@ Row = dict[str, str]
 
 
 @cache
-def files(seed: int = 7, end_us: int = END_US) -> dict[str, bytes]:
-    return dict(demo_files(seed, end_us))
+def listed(seed: int = 7) -> list[tuple[str, bytes]]:
+    return demo_files(seed, END_US)
+
+
+@cache
+def files(seed: int = 7) -> dict[str, bytes]:
+    return dict(listed(seed))
 
 
 def table(name: str) -> list[Row]:
@@ -79,7 +84,7 @@ def test_demo__another_seed__other_transactions() -> None:
 def test_demo__every_file_fits_the_inbox() -> None:
     assert all(len(content) < 10_000_000 for content in files().values())
     assert all(content.count(b"\n") <= 100_001 for content in files().values())
-    assert len(files()) == len(demo_files(7, END_US))
+    assert len(files()) == len(listed())
 
 
 def test_demo__thirty_days_of_some_five_thousand_transactions() -> None:

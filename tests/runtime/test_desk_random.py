@@ -157,7 +157,7 @@ def tell(blank: Path, story: list[tuple[Any, ...]]) -> None:
 CHECKS = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=CHECKS)
+@settings(max_examples=4, deadline=None, suppress_health_check=CHECKS)
 @given(story=STORIES)
 def test_any_acts__nothing_is_lost(blank_home: Path, story: list[tuple[Any, ...]]) -> None:
     tell(blank_home, story)

@@ -96,6 +96,16 @@ def test_override__named_span__those_closes_alone(deck: Deck) -> None:
     assert [found[at][0] for at in ("16:00", "17:00", "18:00")] == [None, "218", None]
 
 
+def test_override__of_a_span_to_come__touches_the_half_hour_before_it_too(deck: Deck) -> None:
+    deck.clock = at("18:45")
+    told = grant(deck, **{"from": "2025-03-05T19:30:00Z", "to": "2025-03-05T20:00:00Z"})
+    deck.value(resolution="1h")
+    assert [navs(deck)[close][0] for close in ("18:00", "19:00", "20:00")] == [None, "218", "218"]
+    assert at("18:45")() < told["touched_from"] <= at("19:00")()
+    assert told["touched_until"] == at("20:00")()
+    assert undo(deck)["touched_from"] == told["touched_from"]
+
+
 def test_override__undone__held_again(deck: Deck) -> None:
     granted = grant(deck)
     assert undo(deck)["touched_from"] == granted["touched_from"]

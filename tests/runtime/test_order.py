@@ -110,7 +110,7 @@ def same_truth(
     assert straight[1] == 0
 
 
-fast = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+fast = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 long = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

@@ -349,6 +349,30 @@ def test_books_that_changed_since__are_told(deck: Deck) -> None:
     assert metrics(deck)["stale"]
 
 
+def alerts(deck: Deck) -> set[str]:
+    return {alert["code"] for alert in deck.ask("status")["alerts"]}
+
+
+def test_books_that_changed_since__a_part_valued_anew__still_told(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    deck.ingest(deck.file("more.csv", [tx(1, quantity="2", unit_price_usd="9")]))
+    deck.value(**{"from": "2025-03-04T00:00:00Z"})
+    assert metrics(deck)["stale"]
+    assert "VALUES_STALE" in alerts(deck)
+    deck.value()
+    assert not metrics(deck)["stale"]
+    assert "VALUES_STALE" not in alerts(deck)
+
+
+def test_settings_that_changed_since__are_told(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    with deck.home.path.joinpath("navdeck.toml").open("a") as config:
+        config.write('\n[prices]\nsources = ["exchange"]\n')
+    assert metrics(deck)["stale"]
+    deck.value()
+    assert not metrics(deck)["stale"]
+
+
 @pytest.mark.parametrize("asked", [
     {"account": "nobody"}, {"group": "nobody"}, {"account": "main", "group": "both"}, {"resolution": "2d"},
     {"from": "yesterday"},
@@ -359,6 +383,14 @@ def test_what_is_not_there__is_refused_with_a_hint(deck: Deck, asked: dict[str, 
     with pytest.raises(UsageError) as caught:
         metrics(deck, **asked)
     assert caught.value.hint
+
+
+def test_nav__of_an_account_that_is_not_there__is_refused_and_not_told_as_0(deck: Deck) -> None:
+    filled(deck, [tx(1, quantity="1", unit_price_usd="90")], STEADY)
+    with pytest.raises(UsageError) as caught:
+        deck.ask("nav", account="mian")
+    assert "main" in caught.value.hint
+    assert deck.ask("nav", account="main")["points"] == deck.ask("nav")["points"]
 
 
 def test_volatility__per_year_as_configured(deck: Deck) -> None:

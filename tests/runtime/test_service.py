@@ -52,6 +52,24 @@ async def hosting(deck: Deck) -> Any:
         await host.close()
 
 
+def test_host__value_asked_for__what_it_added_without_prices_stays(deck: Deck) -> None:
+    deck.ingest(
+        deck.file("trades.csv", to_csv([buy(timestamp="2025-12-30T10:00:00Z")])),
+        deck.file("prices.csv", to_csv([bar(bucket_close="2025-12-31T00:00:00Z")], PRICE_COLUMNS)),
+    )
+
+    async def run() -> None:
+        async with hosting(deck) as (host, heard):
+            for resolution in ("1d", "1h", "5m"):
+                await heard.of("value_done", lambda data, wanted=resolution: data["resolution"] == wanted)
+            before = (await host.ask(Query("nav", {"resolution": "1d"}))).value["points"]
+            assert [point["reasons"] for point in before] == [[], ["NO_PRICE"]]
+            await host.do(Command("value", {}, "ada"))
+            assert (await host.ask(Query("nav", {"resolution": "1d"}))).value["points"] == before
+
+    asyncio.run(run())
+
+
 def test_host__a_file_in_the_inbox__is_taken_valued_and_shown(deck: Deck) -> None:
     async def run() -> None:
         deck.drop("trades.csv", to_csv([buy(), buy(quantity="-1")]))

@@ -1,10 +1,12 @@
 """NAV points read back from real Parquet files."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -147,6 +149,34 @@ def test_files__are_those_of_the_list_and_no_others(tmp_path: Path, name: str) -
     for other in ("brace", "bracet", "star", "stair", "question", "plain2", "brcet"):
         write(tmp_path / other / "dt=2024-03-04" / "one.parquet", row("AAA", 10**18))
     assert point([listed]).nav == "1"
+
+
+def test_reads_at_once__each_has_its_own_files_and_its_own_rows(tmp_path: Path) -> None:
+    files = [[write(tmp_path / f"{n}.parquet", row("AAA", n * 10**18))] for n in range(8)]
+    with ThreadPoolExecutor(8) as readers:
+        found = list(readers.map(point, files * 4))
+    assert [told.nav for told in found] == [str(n) for n in range(8)] * 4
+
+
+def test_file_written_anew__is_read_as_it_is_now(tmp_path: Path) -> None:
+    for value in (1, 2):
+        assert point([write(tmp_path / "a.parquet", row("AAA", value * 10**18))]).nav == str(value)
+
+
+def test_database_that_answers_nothing_any_more__the_next_read_starts_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken:
+        def cursor(self) -> None:
+            raise duckdb.FatalException("invalidated")
+
+    files = [write(tmp_path / "a.parquet", row("AAA", 10**18))]
+    nav_reader._database.cache_clear()
+    monkeypatch.setattr(duckdb, "connect", lambda config: Broken())
+    with pytest.raises(duckdb.FatalException):
+        point(files)
+    monkeypatch.undo()
+    assert point(files).nav == "1"
 
 
 def test_files__more_than_one_query_takes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,11 +57,11 @@ def days_with_a_shift(zone: ZoneInfo, first_year: int, last_year: int) -> list[i
 
 
 def boundaries_by_definition(zone: ZoneInfo, first: int, last: int) -> dict[str, list[int]]:
-    """Boundaries in [first, last] by looking at the clock each minute, from four days before."""
+    """Boundaries in [first, last] by looking at the clock each minute, from two days before."""
     found: dict[str, list[int]] = {resolution: [] for resolution in RESOLUTIONS}
     seen = set()
-    before = offset_minutes(zone, first - 5761)
-    for minute in range(first - 5760, last + 1):
+    before = offset_minutes(zone, first - 2881)
+    for minute in range(first - 2880, last + 1):
         after = offset_minutes(zone, minute)
         date = (minute + after) // 1440
         is_new_date = date not in seen

@@ -260,7 +260,7 @@ def test_points__are_what_the_naive_valuation_says(case: Case) -> None:
     assert sums == [everyone[close].priced_value for close in engine.closes]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(cases())
 def test_totals__are_what_the_snapshots_add_up_to(case: Case) -> None:
     told_by = Told(case)
@@ -272,7 +272,7 @@ def test_totals__are_what_the_snapshots_add_up_to(case: Case) -> None:
             assert (text(priced), complete) == (points[close].priced_value, points[close].coverage == 1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(cases(), st.data())
 def test_observations_taken_away__leave_gaps_and_change_nothing_else(case: Case, data: st.DataObject) -> None:
     lines = [line for line in case.prices.splitlines() if not line.split()[1].startswith("USDT")]
@@ -291,7 +291,7 @@ def test_observations_taken_away__leave_gaps_and_change_nothing_else(case: Case,
             assert row == before
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(cases(), st.randoms(use_true_random=False))
 def test_order_of_rows__has_no_meaning(case: Case, random: Any) -> None:
     shuffled = {}

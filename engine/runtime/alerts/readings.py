@@ -187,8 +187,7 @@ def _values(facts: Facts, now: int) -> dict[str, list[Reading]]:
 
 
 def _values_behind(facts: Facts) -> list[Reading]:
-    given, valued = facts["last_input"], facts["last_value"]
-    if given is None or (valued is not None and valued >= given):
+    if not facts["values_behind"]:
         return []
     return [Reading(1, "the books changed since values were computed", "navdeck value")]
 

@@ -65,7 +65,7 @@ def override_touches(
 ) -> dict[str, Any]:
     """What an override changes: closes in (after, until] and those that it goes on to serve."""
     return {
-        "touched_from": after + 1,
+        "touched_from": min(after, granted) + 1,
         "touched_until": max(until, granted + OVERRIDE_SERVES_US),
         "touched_assets": sorted(assets_by_rates([pair.split("/")], reader, config)),
     }
