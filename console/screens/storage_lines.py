@@ -97,7 +97,7 @@ def plan_lines(plan: Document, width: int) -> list[Line]:
     later = "what is rewritten stays beside the new files until compaction.grace_minutes are over"
     peak = f"up to {bytes_text(plan['peak_bytes'])} of memory, one partition at a time"
     less = [line((part, "muted")) for told in (later, peak) for part in wrapped(told, width)]
-    return [*made, BLANK, line((f"{sizes} once replaced files have gone", "text")), *less]
+    return [*made, BLANK, line((f"{sizes} after a while", "text")), *less]
 
 
 def retention_lines(plan: Document, width: int) -> list[Line]:

@@ -96,7 +96,7 @@ def test_settle__residuals__shown_first_then_settled(home: Deck, capsys: Capture
     assert [row["quantity"] for row in said(home, capsys, words)["rows"]] == ["0.01"]
     assert run(home, words) == 0
     assert "Nothing is left over that is so small" in capsys.readouterr().out
-    assert run(home, "transfers list --asset BTC") == 0
+    assert run(home, "transfers list --state settled") == 0
     assert "1 transfer settled" in capsys.readouterr().out
 
 
