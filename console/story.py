@@ -47,6 +47,8 @@ def _file_todo(doc: Document, _kinds: Kinds) -> str:
 def _row_todo(doc: Document, kinds: Kinds) -> str:
     if "fix" in kinds:
         return "the row is corrected: 3, then R puts it into the books"
+    if not doc["quarantine"]["open"]:
+        return "rows that break a rule are set aside, and wait on 3"
     return f"{plural(doc['quarantine']['open'], 'row')} set aside: 3, then e corrects, then R releases"
 
 

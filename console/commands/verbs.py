@@ -158,7 +158,9 @@ async def _demo(arguments: argparse.Namespace) -> int:
     if not arguments.headless and not arguments.json and not terminal().refusal:
         from console import hosted
 
-        return await hosted.run(lambda: api.host_demo(folder, arguments.seed), terminal())
+        code = await hosted.run(lambda: api.host_demo(folder, arguments.seed), terminal())
+        print(f"The demo's home stays until you remove it: {folder}")
+        return code
     await api.make_demo(folder)
     files = await asyncio.to_thread(_lay_demo, folder, arguments.seed)
     arguments.home = str(folder)

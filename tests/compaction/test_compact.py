@@ -226,6 +226,7 @@ def test_host__removes_at_its_start_what_a_crash_left(lake: Deck) -> None:
     async def run() -> None:
         async with hosting(lake) as (_, heard):
             await heard.of("log", lambda data: data["kind"] == "orphans_swept")
+            await heard.of("value_done", lambda data: data["resolution"] == "5m")  # nothing is cut short
 
     asyncio.run(run())
     assert orphans(lake) == set()
