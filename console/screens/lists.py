@@ -110,6 +110,10 @@ class FetchedList[Row](HeldList[Row]):
 
     MOVED_BY: ClassVar[Topics]  # what may change it
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered = False
+
     @abstractmethod
     async def fetch(self) -> None:
         """Asks the engine for the rows and keeps them."""
@@ -126,9 +130,10 @@ class FetchedList[Row](HeldList[Row]):
     @work(exclusive=True, group="page")
     async def ask(self) -> None:
         """Asks for the list again, and shows it."""
-        self.trouble = ""
+        self.asking()
         try:
             await self.fetch()
+            self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
         self.fill()
@@ -160,6 +165,7 @@ class PagedList(ListScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answered = False
         self._pages = Pages()
         self._wanted: int | None = None
 
@@ -231,9 +237,10 @@ class PagedList(ListScreen):
 
     @work(exclusive=True, group="page")
     async def _ask(self, page: int) -> None:
-        self.trouble = ""
+        self.asking()
         try:
             self._pages.take(page, await self.fetch({"offset": page * PAGE_ROWS, "limit": PAGE_ROWS}))
+            self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
         self._wanted = None

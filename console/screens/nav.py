@@ -19,7 +19,7 @@ from console.screens.nav_charts import CHARTS, DRAWDOWN, NAV
 from console.text import UNKNOWN, count, words
 from console.widgets.chart import Chart, Course
 from console.widgets.figures import DAY_US, day_clock, from_us, to_us
-from console.widgets.lines import Lines
+from console.widgets.lines import Frame, Lines
 from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
 from engine.api import EngineError, Query
 
@@ -92,12 +92,12 @@ class Nav(Charted):
         self._chosen = NAV
         self._found: Document = nav_charts.NOTHING
         self._courses: dict[str, Course] = {}  # of what was found
-        self._trouble = ""
+        self.answered = False
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"nav"})
         return (
-            Lines(self._head, mine, id="head"),
+            Frame(self._head, mine, id="head"),
             Chart(lambda: self._course(self._chosen), mine, id="nav"),
             Chart(lambda: self._course(self._other), mine, id="drawdown"),
             Vertical(Lines(self._gaps, mine, id="gaps"), id="below"),
@@ -123,14 +123,14 @@ class Nav(Charted):
         _, resolution, days = RANGES[self._range]
         last = self.doc["watermarks"]["valued_last"].get(resolution)
         after = from_us(max(0, to_us(last) - days * DAY_US)) if last and days else None
-        self._trouble = ""
+        self.asking()
         try:
             self._found = await self.deck.session.ask(
                 Query("metrics", {"resolution": resolution, "from": after, "to": None, "points": True})
             )
-            self._courses = {}
+            self._courses, self.answered = {}, True
         except (EngineError, OSError) as error:
-            self._trouble = str(error)
+            self.trouble = str(error)
         self._draw(at_once)
 
     def _draw(self, at_once: bool) -> None:
@@ -152,14 +152,15 @@ class Nav(Charted):
     def _choose(self, chosen: int) -> None:
         kept = max(0, min(len(RANGES) - 1, chosen))
         if kept != self._range:
-            self._range = kept
+            self._range, self.answered = kept, False
+            self._draw(at_once=True)
             self.redraw(EVERYTHING)
 
     def _head(self, width: int, height: int) -> list[Line]:
         names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
         charts = [panels.choice(name, name == self._chosen) for name in CHARTS]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
-        second = line((self._trouble, "bad")) if self._trouble else line(*charts)
+        second = line((self.trouble, "bad")) if self.trouble and self.answered else line(*charts)
         return [cut(line(*names, (about, "muted")), width), cut(second, width)][:height]
 
     def _course(self, which: str) -> Course:

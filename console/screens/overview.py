@@ -28,6 +28,8 @@ NOTHING_WAITS = line("  ", ("✓ ", "ok"), ("nothing waits for you", "muted"))
 class WaitRows(Rows):
     """The list of what waits, as high as it is long; one calm line where nothing does."""
 
+    OF_DATA = True
+
     def get_content_height(self, _container: Size, _viewport: Size, _width: int) -> int:
         return max(1, self.total)
 

@@ -98,6 +98,8 @@ def drawdown_line(doc: Document) -> Line:
 def memory_line(doc: Document, width: int) -> Line:
     """The share of the memory limit that is used, with the marks at which work slows and stops."""
     memory = doc["memory"]
+    if not memory["limit_bytes"]:  # the engine has not looked yet
+        return _labelled("Memory", (UNKNOWN, "muted"))
     word, meaning = memory_state(memory["ratio"])
     told = line(f"{share(memory['ratio'])} ", (word, meaning), (f"  {_used(memory)}", "muted"))
     room = width - LABEL_CELLS - 2 - cells(told)
@@ -221,23 +223,25 @@ def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The state panel: memory with its marks and history, the backup, how far values and data reach."""
-    found = doc["memory"]
+    kept = [BLANK, backup_line(doc, now, width), values_line(doc, now, width), data_line(doc, width)]
+    used = _memory(doc["memory"], now, max(10, width)) if doc["memory"]["limit_bytes"] else [
+        memory_line(doc, width)
+    ]  # fmt: skip
+    return [*used, *kept][:height]
+
+
+def _memory(found: Document, now: int, width: int) -> list[Line]:
+    """How much is used, against its marks, and its course."""
     word, meaning = memory_state(found["ratio"])
-    wide = max(10, width)
     state = line((f"{share(found['ratio'])} ", "strong"), (word, meaning))
-    made = [
-        spread(state, line((_used(found), "muted")), wide),
-        gauge(found["ratio"], wide),
-        _gauge_marks(wide),
+    return [
+        spread(state, line((_used(found), "muted")), width),
+        gauge(found["ratio"], width),
+        _gauge_marks(width),
         line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
         line((f"last {span(_seen_us(found['history'], now))}, scale 0 to 100%", "muted")),
-        line((spark(_course(found["history"], now), wide, 0.0, 1.0), meaning)),
-        BLANK,
-        backup_line(doc, now, width),
-        values_line(doc, now, width),
-        data_line(doc, width),
-    ]  # fmt: skip
-    return made[:height]
+        line((spark(_course(found["history"], now), width, 0.0, 1.0), meaning)),
+    ]
 
 
 def _seen_us(history: Sequence[Any], now: int) -> int:
