@@ -114,9 +114,10 @@ def event_detail(event: Document, width: int) -> list[Line]:
         ("at", line(instant(event["at"]))),
         ("level", line((event["level"], level[1]))),
         ("kind", line(event["kind"])),
-        ("number", line(count(event["seq"]))),
         ("text", line(event["text"])),
     ]
+    if event["seq"] > 0:  # one from before the engine started has none
+        pairs.insert(3, ("number", line(count(event["seq"]))))
     if event.get("trace_id"):  # the piece of work that it is of: the same in logs, files and decisions
         pairs.append(("trace", line(event["trace_id"])))
     return panels.details(pairs, width)
