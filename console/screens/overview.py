@@ -87,7 +87,7 @@ class Overview(Charted):
 
     def _fill(self) -> None:
         """The cursor stays on its row, as long as that waits."""
-        before, self._waits = self._waits[self.rows.cursor : self.rows.cursor + 1], waits(self.doc)
+        before, self._waits = self._waits[self.rows.cursor : self.rows.cursor + 1], waits(self.doc, self.now)
         ids = [one.id for one in before]
         same = [place for place, one in enumerate(self._waits) if one.id in ids]
         self.rows.fill(len(self._waits), same[0] if same else 0)
