@@ -23,10 +23,11 @@ VERDICTS: dict[str, Piece] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row of the list: a backup or a drill."""
+    """One row of the list: a backup or a drill. `drilled`: when a drill restored that backup and passed."""
 
     kind: str
     doc: Document
+    drilled: str | None = None
 
     @property
     def at(self) -> str:
@@ -35,7 +36,8 @@ class Item:
 
 def items(found: Document) -> list[Item]:
     """Backups and drills, the newest first."""
-    both = [Item("backup", each) for each in found["backups"]]
+    passed = {each.get("backup"): each["at"] for each in found["drills"] if each["verdict"] == "passed"}
+    both = [Item("backup", each, passed.get(each["id"])) for each in found["backups"]]
     both += [Item("drill", each) for each in found["drills"]]
     return sorted(both, key=lambda item: item.at, reverse=True)
 
@@ -47,7 +49,9 @@ def state_of(item: Item) -> Piece:
         return VERDICTS.get(doc["verdict"], (doc["verdict"], "text"))
     if doc.get("problem") or doc["verified"] is False:
         return "✗ damaged", "bad"
-    return ("✓ verified", "ok") if doc["verified"] else ("· not verified", "warn")
+    if doc["verified"]:
+        return "✓ verified", "ok"
+    return ("✓ drilled", "ok") if item.drilled else ("· not checked", "muted")
 
 
 def values(item: Item, now: int) -> list[Value]:
@@ -95,7 +99,7 @@ def _seconds(told: float | None) -> str:
 
 def item_lines(item: Item, width: int) -> list[Line]:
     """All about one."""
-    return (_drill_lines if item.kind == "drill" else _backup_lines)(item.doc, width)
+    return _drill_lines(item.doc, width) if item.kind == "drill" else _backup_lines(item, width)
 
 
 def _backup_lines(doc: Document, width: int) -> list[Line]:
@@ -103,12 +107,14 @@ def _backup_lines(doc: Document, width: int) -> list[Line]:
     made = [line(("backup ", "muted"), (doc["id"], "strong")), line((sign, mark)), BLANK]
     if doc.get("problem"):
         return [*made, *(line((part, "bad")) for part in wrapped(doc["problem"], width))]
-    verified = f"{instant(doc['verified_at'])}" if doc["verified_at"] else "never: v verifies it"
+    verified = instant(doc["verified_at"]) if doc["verified_at"] else "not yet: v reads every byte again"
+    drilled = f"restored and compared at {instant(item.drilled)}" if item.drilled else "no drill took it"
     pairs = [
         ("reaches", line(instant(doc["reached"]))),
         ("commits", line(count(doc["records"]))),
         ("files", line(f"{count(doc['files'])}, {bytes_text(doc['bytes'])}")),
         ("verified", line(verified)),
+        ("drill", line(drilled)),
         ("digest", line(doc["digest"])),
     ]  # fmt: skip
     if doc["left_out"]:

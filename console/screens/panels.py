@@ -155,23 +155,25 @@ def work(done: int, of: int, started_at: str, now: int) -> Line:
 def backup_line(doc: Document, now: int, width: int) -> Line:
     """How old the newest backup is, whether it verified, and how the last drill went."""
     backup = doc["backup"]
-    return as_fits([_labelled("Backup", *_backup(backup, now)), _drill(backup["drill"], now)], width)
+    return as_fits([_labelled("Backup", *_backup(backup, now)), *_drill(backup, now)], width)
 
 
 def _backup(backup: Document, now: int) -> Line:
     if backup["id"] is None:
         return line(("none yet", "warn"), ("  7 then b makes one", "muted"))
-    told = f"{age(backup['made_at'], now)} old, "
-    if backup["verified"] is None:
-        return line(told, ("not yet verified", "muted"))
-    return line(told, ("✓ verified", "ok") if backup["verified"] else ("✗ damaged", "bad"))
+    told = f"{age(backup['made_at'], now)} old"
+    if backup["verified"] is None:  # its bytes were not read again yet; that is no failure
+        return line(told)
+    return line(f"{told}, ", ("✓ verified", "ok") if backup["verified"] else ("✗ damaged", "bad"))
 
 
-def _drill(drill: Document | None, now: int) -> Line:
+def _drill(backup: Document, now: int) -> list[Line]:
+    """How the last drill went; where there was none, how a backup is proved."""
+    drill = backup["drill"]
     if drill is None:
-        return line(("no drill yet", "muted"))
-    sign = ("✓ passed", "ok") if drill["verdict"] == "passed" else ("✗ failed", "bad")
-    return line(("drill ", "muted"), sign, (f" {age(drill['at'], now)} ago", "muted"))
+        return [line(("no drill yet", "muted"), ("  7 then D runs one", "muted"))] if backup["id"] else []
+    sign = ("✓", "ok") if drill["verdict"] == "passed" else ("✗ failed", "bad")
+    return [line(("drill ", "muted"), sign, (f" {age(drill['at'], now)} ago", "muted"))]
 
 
 def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
@@ -179,14 +181,17 @@ def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def data_line(doc: Document, width: int) -> Line:
-    """How much is stored, and how far it reaches."""
+def data_lines(doc: Document, now: int, width: int) -> list[Line]:
+    """How much is stored and how far it reaches; in two lines where it does not fit in one."""
     marks = doc["watermarks"]
     told = _labelled("Data", f"{count(doc['counts']['transactions'])} transactions")
     prices = max((mark for mark in marks["prices_last"].values() if mark), default=None)
     ends = (("to", marks["ledger_last"]), ("prices to", prices), ("FX to", marks["fx_last"]))
-    reach = [line((f"{name} {day_clock(mark)}Z", "muted")) for name, mark in ends if mark]
-    return as_fits([told, *reach], width)
+    reach = [line((f"{name} {day_clock(mark, now)}", "muted")) for name, mark in ends if mark]
+    whole = joined([told, *reach], "  ")
+    if cells(whole) <= width or len(reach) < 2:
+        return [cut(whole, width)]
+    return [as_fits([told, reach[0]], width), as_fits([_labelled("", *reach[1]), *reach[2:]], width)]
 
 
 def values_line(doc: Document, now: int, width: int) -> Line:
@@ -223,7 +228,7 @@ def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The state panel: memory with its marks and history, the backup, how far values and data reach."""
-    kept = [BLANK, backup_line(doc, now, width), values_line(doc, now, width), data_line(doc, width)]
+    kept = [BLANK, backup_line(doc, now, width), values_line(doc, now, width), *data_lines(doc, now, width)]
     used = _memory(doc["memory"], now, max(10, width)) if doc["memory"]["limit_bytes"] else [
         memory_line(doc, width)
     ]  # fmt: skip
@@ -326,7 +331,7 @@ def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
     made = [
         as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc),
         backup_line(doc, now, width), memory_line(doc, width), inbox_line(doc, now, width),
-        values_line(doc, now, width), data_line(doc, width),
+        values_line(doc, now, width), *data_lines(doc, now, width),
     ]  # fmt: skip
     return [cut(each, width) for each in made[:height]]
 
