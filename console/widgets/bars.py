@@ -20,7 +20,7 @@ STATES = {"running": "ok", "starting": "muted", "degraded": "warn", "draining": 
 
 
 def header(mirror: Mirror, now: int, frozen: bool, width: int) -> Line:
-    """The state in one line; what does not fit is dropped from the right."""
+    """The state in one line, what matters most first; what does not fit is dropped from the right."""
     return as_fits([_name(mirror, frozen), *_segments(mirror, now)], width, BETWEEN)
 
 
@@ -48,9 +48,9 @@ def _segments(mirror: Mirror, now: int) -> list[Line]:
     holds = len({hold["pair"] for hold in doc["holds"]})
     return [
         line((doc["state"], STATES.get(doc["state"], "bad"))),
-        _memory(doc["memory"]),
         line(("held ", "muted"), (f"{count(holds)} ‖", "held") if holds else ("0", "text")),
         line(("quarantine ", "muted"), (f"{count(open_rows)} !", "warn") if open_rows else ("0", "text")),
+        _memory(doc["memory"]),
         line(("inbox ", "muted"), count(files)),
         line((_who(mirror, now), "muted")),
         line((doc["home"], "muted")),
