@@ -61,6 +61,9 @@ class Assets(ActingScreen, MarkedList[Document]):
 
     # -- the list --
 
+    def about(self, row: Document) -> str:
+        return str(row["asset_id"])
+
     async def fetch(self) -> None:
         found = await self.deck.session.ask(Query("assets", {}))
         self._rows = [row | {"id": row["asset_id"]} for row in found["assets"]]

@@ -64,6 +64,9 @@ class Backups(ActingScreen, FetchedList[Item]):
 
     # -- the list --
 
+    def about(self, row: Item) -> str:
+        return f"{row.kind} {row.at}"
+
     async def fetch(self) -> None:
         self._found = await self.deck.session.ask(Query("backups", {}))
 

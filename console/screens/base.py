@@ -159,6 +159,9 @@ class DeckScreen(Screen[None]):
         for rows in self.query(Rows):
             self.call_after_refresh(rows.focus)
 
+    def seek(self, _about: str) -> None:
+        """Puts the cursor on the row that is about this, where the screen has such rows."""
+
     @abstractmethod
     def copied(self) -> str:
         """What `copy` copies here."""

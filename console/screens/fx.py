@@ -76,9 +76,15 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
 
     # -- the list --
 
+    def about(self, row: Document) -> str:
+        return str(row["pair"])
+
     async def fetch(self) -> None:
-        self._found = await self.deck.session.ask(Query("fx_status", {}))
+        found = await self.deck.session.ask(Query("fx_status", {}))
         self._providers = (await self.deck.session.ask(Query("providers", {})))["providers"]
+        row = self.chosen()
+        self._sought = self._sought or (row["pair"] if row else "")
+        self._found = found
 
     async def fetched(self) -> None:
         await self._look()

@@ -224,7 +224,8 @@ def _at_runs(runs: Sequence[Document]) -> list[Document]:
 def _drift_words(found: Document, width: int) -> Line:
     """The course in words: what the fixings were off, and how long the pair was held."""
     values = sorted(float(row["feed_bps"]) for row in found["fixings"] if row["feed_bps"] is not None)
-    parts = [line(("Drift, bps", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
+    (row,) = found["pairs"]
+    parts = [line((f"{row['pair']} drift, bps", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
     if values:
         middle = values[len(values) // 2]
         told = f"{plural(len(values), 'fixing')}: median {middle:.1f}, most {values[-1]:.1f}"

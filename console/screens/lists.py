@@ -118,6 +118,17 @@ class FetchedList[Row](HeldList[Row]):
     async def fetch(self) -> None:
         """Asks the engine for the rows and keeps them."""
 
+        self._sought = ""  # the row that the cursor is to be on when it is there
+
+    @abstractmethod
+    def about(self, row: Row) -> str:
+        """What tells the row from all others."""
+
+    def seek(self, about: str) -> None:
+        self._sought = about
+        if self.answered:
+            self.fill()
+            self.moved()
     async def fetched(self) -> None:
         """The list was filled anew."""
 
@@ -146,7 +157,10 @@ class FetchedList[Row](HeldList[Row]):
     def fill(self) -> None:
         """Shows what passes the filter."""
         self._shown = self.passing()
-        self.rows.fill(len(self._shown), self.rows.cursor)
+        self.widen()
+        found = (place for place, row in enumerate(self._shown) if self.about(row) == self._sought)
+        self.rows.fill(len(self._shown), next(found, self.rows.cursor))
+        self._sought = ""
         self.repaint()
 
     def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from console.acking import waiting
 from console.actions import Need
 from console.mirror import EVERYTHING, Topics
 from console.screens import panels
-from console.screens.base import bindings
+from console.screens.base import DeckScreen, bindings
 from console.screens.charted import Charted
 from console.screens.nav_charts import drawdown_course, nav_course
 from console.screens.waits import Wait, wait_line, waits
@@ -96,8 +96,12 @@ class Overview(Charted):
         return wait_line(self._waits[index], self.now, width)
 
     async def do_go(self) -> None:
+        """Opens where it is settled, with the cursor on what it is about."""
         if self._waits:
-            await self.deck.act(self._waits[self.rows.cursor].opens)
+            wait = self._waits[self.rows.cursor]
+            await self.deck.act(wait.opens)
+            if wait.about and isinstance(self.deck.screen, DeckScreen):
+                self.deck.screen.seek(wait.about)
 
     @on(Rows.Opened)
     async def _opened(self) -> None:

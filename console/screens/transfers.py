@@ -78,6 +78,9 @@ class Transfers(ActingScreen, MarkedList[Item]):
 
     # -- the list --
 
+    def about(self, row: Item) -> str:
+        return row.id
+
     async def fetch(self) -> None:
         self._found = await self.deck.session.ask(Query("transfers", {"limit": FETCHED}))
         self._items = items(self._found)

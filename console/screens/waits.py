@@ -46,7 +46,10 @@ OPENS = {
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One thing: which, what of it, more about it, since when, and the act that opens where it is settled."""
+    """One thing: which, what of it, more about it, since when, and the act that opens where it is settled.
+
+    `about`: what the row there is about, if it is of one.
+    """
 
     id: str
     sign: Piece
@@ -54,6 +57,7 @@ class Wait:
     more: str
     since: str | None
     opens: str
+    about: str = ""
 
 
 def waits(doc: Document, now: int) -> list[Wait]:
@@ -93,7 +97,7 @@ def _holds(doc: Document) -> Iterator[Wait]:
         closes = plural(sum(hold["closes"] for hold in mine), "close")
         more = f"NAV withheld at {closes}, {mine[0]['reason']}"
         since = min(hold["from"] for hold in mine)
-        yield _unless_known(doc, HOLDS, Wait(pair, HELD, f"{pair} is held", more, since, actions.FX))
+        yield _unless_known(doc, HOLDS, Wait(pair, HELD, f"{pair} is held", more, since, actions.FX, pair))
 
 
 def _rows(doc: Document) -> Iterator[Wait]:
