@@ -72,7 +72,7 @@ class Assets(ActingScreen, MarkedList[Document]):
         return self._rows
 
     def row_told(self, row: Document) -> list[Piece]:
-        return cells(row)
+        return cells(row, self.now)
 
     def subject(self, row: Document) -> Document | None:
         return row

@@ -12,8 +12,8 @@ from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
 Document = dict[str, Any]
 
 COLUMNS = (
-    Column("what", 8), Column("state", 15), Column("at", 12), Column("age", 6, right=True),
-    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True),
+    Column("what", 8), Column("state", 14), Column("at", 12, prose=True), Column("age", 7, right=True),
+    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True, prose=True),
     Column("files", 7, right=True, rank=1), Column("id", 20, rank=2, grows=1),
 )  # fmt: skip
 VERDICTS: dict[str, Piece] = {

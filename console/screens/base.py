@@ -31,7 +31,7 @@ from console.widgets.fields import Field
 from console.widgets.figures import from_us
 from console.widgets.guide import Guide
 from console.widgets.lines import READING, Build, Frame, Lines, Rows
-from console.widgets.pieces import BLANK, Column, Line, Piece, fitted, line, wrapped
+from console.widgets.pieces import BLANK, Column, Layout, Line, Piece, fitted, line, wrapped
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -180,6 +180,7 @@ class ListScreen(DeckScreen):
         super().__init__()
         self.filter = Filter()
         self.order = Order()
+        self.wants: Sequence[int] = ()  # the cells that each column needs for the rows that are here
 
     @property
     def rows(self) -> Rows:
@@ -276,9 +277,13 @@ class ListScreen(DeckScreen):
             return line((self.trouble, "bad"))
         return (*panels.head(title, about), *more, *self.filter_told())
 
+    def laid(self, width: int) -> Layout:
+        """How the columns lie, for all rows alike."""
+        return fitted(self.table, width, self.wants)
+
     def heads(self) -> Line:
         """The heads of the columns, over a list whose rows begin with a sign of two cells."""
-        layout = fitted(self.table, self.rows.width - 2)
+        layout = self.laid(self.rows.width - 2)
         return line("  ", *layout.head(self.order.place, self.order.sign))
 
     @on(Rows.Resized, "#list")

@@ -57,6 +57,7 @@ class Events(HeldList[Document]):
         before, follows = self.chosen(), self._follows()
         self._shown = self.passing()
         self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
+        self.widen()
 
     def _follows(self) -> bool:
         """Whether the cursor goes with the newest; in another order than its own none is the last."""

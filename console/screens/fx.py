@@ -118,7 +118,7 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
         super().fill()
 
     def cells(self, row: Document) -> list[Piece]:
-        return cells(row, self._band())
+        return cells(row, self._band(), self.now)
 
     def values(self, row: Document) -> Sequence[Value]:
         return values(row)

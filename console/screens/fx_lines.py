@@ -31,7 +31,7 @@ CAUSES = {
 }
 
 
-def cells(row: Document, band_bps: float) -> list[Piece]:
+def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
     """One pair's cells."""
     rate = row["rate"] or row["fallback_rate"]
     drift = row["drift_bps"]

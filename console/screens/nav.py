@@ -20,7 +20,7 @@ from console.text import UNKNOWN, count, words
 from console.widgets.chart import Chart, Course
 from console.widgets.figures import DAY_US, day_clock, from_us, to_us
 from console.widgets.lines import Frame, Lines
-from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
+from console.widgets.pieces import Column, Line, Piece, cut, fitted, line, widest
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -72,7 +72,9 @@ def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]
         )
     layout = fitted(GAP_COLUMNS, width)
     shown = runs if len(runs) < height else runs[: max(0, height - 2)]
-    made = [layout.head(), *(layout.row(gap_row(run)) for run in shown)]
+    rows = [gap_row(run, now) for run in shown]
+    layout = fitted(GAP_COLUMNS, width, widest(rows))
+    made = [layout.head(), *map(layout.row, rows)]
     if len(shown) < len(runs):
         made.append(line((f"and {count(len(runs) - len(shown))} stretches more", "muted")))
     return made[:height]

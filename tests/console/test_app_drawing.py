@@ -15,7 +15,7 @@ from console.widgets import figures
 from console.widgets.chart import Course, chart
 from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
 from console.widgets.lines import changed_runs
-from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, wrapped
+from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, widest, wrapped
 from console.widgets.series import Sample, drawdown, gap_rail, place, samples, strokes
 
 texts = st.text(alphabet="ab é漢字…‖▁ ", max_size=30)
@@ -91,6 +91,39 @@ def test_columns__too_narrow__drops_the_least_important_and_aligns_the_rest() ->
 
 
 def test_as_fits__drops_whole_parts_from_the_right() -> None:
+def test_columns__room_that_is_left__goes_first_where_something_would_be_cut() -> None:
+    columns = (Column("name", 8, grows=1), Column("age", 7), Column("why", 6, grows=3, prose=True))
+    assert fitted(columns, 45, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 21}
+    assert fitted(columns, 35, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 12}  # too little: the short ones first
+    assert fitted(columns, 45, (1, 1, 1)).widths == fitted(columns, 45).widths == {0: 13, 1: 7, 2: 21}
+
+
+def test_columns__widest__is_the_widest_cell_of_each() -> None:
+    assert widest([[("ab", "text"), ("c", "text")], [("a", "text"), ("日本", "text")]]) == [2, 4]
+    assert widest([]) == []
+
+
+@pytest.mark.parametrize("columns", [
+    transfer_lines.COLUMNS, backup_lines.COLUMNS, inbox.COLUMNS, fx_lines.COLUMNS, lot_lines.COLUMNS["open"],
+])  # fmt: skip
+def test_columns__an_age__is_never_cut(columns: Sequence[Column]) -> None:
+    ages = [span(us) for us in (0, 59 * MINUTE_US, 47 * HOUR_US, 99_999 * DAY_US)]
+    (column,) = [column for column in columns if column.head == "age"]
+    assert column.least >= max(map(len, ages))
+
+
+NOW_IN_2026 = to_us("2026-03-04T14:07:00Z")
+
+
+@pytest.mark.parametrize(("told", "short"), [
+    ("2026-03-04T00:05:59Z", "00:05Z"), ("2026-01-01T00:00:00Z", "01-01 00:00Z"),
+    ("2025-12-31T23:59:00Z", "2025-12-31 23:59Z"), ("2027-03-04T14:05:00Z", "2027-03-04 14:05Z"),
+])  # fmt: skip
+def test_moment__as_short_as_it_can_be_without_being_taken_for_another(told: str, short: str) -> None:
+    assert moment(told, NOW_IN_2026) == short
+    assert day_clock(told, NOW_IN_2026).endswith(short)
+
+
     parts = [line("one"), line("two"), line("three")]
     assert "".join(text for text, _ in as_fits(parts, 9)) == "one  two"
 
