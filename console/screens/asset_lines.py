@@ -16,7 +16,7 @@ COLUMNS = (
     Column("", 1), Column("asset", 14, grows=2), Column("status", 9),
     Column("quantity", 14, right=True, grows=1, prose=True),
     Column("keeps NAV unknown", 17), Column("closes", 6, right=True), Column("since", 10, rank=1),
-    Column("last price", 13, rank=2), Column("accounts", 8, right=True, rank=3),
+    Column("last price", 13, rank=2, prose=True), Column("accounts", 8, right=True, rank=3),
 )  # fmt: skip
 SHOWN = 8  # assets named in a question
 
@@ -32,7 +32,7 @@ def cells(row: Document, now: int) -> list[Piece]:
         (f"× {codes}" if blocking else "", "warn"),
         (count(blocking["closes"]) if blocking else "", "text"),
         (blocking["first"][:10] if blocking else "", "muted"),
-        (day_clock(last["asof"]) + "Z" if last else UNKNOWN, "muted"),
+        (day_clock(last["asof"], now) if last else UNKNOWN, "muted"),
         (count(row["accounts"]), "muted"),
     ]
 

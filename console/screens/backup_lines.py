@@ -68,7 +68,7 @@ def cells(item: Item, now: int) -> list[Piece]:
     """One row's cells."""
     doc = item.doc
     told = [(item.kind, "text"), state_of(item)]
-    told += [(day_clock(item.at) + "Z" if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
+    told += [(day_clock(item.at, now) if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
     if item.kind == "drill":
         rto, rpo = doc.get("rto_s"), doc.get("rpo_s")
         steps = sum(step["ok"] for step in doc["steps"])
@@ -81,7 +81,7 @@ def cells(item: Item, now: int) -> list[Piece]:
             (doc.get("backup") or "", "muted"),
         ]
     size = bytes_text(doc["bytes"]) if "bytes" in doc else UNKNOWN
-    reaches = day_clock(doc["reached"]) + "Z" if "reached" in doc else UNKNOWN
+    reaches = day_clock(doc["reached"], now) if "reached" in doc else UNKNOWN
     return [
         *told,
         (size, "text"),
@@ -102,8 +102,8 @@ def item_lines(item: Item, width: int) -> list[Line]:
     return _drill_lines(item.doc, width) if item.kind == "drill" else _backup_lines(item, width)
 
 
-def _backup_lines(doc: Document, width: int) -> list[Line]:
-    sign, mark = state_of(Item("backup", doc))
+def _backup_lines(item: Item, width: int) -> list[Line]:
+    doc, (sign, mark) = item.doc, state_of(item)
     made = [line(("backup ", "muted"), (doc["id"], "strong")), line((sign, mark)), BLANK]
     if doc.get("problem"):
         return [*made, *(line((part, "bad")) for part in wrapped(doc["problem"], width))]

@@ -14,6 +14,7 @@ from console.screens.base import bindings
 from console.screens.lists import HeldList
 from console.screens.ordering import Value
 from console.text import count, instant
+from console.widgets.figures import day
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Column, Line, Piece, cut, line
 
@@ -25,7 +26,7 @@ LEVELS = (
 )  # fmt: skip
 
 
-COLUMNS = (Column("at", 14), Column("level", 6), Column("text", 20, grows=1, prose=True))
+COLUMNS = (Column("at", 14, prose=True), Column("level", 6), Column("text", 20, grows=1, prose=True))
 WORSE = {"info": 0, "warn": 1, "bad": 2}
 
 
@@ -56,8 +57,8 @@ class Events(HeldList[Document]):
     def _fill(self) -> None:
         before, follows = self.chosen(), self._follows()
         self._shown = self.passing()
-        self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
         self.widen()
+        self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
 
     def _follows(self) -> bool:
         """Whether the cursor goes with the newest; in another order than its own none is the last."""
@@ -68,7 +69,7 @@ class Events(HeldList[Document]):
 
     def cells(self, row: Document) -> list[Piece]:
         sign = panels.LEVELS.get(row["level"], panels.LEVELS["info"])
-        return [(f"{row['at'][5:10]} {row['at'][11:19]}", "muted"), sign, (row["text"], "text")]
+        return [(f"{day(row['at'], self.now)} {row['at'][11:19]}", "muted"), sign, (row["text"], "text")]
 
     def values(self, row: Document) -> Sequence[Value]:
         return row["at"], WORSE.get(row["level"]), row["text"]

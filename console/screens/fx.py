@@ -114,6 +114,7 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
         return sorted(self._found["pairs"], key=lambda row: (not row["held"], row["pair"]))
 
     def fill(self) -> None:
+        """What an override changes, it moves in the list: the cursor stays on its pair."""
         self.query_one("#providers").styles.height = len(self._providers) + bool(self._providers)
         super().fill()
 

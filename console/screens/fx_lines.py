@@ -8,7 +8,7 @@ from console.screens import panels
 from console.screens.ordering import Value
 from console.text import UNKNOWN, count, instant, money, plural
 from console.widgets.chart import Course
-from console.widgets.figures import DAY_US, MINUTE_US, clock, day_clock, span, to_us
+from console.widgets.figures import DAY_US, MINUTE_US, day_clock, span, to_us
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, fitted, line, wrapped
 from console.widgets.series import Sample
 
@@ -22,7 +22,7 @@ STATES: dict[str, Piece] = {
 COLUMNS = (
     Column("pair", 9), Column("state", 10), Column("rate", 12, right=True),
     Column("drift", 8, right=True), Column("band", 10), Column("age", 7, right=True),
-    Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2),
+    Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2, prose=True),
 )  # fmt: skip
 BAND_CELLS = 10
 CAUSES = {
@@ -44,7 +44,7 @@ def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
         _band(drift, band_bps),
         (span_of(row["age_s"]), "muted"),
         (row["source"] or UNKNOWN, "muted"),
-        (day_clock(since) + "Z" if since else "", "muted"),
+        (day_clock(since, now) if since else "", "muted"),
     ]
 
 
@@ -128,7 +128,7 @@ def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]
             ("touches", line(f"{', '.join(touched['assets'])} in {', '.join(touched['accounts'])}")),
             ("worth", line(f"{money(touched['value_under_fallback'])} under the fixing")),
             ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing",
-                         (f"  at {clock(touched['close'])}Z", "muted"))),
+                         (f"  at {instant(touched['close'])}", "muted"))),
         ]  # fmt: skip
     told = CAUSES.get(evidence["cause"], evidence["cause"])
     return [*(line((part, "held")) for part in wrapped(told, width)), *panels.details(pairs, width)]
@@ -193,7 +193,7 @@ def _between(before: Document | None, point: Document) -> list[Sample]:
 
 def _at_fixing(row: Document) -> Document:
     told = row["feed_bps"]
-    market = f"{row['primary']} at {day_clock(row['primary_asof'])}Z" if row["primary"] else UNKNOWN
+    market = f"{row['primary']} at {instant(row['primary_asof'])}" if row["primary"] else UNKNOWN
     return {
         "ts": to_us(row["fallback_asof"]), "value": None if told is None else float(told),
         "why": "missing" if told is None else "", "run": "",
@@ -209,7 +209,7 @@ def _at_runs(runs: Sequence[Document]) -> list[Document]:
     """The first and the last close of each run, which have one thing to tell."""
     made = []
     for run in runs:
-        covers = f"{plural(run['closes'], 'close')} of 1h to {day_clock(run['to'])}Z"
+        covers = f"{plural(run['closes'], 'close')} of 1h to {instant(run['to'])}"
         told: Document = {
             "value": None if run["drift_bps"] is None else float(run["drift_bps"]),
             "why": WHY_OF.get(run["state"], ""), "run": run["from"],

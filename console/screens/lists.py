@@ -118,11 +118,6 @@ class FetchedList[Row](HeldList[Row]):
     def __init__(self) -> None:
         super().__init__()
         self.answered = False
-
-    @abstractmethod
-    async def fetch(self) -> None:
-        """Asks the engine for the rows and keeps them."""
-
         self._sought = ""  # the row that the cursor is to be on when it is there
 
     @abstractmethod
@@ -134,6 +129,11 @@ class FetchedList[Row](HeldList[Row]):
         if self.answered:
             self.fill()
             self.moved()
+
+    @abstractmethod
+    async def fetch(self) -> None:
+        """Asks the engine for the rows and keeps them."""
+
     async def fetched(self) -> None:
         """The list was filled anew."""
 

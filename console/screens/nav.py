@@ -33,8 +33,8 @@ RANGES = (
 FIRST_RANGE, DAILY_RANGE = 2, 4
 COPIED_CELLS = 1_000  # of a chart in words
 GAP_COLUMNS = (
-    Column("from", 12), Column("to", 12), Column("closes", 6, right=True), Column("why", 18),
-    Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
+    Column("from", 12, prose=True), Column("to", 12, prose=True), Column("closes", 6, right=True),
+    Column("why", 18), Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
 )  # fmt: skip
 
 
@@ -46,14 +46,14 @@ def gaps(points: Sequence[Document]) -> list[list[Document]]:
     return [list(run) for key, run in runs if key[0]][::-1]
 
 
-def gap_row(run: Sequence[Document]) -> list[Piece]:
+def gap_row(run: Sequence[Document], now: int) -> list[Piece]:
     """One run of closes without NAV."""
     first, last = run[0], run[-1]
     held = bool(first["held"])
     codes = ", ".join(code.lower().replace("_", " ") for code in first["reasons"])
     return [
-        (day_clock(first["bucket_close"]) + "Z", "text"),
-        (day_clock(last["bucket_close"]) + "Z", "muted"),
+        (day_clock(first["bucket_close"], now), "text"),
+        (day_clock(last["bucket_close"], now), "muted"),
         (count(len(run)), "text"),
         (f"{'‖' if held else '×'} {codes or 'not complete'}", "held" if held else "warn"),
         (", ".join([*first["held"], *first["missing"]]) or UNKNOWN, "text"),
@@ -61,7 +61,7 @@ def gap_row(run: Sequence[Document]) -> list[Piece]:
     ]
 
 
-def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]:
+def gap_table(points: Sequence[Document], now: int, width: int, height: int) -> list[Line]:
     """The closes without NAV, and why; one calm line if there are none."""
     runs = gaps(points)
     if not runs:
@@ -70,7 +70,6 @@ def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]
             if points
             else []
         )
-    layout = fitted(GAP_COLUMNS, width)
     shown = runs if len(runs) < height else runs[: max(0, height - 2)]
     rows = [gap_row(run, now) for run in shown]
     layout = fitted(GAP_COLUMNS, width, widest(rows))
@@ -179,7 +178,8 @@ class Nav(Charted):
 
     def _gaps(self, width: int, height: int) -> list[Line]:
         about = "‖ held  × something is missing"
-        return [panels.head("Not known", about), *gap_table(self._found["points"], width, height - 1)]
+        table = gap_table(self._found["points"], self.now, width, height - 1)
+        return [panels.head("Not known", about), *table]
 
     def do_point(self, _course: Course, place: int) -> None:
         self._look(self._found["points"][place])

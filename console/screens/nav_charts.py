@@ -14,7 +14,7 @@ from console.screens import panels
 from console.screens.fx_lines import held_lines
 from console.text import UNKNOWN, count, instant, money, quantity, shorten, words
 from console.widgets.chart import Course
-from console.widgets.figures import bar, day_clock, percent, to_us
+from console.widgets.figures import bar, percent, to_us
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
 from console.widgets.series import drawdown, samples
 
@@ -163,7 +163,7 @@ def allocation(found: Document, width: int, height: int) -> list[Line]:
     assets, accounts = told["by_asset"], told["by_account"]
     room = max(0, height - 3)  # two heads and a line between them
     below = min(len(accounts), max(1, room // 3))
-    made = [panels.head("By asset", f"at {day_clock(told['bucket_close'])}Z")]
+    made = [panels.head("By asset", f"at {instant(told['bucket_close'])}")]
     made += _bars(assets, "asset_id", width, room - below)
     made += [BLANK, panels.head("By account"), *_bars(accounts, "account", width, below)]
     return [cut(row, width) for row in made][:height]
@@ -237,7 +237,7 @@ def _index_twin(found: Document) -> list[Line]:
 
 
 def _extreme(name: str, period: Document) -> str:
-    return f"{name} {period['period']} {percent(period['return'], signed=True)} {day_clock(period['to'])}Z"
+    return f"{name} {period['period']} {percent(period['return'], signed=True)} {instant(period['to'])}"
 
 
 def _broken(found: Document) -> list[Line]:
@@ -245,7 +245,7 @@ def _broken(found: Document) -> list[Line]:
     best = found["longest_unbroken"]
     told = [line((f"! {words(found['reason'])}", "warn"))]
     if best and found["breaks"]:
-        span = f"{day_clock(best['from'])}Z to {day_clock(best['to'])}Z"
+        span = f"{instant(best['from'])} to {instant(best['to'])}"
         told.append(line((f"longest unbroken {percent(best['twr'], signed=True)}, {span}", "text")))
     return told
 
@@ -257,11 +257,11 @@ def _drawdown_twin(found: Document) -> list[Line]:
         return [head, *_broken(found)]
     if fall["peak"] is None:
         return [head, line(("never below its peak", "ok"))]
-    after = f"recovered {day_clock(fall['recovery'])}Z" if fall["recovery"] else "not recovered"
+    after = f"recovered {instant(fall['recovery'])}" if fall["recovery"] else "not recovered"
     now = next((p["drawdown"] for p in reversed(found["points"]) if p["drawdown"] is not None), None)
     return [
         head,
-        line((f"{day_clock(fall['peak'])}Z to {day_clock(fall['trough'])}Z, {after}", "text")),
+        line((f"{instant(fall['peak'])} to {instant(fall['trough'])}, {after}", "text")),
         line((f"now {percent(now)}", "muted")),
         line(("flows taken out", "muted")),
     ]

@@ -145,7 +145,7 @@ class Overview(Charted):
         return panels.reasons(self.doc["quarantine"]["by_reason"], width, height)
 
     def _events(self, width: int, height: int) -> list[Line]:
-        return panels.newest_events(self.doc, width, height)
+        return panels.newest_events(self.doc, self.now, width, height)
 
     def copied(self) -> str:
         return "".join(text for text, _ in panels.nav_line(self.doc, self.now)[:3]).strip()

@@ -10,11 +10,13 @@ from console.widgets.figures import (
     age,
     bar,
     clock,
+    day,
     day_clock,
     gauge,
     in_force,
     left,
     memory_state,
+    moment,
     percent,
     share,
     span,
@@ -29,7 +31,7 @@ Document = dict[str, Any]
 LABEL_CELLS = 12  # of the one-line gauges
 SPARK_CELLS = 24
 MEMORY_STEP_US = 2_000_000
-NARROW_CELLS = 70  # of a panel; below, an event tells its time without the day
+NARROW_CELLS = 70  # of a panel; below, an event tells its time without the seconds
 LEVELS: dict[str, Piece] = {"info": ("·", "muted"), "warn": ("! warn", "warn"), "bad": ("✗ bad", "bad")}
 
 
@@ -51,12 +53,12 @@ def nav_line(doc: Document, now: int) -> Line:
     if not points:
         return _labelled("NAV", ("no values yet", "muted"))
     last = points[-1]
-    at = f"at {clock(last['bucket_close'])}Z"
+    at = f"at {moment(last['bucket_close'], now)}"
     if last["nav"] is not None:
         since = f"  {at}, {age(last['bucket_close'], now)} ago"
         told = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"), (since, "muted"))
     else:
-        told = line(gap_piece(last), (f" {at}", "muted"), *_known_last(points))
+        told = line(gap_piece(last), (f" {at}", "muted"), *_known_last(points, now))
     return (*_labelled("NAV"), *told)
 
 
@@ -73,11 +75,11 @@ def gap_piece(point: Document) -> Piece:
     return f"× not known: {', '.join(point['reasons']).lower().replace('_', ' ') or 'not complete'}", "warn"
 
 
-def _known_last(points: Sequence[Document]) -> Line:
+def _known_last(points: Sequence[Document], now: int) -> Line:
     known = next((point for point in reversed(points) if point["nav"] is not None), None)
     if known is None:
         return BLANK
-    return line((f"; last {money(known['nav'])} at {day_clock(known['bucket_close'])}Z", "muted"))
+    return line((f"; last {money(known['nav'])} at {day_clock(known['bucket_close'], now)}", "muted"))
 
 
 def _number(nav: str | None) -> float | None:
@@ -212,18 +214,19 @@ def values_line(doc: Document, now: int, width: int) -> Line:
 # -- parts of several lines ---------------------------------------------------------------------------
 
 
-def event_line(event: Document, width: int) -> Line:
+def event_line(event: Document, now: int, width: int) -> Line:
     """One event: when, how bad, what."""
     sign = LEVELS.get(event["level"], LEVELS["info"])
-    at = event["at"][11:16] if width < NARROW_CELLS else f"{event['at'][5:10]} {event['at'][11:19]}"
+    clock_cells = 16 if width < NARROW_CELLS else 19  # without its seconds
+    at = f"{day(event['at'], now)} {event['at'][11:clock_cells]}"
     return cut(line((f"{at}  ", "muted"), (f"{sign[0]:<6}  ", sign[1]), event["text"]), width)
 
 
-def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
+def newest_events(doc: Document, now: int, width: int, rows: int) -> list[Line]:
     """The newest events, newest last."""
     found = doc["events"][-rows:] if rows > 0 else []
     nothing = [line(("nothing happened yet", "muted"))]
-    return [event_line(event, width) for event in found] or nothing[: max(0, rows)]
+    return [event_line(event, now, width) for event in found] or nothing[: max(0, rows)]
 
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:

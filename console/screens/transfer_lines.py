@@ -138,7 +138,7 @@ def candidate_line(one: Document) -> Line:
     when = f"{abs(hours):,.1f} h {'later' if hours >= 0 else 'before'}"
     return line(
         (quantity(one["quantity"]), "strong"), f"  {one['account']}",
-        (f"  {day_clock(one['at'])}Z, {when}  {short(one['id'])}", "muted"),
+        (f"  {instant(one['at'])}, {when}  {short(one['id'])}", "muted"),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """The parts that screens are drawn with: lines, columns, series, charts. Pure."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -8,12 +9,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from console.fake import nav_points
-from console.screens import panels
+from console.screens import backup_lines, fx_lines, inbox, lot_lines, panels, transfer_lines
 from console.screens.filtering import parse
 from console.text import ascii_text
 from console.widgets import figures
 from console.widgets.chart import Course, chart
-from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
+from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, day_clock, moment, span, to_us
 from console.widgets.lines import changed_runs
 from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, widest, wrapped
 from console.widgets.series import Sample, drawdown, gap_rail, place, samples, strokes
@@ -90,7 +91,6 @@ def test_columns__too_narrow__drops_the_least_important_and_aligns_the_rest() ->
     assert "".join(text for text, _ in narrow.row(cells_of)).endswith("  " + "    12")
 
 
-def test_as_fits__drops_whole_parts_from_the_right() -> None:
 def test_columns__room_that_is_left__goes_first_where_something_would_be_cut() -> None:
     columns = (Column("name", 8, grows=1), Column("age", 7), Column("why", 6, grows=3, prose=True))
     assert fitted(columns, 45, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 21}
@@ -124,6 +124,7 @@ def test_moment__as_short_as_it_can_be_without_being_taken_for_another(told: str
     assert day_clock(told, NOW_IN_2026).endswith(short)
 
 
+def test_as_fits__drops_whole_parts_from_the_right() -> None:
     parts = [line("one"), line("two"), line("three")]
     assert "".join(text for text, _ in as_fits(parts, 9)) == "one  two"
 

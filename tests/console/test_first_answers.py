@@ -43,7 +43,10 @@ async def _until(pilot: Any, what: Callable[[], bool]) -> None:
             await pilot.pause(0.01)
 
 
-async def _opened(app: NavdeckApp, client: FakeClient, run: Callable[[Console, Any], Awaitable[None]]) -> None:
+Run = Callable[[Console, Any], Awaitable[None]]
+
+
+async def _opened(app: NavdeckApp, client: FakeClient, run: Run) -> None:
     async with app.run_test(size=(160, 45)) as pilot:
         await pilot.pause()
         await run(Console(app, client, pilot), pilot)
