@@ -127,8 +127,8 @@ def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]
         pairs += [
             ("touches", line(f"{', '.join(touched['assets'])} in {', '.join(touched['accounts'])}")),
             ("worth", line(f"{money(touched['value_under_fallback'])} under the fixing")),
-            ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing",
-                         (f"  at {instant(touched['close'])}", "muted"))),
+            ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing")),
+            ("at", line(instant(touched["close"]))),
         ]  # fmt: skip
     told = CAUSES.get(evidence["cause"], evidence["cause"])
     return [*(line((part, "held")) for part in wrapped(told, width)), *panels.details(pairs, width)]
@@ -225,7 +225,7 @@ def _drift_words(found: Document, width: int) -> Line:
     """The course in words: what the fixings were off, and how long the pair was held."""
     values = sorted(float(row["feed_bps"]) for row in found["fixings"] if row["feed_bps"] is not None)
     (row,) = found["pairs"]
-    parts = [line((f"{row['pair']} drift, bps", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
+    parts = [line((f"{row['pair']} drift", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
     if values:
         middle = values[len(values) // 2]
         told = f"{plural(len(values), 'fixing')}: median {middle:.1f}, most {values[-1]:.1f}"

@@ -160,23 +160,29 @@ def fitted(columns: Sequence[Column], width: int, wants: Sequence[int] = ()) -> 
     `wants`: the cells that each column needs to tell its rows whole.
     """
     shown = list(range(len(columns)))
-    while len(shown) > 1 and _least(columns, shown) > width and any(columns[place].rank for place in shown):
+    needs = [_need(column, wants[place] if wants else column.least) for place, column in enumerate(columns)]
+    while len(shown) > 1 and _all(needs, shown) > width and any(columns[place].rank for place in shown):
         shown.remove(max(shown, key=lambda place: columns[place].rank))
-    spare = max(0, width - _least(columns, shown))
-    widths = {place: columns[place].least for place in shown}
-    lacks = {place: wants[place] - columns[place].least for place in shown} if wants else {}
-    for place in sorted(lacks, key=lambda place: lacks[place]):
-        more = max(0, min(lacks[place], spare))
-        widths[place] += more
-        spare -= more
+    spare = max(0, width - _all(needs, shown))
+    widths = {place: needs[place] for place in shown}
+    for goal in (wants or needs, [column.least for column in columns]):
+        for place in sorted(shown, key=lambda place: goal[place] - widths[place]):
+            more = max(0, min(goal[place] - widths[place], spare))
+            widths[place] += more
+            spare -= more
     shares = sum(columns[place].grows for place in shown) or 1
     return Layout(
         columns, {place: least + spare * columns[place].grows // shares for place, least in widths.items()}
     )
 
 
-def _least(columns: Sequence[Column], shown: Sequence[int]) -> int:
-    return sum(columns[place].least for place in shown) + len(GAP) * (len(shown) - 1)
+def _need(column: Column, want: int) -> int:
+    """The cells that a column cannot do without; one that grows gives what its rows do not need."""
+    return min(column.least, max(want, cell_len(column.head))) if column.grows else column.least
+
+
+def _all(needs: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(needs[place] for place in shown) + len(GAP) * (len(shown) - 1)
 
 
 def _padded(text: str, width: int, column: Column) -> str:

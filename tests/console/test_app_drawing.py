@@ -96,6 +96,8 @@ def test_columns__room_that_is_left__goes_first_where_something_would_be_cut() -
     assert fitted(columns, 45, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 21}
     assert fitted(columns, 35, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 12}  # too little: the short ones first
     assert fitted(columns, 45, (1, 1, 1)).widths == fitted(columns, 45).widths == {0: 13, 1: 7, 2: 21}
+    giving = (Column("why", 9, grows=1), Column("age", 7), Column("to", 9, grows=1))
+    assert fitted(giving, 27, (4, 3, 12)).widths == {0: 4, 1: 7, 2: 12}  # what grows gives; an age does not
 
 
 def test_columns__widest__is_the_widest_cell_of_each() -> None:
