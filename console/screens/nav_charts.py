@@ -14,7 +14,7 @@ from console.screens import panels
 from console.screens.fx_lines import held_lines
 from console.text import UNKNOWN, count, instant, money, quantity, shorten, words
 from console.widgets.chart import Course
-from console.widgets.figures import bar, percent, to_us
+from console.widgets.figures import bar, day_clock, percent, to_us
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
 from console.widgets.series import drawdown, samples
 
@@ -245,9 +245,14 @@ def _broken(found: Document) -> list[Line]:
     best = found["longest_unbroken"]
     told = [line((f"! {words(found['reason'])}", "warn"))]
     if best and found["breaks"]:
-        span = f"{instant(best['from'])} to {instant(best['to'])}"
+        span = _span(best["from"], best["to"])
         told.append(line((f"longest unbroken {percent(best['twr'], signed=True)}, {span}", "text")))
     return told
+
+
+def _span(first: str, last: str) -> str:
+    """From when to when, with their year; told once where it is one."""
+    return f"{instant(first)} to {day_clock(last, to_us(first))}"
 
 
 def _drawdown_twin(found: Document) -> list[Line]:
@@ -261,7 +266,7 @@ def _drawdown_twin(found: Document) -> list[Line]:
     now = next((p["drawdown"] for p in reversed(found["points"]) if p["drawdown"] is not None), None)
     return [
         head,
-        line((f"{instant(fall['peak'])} to {instant(fall['trough'])}, {after}", "text")),
+        line((f"{_span(fall['peak'], fall['trough'])}, {after}", "text")),
         line((f"now {percent(now)}", "muted")),
         line(("flows taken out", "muted")),
     ]
