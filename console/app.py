@@ -270,13 +270,19 @@ class NavdeckApp(App[None]):
             return
         handler = getattr(self.screen, f"do_{action_id}", None) or getattr(self, f"do_{action_id}", None)
         if action_id in actions.SCREENS:
-            await self.switch_mode(action_id)
+            await self._switch(action_id)
         elif handler:
             done = handler()
             if done is not None:
                 await done
         elif action.command:
             self.run_worker(self._command(action), group="command")
+
+    async def _switch(self, name: str) -> None:
+        """Shows a screen itself: lists that were opened over the one before are closed."""
+        while isinstance(self.screen, DeckScreen) and self.screen.IS_OVER:
+            self.pop_screen()  # not waited for: the key may come from that very list
+        await self.switch_mode(name)
 
     async def _command(self, action: Action) -> None:
         self.tell(f"{action.label}: asked for")

@@ -57,12 +57,13 @@ def waiting(inbox: Document) -> list[Document]:
 
 
 class Mirror:
-    """What the console knows: `doc` has the shape of the engine's overview."""
+    """What the console knows: `doc` has the shape of the engine's overview, and is blank until that came."""
 
     def __init__(self) -> None:
         self.phase: Phase = "starting"
         self.trouble: tuple[str, str] = ("", "")  # what went wrong with the connection, and a hint
         self.doc: Document = clean(_BLANK)
+        self.is_known = False  # whether an overview ever came
         self._read_at_s = 0.0
 
     def reset(self, overview: Document, at_s: float) -> None:
@@ -72,7 +73,7 @@ class Mirror:
             key: blank | (told.get(key) or {}) if isinstance(blank, dict) else told.get(key, blank)
             for key, blank in clean(_BLANK).items()
         }
-        self._read_at_s = at_s
+        self._read_at_s, self.is_known = at_s, True
         self.doc["memory"]["history"] = _history(told.get("memory") or {}, before, self.now(at_s))
 
     def now(self, at_s: float) -> int:

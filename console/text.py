@@ -154,15 +154,6 @@ def quantity(amount: str | None) -> str:
     return UNKNOWN if amount is None else f"{Decimal(amount):,f}"
 
 
-def brief_quantity(amount: str | None, width: int = 14) -> str:
-    """A quantity in at most `width` cells if that costs only places behind the point; `…` says it did."""
-    told = quantity(amount)
-    point = told.find(".")
-    if len(told) <= width or point < 0:
-        return told
-    return told[: max(point, width - 1)].rstrip(".") + CUT
-
-
 def instant(told: str | None) -> str:
     """An instant to the minute or second in UTC: `2024-03-04 00:00Z`; a fraction is in the JSON only."""
     if told is None:

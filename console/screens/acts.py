@@ -7,7 +7,7 @@ from textual.widget import Widget
 from console.acting import Acting
 from console.mirror import NOTHING
 from console.screens.base import DeckScreen
-from console.widgets.lines import Lines
+from console.widgets.lines import Frame, Lines
 from console.widgets.pieces import Line, cut
 
 
@@ -17,7 +17,7 @@ class ActingScreen(DeckScreen):
     _desk: Acting
 
     def above_keys(self) -> Sequence[Widget]:
-        return (Lines(self._strip, NOTHING, id="strip"),)
+        return (Frame(self._strip, NOTHING, id="strip"),)
 
     def _strip(self, width: int, _height: int) -> list[Line]:
         return [cut(self._desk.told, width)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from console.screens import panels
 from console.screens.ordering import Value
-from console.text import UNKNOWN, brief_quantity, count, instant, plural, quantity, words
+from console.text import UNKNOWN, count, instant, plural, quantity, words
 from console.widgets.figures import day_clock
 from console.widgets.pieces import BLANK, Column, Line, Piece, line
 
@@ -14,25 +14,25 @@ Document = dict[str, Any]
 
 COLUMNS = (
     Column("", 1), Column("asset", 14, grows=2), Column("status", 9),
-    Column("quantity", 14, right=True, grows=1),
+    Column("quantity", 14, right=True, grows=1, prose=True),
     Column("keeps NAV unknown", 17), Column("closes", 6, right=True), Column("since", 10, rank=1),
-    Column("last price", 13, rank=2), Column("accounts", 8, right=True, rank=3),
+    Column("last price", 13, rank=2, prose=True), Column("accounts", 8, right=True, rank=3),
 )  # fmt: skip
 SHOWN = 8  # assets named in a question
 
 
-def cells(row: Document) -> list[Piece]:
+def cells(row: Document, now: int) -> list[Piece]:
     """One asset's cells, without its mark."""
     blocking, last = row["blocking"], row["last_price"]
     codes = ", ".join(code.lower().replace("_", " ") for code in blocking["reasons"]) if blocking else ""
     return [
         (row["asset_id"], "text"),
         (row["status"], "muted" if row["status"] == "normal" else "mark"),
-        (brief_quantity(row["quantity"]), "text"),
+        (quantity(row["quantity"]), "text"),
         (f"× {codes}" if blocking else "", "warn"),
         (count(blocking["closes"]) if blocking else "", "text"),
         (blocking["first"][:10] if blocking else "", "muted"),
-        (day_clock(last["asof"]) + "Z" if last else UNKNOWN, "muted"),
+        (day_clock(last["asof"], now) if last else UNKNOWN, "muted"),
         (count(row["accounts"]), "muted"),
     ]
 

@@ -33,7 +33,7 @@ MEANING = {
 }
 TERMS = ("since", "price", "expires")  # of a status
 
-GOOD, LOOKING = ("  ✓ NAV is known", "ok"), ("  looking …", "muted")
+GOOD = ("  ✓ NAV is known", "ok")
 
 
 class Assets(ActingScreen, MarkedList[Document]):
@@ -48,7 +48,6 @@ class Assets(ActingScreen, MarkedList[Document]):
     def __init__(self) -> None:
         super().__init__()
         self._rows: list[Document] = []
-        self._asked = False  # until the first answer nothing is known, and nothing is well
         self._desk = Acting(self, UNDOABLE)
 
     def body(self) -> Sequence[Widget]:
@@ -62,16 +61,18 @@ class Assets(ActingScreen, MarkedList[Document]):
 
     # -- the list --
 
+    def about(self, row: Document) -> str:
+        return str(row["asset_id"])
+
     async def fetch(self) -> None:
         found = await self.deck.session.ask(Query("assets", {}))
         self._rows = [row | {"id": row["asset_id"]} for row in found["assets"]]
-        self._asked = True
 
     def everything(self) -> Sequence[Document]:
         return self._rows
 
     def row_told(self, row: Document) -> list[Piece]:
-        return cells(row)
+        return cells(row, self.now)
 
     def subject(self, row: Document) -> Document | None:
         return row
@@ -83,8 +84,6 @@ class Assets(ActingScreen, MarkedList[Document]):
         blocking = sum(row["blocking"] is not None for row in self._rows)
         keep = "keeps" if blocking == 1 else "keep"
         sign = (f"  × {count(blocking)} {keep} NAV from being known", "warn") if blocking else GOOD
-        if not self._asked:
-            sign = LOOKING
         first = self.first_line("Assets", count(len(self._rows)), sign, self.marks_told(), self.range_told())
         row = self.chosen()
         act = line(("→ ", "muted"), (row["act"], "text")) if row and row["act"] else BLANK

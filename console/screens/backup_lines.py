@@ -12,8 +12,8 @@ from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
 Document = dict[str, Any]
 
 COLUMNS = (
-    Column("what", 8), Column("state", 15), Column("at", 12), Column("age", 6, right=True),
-    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True),
+    Column("what", 8), Column("state", 14), Column("at", 12, prose=True), Column("age", 7, right=True),
+    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True, prose=True),
     Column("files", 7, right=True, rank=1), Column("id", 20, rank=2, grows=1),
 )  # fmt: skip
 VERDICTS: dict[str, Piece] = {
@@ -23,10 +23,11 @@ VERDICTS: dict[str, Piece] = {
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row of the list: a backup or a drill."""
+    """One row of the list: a backup or a drill. `drilled`: when a drill restored that backup and passed."""
 
     kind: str
     doc: Document
+    drilled: str | None = None
 
     @property
     def at(self) -> str:
@@ -35,7 +36,8 @@ class Item:
 
 def items(found: Document) -> list[Item]:
     """Backups and drills, the newest first."""
-    both = [Item("backup", each) for each in found["backups"]]
+    passed = {each.get("backup"): each["at"] for each in found["drills"] if each["verdict"] == "passed"}
+    both = [Item("backup", each, passed.get(each["id"])) for each in found["backups"]]
     both += [Item("drill", each) for each in found["drills"]]
     return sorted(both, key=lambda item: item.at, reverse=True)
 
@@ -47,7 +49,9 @@ def state_of(item: Item) -> Piece:
         return VERDICTS.get(doc["verdict"], (doc["verdict"], "text"))
     if doc.get("problem") or doc["verified"] is False:
         return "✗ damaged", "bad"
-    return ("✓ verified", "ok") if doc["verified"] else ("· not verified", "warn")
+    if doc["verified"]:
+        return "✓ verified", "ok"
+    return ("✓ drilled", "ok") if item.drilled else ("· not checked", "muted")
 
 
 def values(item: Item, now: int) -> list[Value]:
@@ -64,7 +68,7 @@ def cells(item: Item, now: int) -> list[Piece]:
     """One row's cells."""
     doc = item.doc
     told = [(item.kind, "text"), state_of(item)]
-    told += [(day_clock(item.at) + "Z" if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
+    told += [(day_clock(item.at, now) if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
     if item.kind == "drill":
         rto, rpo = doc.get("rto_s"), doc.get("rpo_s")
         steps = sum(step["ok"] for step in doc["steps"])
@@ -77,7 +81,7 @@ def cells(item: Item, now: int) -> list[Piece]:
             (doc.get("backup") or "", "muted"),
         ]
     size = bytes_text(doc["bytes"]) if "bytes" in doc else UNKNOWN
-    reaches = day_clock(doc["reached"]) + "Z" if "reached" in doc else UNKNOWN
+    reaches = day_clock(doc["reached"], now) if "reached" in doc else UNKNOWN
     return [
         *told,
         (size, "text"),
@@ -95,20 +99,22 @@ def _seconds(told: float | None) -> str:
 
 def item_lines(item: Item, width: int) -> list[Line]:
     """All about one."""
-    return (_drill_lines if item.kind == "drill" else _backup_lines)(item.doc, width)
+    return _drill_lines(item.doc, width) if item.kind == "drill" else _backup_lines(item, width)
 
 
-def _backup_lines(doc: Document, width: int) -> list[Line]:
-    sign, mark = state_of(Item("backup", doc))
+def _backup_lines(item: Item, width: int) -> list[Line]:
+    doc, (sign, mark) = item.doc, state_of(item)
     made = [line(("backup ", "muted"), (doc["id"], "strong")), line((sign, mark)), BLANK]
     if doc.get("problem"):
         return [*made, *(line((part, "bad")) for part in wrapped(doc["problem"], width))]
-    verified = f"{instant(doc['verified_at'])}" if doc["verified_at"] else "never: v verifies it"
+    verified = instant(doc["verified_at"]) if doc["verified_at"] else "not yet: v reads every byte again"
+    drilled = f"restored and compared at {instant(item.drilled)}" if item.drilled else "no drill took it"
     pairs = [
         ("reaches", line(instant(doc["reached"]))),
         ("commits", line(count(doc["records"]))),
         ("files", line(f"{count(doc['files'])}, {bytes_text(doc['bytes'])}")),
         ("verified", line(verified)),
+        ("drill", line(drilled)),
         ("digest", line(doc["digest"])),
     ]  # fmt: skip
     if doc["left_out"]:

@@ -47,7 +47,6 @@ class Backups(ActingScreen, FetchedList[Item]):
     def __init__(self) -> None:
         super().__init__()
         self._found: Document = {"backups": [], "drills": []}
-        self._asked = False
         self._desk = Acting(self, ())
 
     def body(self) -> Sequence[Widget]:
@@ -65,9 +64,11 @@ class Backups(ActingScreen, FetchedList[Item]):
 
     # -- the list --
 
+    def about(self, row: Item) -> str:
+        return f"{row.kind} {row.at}"
+
     async def fetch(self) -> None:
         self._found = await self.deck.session.ask(Query("backups", {}))
-        self._asked = True
 
     def everything(self) -> Sequence[Item]:
         return items(self._found)
@@ -82,7 +83,7 @@ class Backups(ActingScreen, FetchedList[Item]):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         drills = [item for item in items(self._found) if item.kind == "drill"]
-        last = ("  no drill yet", "warn") if self._asked else ("  looking …", "muted")
+        last = ("  no drill yet", "warn")
         if drills:
             sign, mark = state_of(drills[0])
             last = (f"  last drill {sign}", mark)

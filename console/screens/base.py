@@ -30,8 +30,8 @@ from console.widgets.bars import KeyBar, header
 from console.widgets.fields import Field
 from console.widgets.figures import from_us
 from console.widgets.guide import Guide
-from console.widgets.lines import Build, Lines, Rows
-from console.widgets.pieces import BLANK, Column, Line, Piece, fitted, line, wrapped
+from console.widgets.lines import READING, Build, Frame, Lines, Rows
+from console.widgets.pieces import BLANK, Column, Layout, Line, Piece, fitted, line, wrapped
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -73,6 +73,8 @@ class DeckScreen(Screen[None]):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answered = True  # whether what it shows was ever read; a screen that asks for it begins without
+        self.trouble = ""  # why the newest of it could not be had
         # It is styled when it is mounted: Textual would read the whole style sheet anew, twice, before that.
         self._css_update_count = self.deck._css_update_count
 
@@ -89,17 +91,30 @@ class DeckScreen(Screen[None]):
     def now(self) -> int:
         return self.deck.now
 
+    @property
+    def unread(self) -> Line | None:
+        """What every panel says until what the screen tells of was read; then None."""
+        if self.answered and self.deck.mirror.is_known:
+            return None
+        return line((self.trouble, "bad")) if self.trouble and self.deck.mirror.is_known else READING
+
+    def asking(self) -> None:
+        """The newest is being asked for: what went wrong before is past."""
+        if self.trouble:
+            self.trouble = ""
+            self.repaint()
+
     def there(self) -> Collection[Need]:
         """What this screen has of what its acts need."""
         return ()
 
     def compose(self) -> ComposeResult:
-        yield Lines(self._top, id="top")
+        yield Frame(self._top, id="top")
         yield from self.body()
         yield from self.above_keys()
         yield Guide(whole=self.ID == actions.OVERVIEW)
         yield KeyBar(self.ID, self.deck.there)
-        yield Lines(self._tiny, id="tiny")
+        yield Frame(self._tiny, id="tiny")
 
     def above_keys(self) -> Sequence[Widget]:
         return ()
@@ -144,6 +159,9 @@ class DeckScreen(Screen[None]):
         for rows in self.query(Rows):
             self.call_after_refresh(rows.focus)
 
+    def seek(self, _about: str) -> None:
+        """Puts the cursor on the row that is about this, where the screen has such rows."""
+
     @abstractmethod
     def copied(self) -> str:
         """What `copy` copies here."""
@@ -162,7 +180,7 @@ class ListScreen(DeckScreen):
         super().__init__()
         self.filter = Filter()
         self.order = Order()
-        self.trouble = ""  # why the newest rows could not be had
+        self.wants: Sequence[int] = ()  # the cells that each column needs for the rows that are here
 
     @property
     def rows(self) -> Rows:
@@ -259,9 +277,13 @@ class ListScreen(DeckScreen):
             return line((self.trouble, "bad"))
         return (*panels.head(title, about), *more, *self.filter_told())
 
+    def laid(self, width: int) -> Layout:
+        """How the columns lie, for all rows alike."""
+        return fitted(self.table, width, self.wants)
+
     def heads(self) -> Line:
         """The heads of the columns, over a list whose rows begin with a sign of two cells."""
-        layout = fitted(self.table, self.rows.width - 2)
+        layout = self.laid(self.rows.width - 2)
         return line("  ", *layout.head(self.order.place, self.order.sign))
 
     @on(Rows.Resized, "#list")

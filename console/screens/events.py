@@ -14,6 +14,7 @@ from console.screens.base import bindings
 from console.screens.lists import HeldList
 from console.screens.ordering import Value
 from console.text import count, instant
+from console.widgets.figures import day
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Column, Line, Piece, cut, line
 
@@ -25,7 +26,7 @@ LEVELS = (
 )  # fmt: skip
 
 
-COLUMNS = (Column("at", 14), Column("level", 6), Column("text", 20, grows=1, prose=True))
+COLUMNS = (Column("at", 14, prose=True), Column("level", 6), Column("text", 20, grows=1, prose=True))
 WORSE = {"info": 0, "warn": 1, "bad": 2}
 
 
@@ -56,6 +57,7 @@ class Events(HeldList[Document]):
     def _fill(self) -> None:
         before, follows = self.chosen(), self._follows()
         self._shown = self.passing()
+        self.widen()
         self.rows.fill(len(self._shown), len(self._shown) - 1 if follows else _place(self._shown, before))
 
     def _follows(self) -> bool:
@@ -67,7 +69,7 @@ class Events(HeldList[Document]):
 
     def cells(self, row: Document) -> list[Piece]:
         sign = panels.LEVELS.get(row["level"], panels.LEVELS["info"])
-        return [(f"{row['at'][5:10]} {row['at'][11:19]}", "muted"), sign, (row["text"], "text")]
+        return [(f"{day(row['at'], self.now)} {row['at'][11:19]}", "muted"), sign, (row["text"], "text")]
 
     def values(self, row: Document) -> Sequence[Value]:
         return row["at"], WORSE.get(row["level"]), row["text"]
@@ -114,9 +116,10 @@ def event_detail(event: Document, width: int) -> list[Line]:
         ("at", line(instant(event["at"]))),
         ("level", line((event["level"], level[1]))),
         ("kind", line(event["kind"])),
-        ("number", line(count(event["seq"]))),
         ("text", line(event["text"])),
     ]
+    if event["seq"] > 0:  # one from before the engine started has none
+        pairs.insert(3, ("number", line(count(event["seq"]))))
     if event.get("trace_id"):  # the piece of work that it is of: the same in logs, files and decisions
         pairs.append(("trace", line(event["trace_id"])))
     return panels.details(pairs, width)

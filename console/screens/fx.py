@@ -76,9 +76,15 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
 
     # -- the list --
 
+    def about(self, row: Document) -> str:
+        return str(row["pair"])
+
     async def fetch(self) -> None:
-        self._found = await self.deck.session.ask(Query("fx_status", {}))
+        found = await self.deck.session.ask(Query("fx_status", {}))
         self._providers = (await self.deck.session.ask(Query("providers", {})))["providers"]
+        row = self.chosen()
+        self._sought = self._sought or (row["pair"] if row else "")
+        self._found = found
 
     async def fetched(self) -> None:
         await self._look()
@@ -108,11 +114,12 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
         return sorted(self._found["pairs"], key=lambda row: (not row["held"], row["pair"]))
 
     def fill(self) -> None:
+        """What an override changes, it moves in the list: the cursor stays on its pair."""
         self.query_one("#providers").styles.height = len(self._providers) + bool(self._providers)
         super().fill()
 
     def cells(self, row: Document) -> list[Piece]:
-        return cells(row, self._band())
+        return cells(row, self._band(), self.now)
 
     def values(self, row: Document) -> Sequence[Value]:
         return values(row)
@@ -134,8 +141,6 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
     def _head(self, width: int, _height: int) -> list[Line]:
         held = sum(row["held"] for row in self._found["pairs"])
         sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
-        if not self._found["pairs"] and self._found["drift_bps_max"] == "0":
-            sign = ("  looking …", "muted")
         first = self.first_line("FX", plural(len(self._found["pairs"]), "pair"), sign)
         about = (
             f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"

@@ -8,7 +8,7 @@ from console.screens import panels
 from console.screens.ordering import Value
 from console.text import UNKNOWN, count, instant, money, plural
 from console.widgets.chart import Course
-from console.widgets.figures import DAY_US, MINUTE_US, clock, day_clock, span, to_us
+from console.widgets.figures import DAY_US, MINUTE_US, day_clock, span, to_us
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, fitted, line, wrapped
 from console.widgets.series import Sample
 
@@ -22,7 +22,7 @@ STATES: dict[str, Piece] = {
 COLUMNS = (
     Column("pair", 9), Column("state", 10), Column("rate", 12, right=True),
     Column("drift", 8, right=True), Column("band", 10), Column("age", 7, right=True),
-    Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2),
+    Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2, prose=True),
 )  # fmt: skip
 BAND_CELLS = 10
 CAUSES = {
@@ -31,7 +31,7 @@ CAUSES = {
 }
 
 
-def cells(row: Document, band_bps: float) -> list[Piece]:
+def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
     """One pair's cells."""
     rate = row["rate"] or row["fallback_rate"]
     drift = row["drift_bps"]
@@ -44,7 +44,7 @@ def cells(row: Document, band_bps: float) -> list[Piece]:
         _band(drift, band_bps),
         (span_of(row["age_s"]), "muted"),
         (row["source"] or UNKNOWN, "muted"),
-        (day_clock(since) + "Z" if since else "", "muted"),
+        (day_clock(since, now) if since else "", "muted"),
     ]
 
 
@@ -127,8 +127,8 @@ def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]
         pairs += [
             ("touches", line(f"{', '.join(touched['assets'])} in {', '.join(touched['accounts'])}")),
             ("worth", line(f"{money(touched['value_under_fallback'])} under the fixing")),
-            ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing",
-                         (f"  at {clock(touched['close'])}Z", "muted"))),
+            ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing")),
+            ("at", line(instant(touched["close"]))),
         ]  # fmt: skip
     told = CAUSES.get(evidence["cause"], evidence["cause"])
     return [*(line((part, "held")) for part in wrapped(told, width)), *panels.details(pairs, width)]
@@ -193,7 +193,7 @@ def _between(before: Document | None, point: Document) -> list[Sample]:
 
 def _at_fixing(row: Document) -> Document:
     told = row["feed_bps"]
-    market = f"{row['primary']} at {day_clock(row['primary_asof'])}Z" if row["primary"] else UNKNOWN
+    market = f"{row['primary']} at {instant(row['primary_asof'])}" if row["primary"] else UNKNOWN
     return {
         "ts": to_us(row["fallback_asof"]), "value": None if told is None else float(told),
         "why": "missing" if told is None else "", "run": "",
@@ -209,7 +209,7 @@ def _at_runs(runs: Sequence[Document]) -> list[Document]:
     """The first and the last close of each run, which have one thing to tell."""
     made = []
     for run in runs:
-        covers = f"{plural(run['closes'], 'close')} of 1h to {day_clock(run['to'])}Z"
+        covers = f"{plural(run['closes'], 'close')} of 1h to {instant(run['to'])}"
         told: Document = {
             "value": None if run["drift_bps"] is None else float(run["drift_bps"]),
             "why": WHY_OF.get(run["state"], ""), "run": run["from"],
@@ -224,7 +224,8 @@ def _at_runs(runs: Sequence[Document]) -> list[Document]:
 def _drift_words(found: Document, width: int) -> Line:
     """The course in words: what the fixings were off, and how long the pair was held."""
     values = sorted(float(row["feed_bps"]) for row in found["fixings"] if row["feed_bps"] is not None)
-    parts = [line(("Drift, bps", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
+    (row,) = found["pairs"]
+    parts = [line((f"{row['pair']} drift", "strong"), (f"  band {found['drift_bps_max']}", "held"))]
     if values:
         middle = values[len(values) // 2]
         told = f"{plural(len(values), 'fixing')}: median {middle:.1f}, most {values[-1]:.1f}"

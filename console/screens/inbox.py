@@ -195,6 +195,7 @@ class Inbox(Charted, HeldList[Document]):
         """Takes the newest list; the cursor stays on its file."""
         before = self.chosen()
         self._shown = self.passing()
+        self.widen()
         self.rows.fill(len(self._shown), _place(self._shown, before, self.rows.cursor))
 
     def everything(self) -> Sequence[Document]:

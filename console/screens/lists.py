@@ -17,10 +17,11 @@ from console.screens.ordering import Value
 from console.screens.pages import PAGE_ROWS, Marks, Pages
 from console.screens.rows import IN_RANGE, MARKED, UNMARKED
 from console.text import count
-from console.widgets.pieces import Column, Line, Piece, fitted, line
+from console.widgets.pieces import Column, Line, Piece, line, widest
 from engine.api import EngineError
 
 Document = dict[str, Any]
+WIDE_ROWS = 200  # looked at for the width of columns
 EXPORT_ROWS = 5_000  # of a paged list at once; every page makes the engine look at all rows again
 
 
@@ -82,7 +83,11 @@ class HeldList[Row](ListScreen):
         return self.cells(self._shown[index])
 
     def _row(self, index: int, width: int) -> Line:
-        return fitted(self.COLUMNS, width).row(self.row_cells(index))
+        return self.laid(width).row(self.row_cells(index))
+
+    def widen(self) -> None:
+        """Fits the columns to the rows that are shown."""
+        self.wants = widest(self.cells(row) for row in self._shown[:WIDE_ROWS])
 
     def chosen(self) -> Row | None:
         """The row under the cursor."""
@@ -110,6 +115,21 @@ class FetchedList[Row](HeldList[Row]):
 
     MOVED_BY: ClassVar[Topics]  # what may change it
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered = False
+        self._sought = ""  # the row that the cursor is to be on when it is there
+
+    @abstractmethod
+    def about(self, row: Row) -> str:
+        """What tells the row from all others."""
+
+    def seek(self, about: str) -> None:
+        self._sought = about
+        if self.answered:
+            self.fill()
+            self.moved()
+
     @abstractmethod
     async def fetch(self) -> None:
         """Asks the engine for the rows and keeps them."""
@@ -126,9 +146,10 @@ class FetchedList[Row](HeldList[Row]):
     @work(exclusive=True, group="page")
     async def ask(self) -> None:
         """Asks for the list again, and shows it."""
-        self.trouble = ""
+        self.asking()
         try:
             await self.fetch()
+            self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
         self.fill()
@@ -141,7 +162,10 @@ class FetchedList[Row](HeldList[Row]):
     def fill(self) -> None:
         """Shows what passes the filter."""
         self._shown = self.passing()
-        self.rows.fill(len(self._shown), self.rows.cursor)
+        self.widen()
+        found = (place for place, row in enumerate(self._shown) if self.about(row) == self._sought)
+        self.rows.fill(len(self._shown), next(found, self.rows.cursor))
+        self._sought = ""
         self.repaint()
 
     def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
@@ -160,6 +184,7 @@ class PagedList(ListScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answered = False
         self._pages = Pages()
         self._wanted: int | None = None
 
@@ -186,8 +211,8 @@ class PagedList(ListScreen):
         """Asks the engine for the rows of a place, as `offset` and `limit`: `total` and `rows`."""
 
     @abstractmethod
-    def told_row(self, index: int, row: Document, width: int) -> Line:
-        """A row that is here."""
+    def cells(self, index: int, row: Document) -> list[Piece]:
+        """What a row that is here shows, as cells of the table."""
 
     def chosen(self) -> Document | None:
         """The row under the cursor, if its page is here."""
@@ -231,12 +256,14 @@ class PagedList(ListScreen):
 
     @work(exclusive=True, group="page")
     async def _ask(self, page: int) -> None:
-        self.trouble = ""
+        self.asking()
         try:
             self._pages.take(page, await self.fetch({"offset": page * PAGE_ROWS, "limit": PAGE_ROWS}))
+            self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
         self._wanted = None
+        self.wants = widest(self.cells(-1, row) for row in self._pages.of(page))
         self.rows.fill(self._pages.total, self.rows.cursor)
         self.repaint()
 
@@ -249,7 +276,7 @@ class PagedList(ListScreen):
         if row is None:
             self.call_later(self._missing, index // PAGE_ROWS)
             return line(("…", "muted"))
-        return self.told_row(index, row, width)
+        return self.laid(width).row(self.cells(index, row))
 
 
 class Marked(ListScreen):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from console.screens import panels
 from console.screens.rows import decision_lines
-from console.text import UNKNOWN, brief_quantity, count, instant, money, quantity
+from console.text import UNKNOWN, count, instant, money, quantity
 from console.widgets.figures import age
 from console.widgets.pieces import BLANK, Column, Line, Piece, cut, fitted, line, wrapped
 
@@ -17,7 +17,7 @@ STATES = (OPEN, REALIZED)
 COLUMNS: dict[str, Sequence[Column]] = {
     OPEN: (
         Column("asset", 6), Column("account", 8, grows=2), Column("acquired", 16),
-        Column("age", 6, right=True), Column("quantity", 12, right=True, grows=1, prose=True),
+        Column("age", 7, right=True), Column("quantity", 12, right=True, grows=1, prose=True),
         Column("basis USD", 13, right=True), Column("flags", 18, rank=1, grows=2, prose=True),
     ),
     REALIZED: (
@@ -54,7 +54,7 @@ def lot_cells(row: Document, now: int) -> list[Piece]:
     way = ["IN_TRANSIT"] if row["status"] == "in_transit" else []
     return [
         (row["asset_id"], "strong"), (row["account"], "text"), (_minute(row["acquired_at"]), "muted"),
-        (age(row["acquired_at"], now), "text"), (brief_quantity(row["quantity"], 11), "text"),
+        (age(row["acquired_at"], now), "text"), (quantity(row["quantity"]), "text"),
         (money(row["cost_basis_usd"]), "text"), (" ".join([*way, *row["flags"]]), "warn"),
     ]  # fmt: skip
 
@@ -63,7 +63,7 @@ def piece_cells(row: Document) -> list[Piece]:
     """One realized piece as cells of its columns."""
     return [
         (_minute(row["disposed_at"]), "muted"), (row["asset_id"], "strong"), (row["account"], "text"),
-        (brief_quantity(row["quantity"], 11), "text"), (money(row["proceeds_usd"]), "text"),
+        (quantity(row["quantity"]), "text"), (money(row["proceeds_usd"]), "text"),
         (money(row["cost_basis_usd"]), "text"), gain_piece(row["gain_usd"]),
         (row["term"], "warn" if row["term"] == "unknown" else "muted"), (" ".join(row["flags"]), "warn"),
     ]  # fmt: skip

@@ -22,7 +22,7 @@ from console.screens.lot_lines import COLUMNS, OPEN, REALIZED, SORTS, STATES
 from console.screens.ordering import Order
 from console.text import count
 from console.widgets.lines import Lines
-from console.widgets.pieces import Column, Line, cut, fitted, line
+from console.widgets.pieces import Column, Line, Piece, cut, line
 from engine.api import Query
 
 Document = dict[str, Any]
@@ -74,9 +74,8 @@ class Lots(PagedList):
 
     # -- what is shown --
 
-    def told_row(self, _index: int, row: Document, width: int) -> Line:
-        cells = lot_lines.lot_cells(row, self.now) if self._state == OPEN else lot_lines.piece_cells(row)
-        return fitted(self.table, width).row(cells)
+    def cells(self, _index: int, row: Document) -> list[Piece]:
+        return lot_lines.lot_cells(row, self.now) if self._state == OPEN else lot_lines.piece_cells(row)
 
     def _head(self, width: int, _height: int) -> list[Line]:
         names = [panels.choice(name, name == self._state) for name in STATES]
@@ -97,7 +96,7 @@ class Lots(PagedList):
     def do_state(self) -> None:
         """Open lots, or realized pieces."""
         self._state = STATES[1 - STATES.index(self._state)]
-        self.order = Order()
+        self.order, self.wants = Order(), ()
         self.refilter()
 
     async def do_find(self) -> None:

@@ -19,8 +19,8 @@ from console.screens.nav_charts import CHARTS, DRAWDOWN, NAV
 from console.text import UNKNOWN, count, words
 from console.widgets.chart import Chart, Course
 from console.widgets.figures import DAY_US, day_clock, from_us, to_us
-from console.widgets.lines import Lines
-from console.widgets.pieces import Column, Line, Piece, cut, fitted, line
+from console.widgets.lines import Frame, Lines
+from console.widgets.pieces import Column, Line, Piece, cut, fitted, line, widest
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -33,8 +33,8 @@ RANGES = (
 FIRST_RANGE, DAILY_RANGE = 2, 4
 COPIED_CELLS = 1_000  # of a chart in words
 GAP_COLUMNS = (
-    Column("from", 12), Column("to", 12), Column("closes", 6, right=True), Column("why", 18),
-    Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
+    Column("from", 12, prose=True), Column("to", 12, prose=True), Column("closes", 6, right=True),
+    Column("why", 18), Column("what", 12, grows=1), Column("that is", 40, rank=1, grows=3),
 )  # fmt: skip
 
 
@@ -46,14 +46,14 @@ def gaps(points: Sequence[Document]) -> list[list[Document]]:
     return [list(run) for key, run in runs if key[0]][::-1]
 
 
-def gap_row(run: Sequence[Document]) -> list[Piece]:
+def gap_row(run: Sequence[Document], now: int) -> list[Piece]:
     """One run of closes without NAV."""
     first, last = run[0], run[-1]
     held = bool(first["held"])
     codes = ", ".join(code.lower().replace("_", " ") for code in first["reasons"])
     return [
-        (day_clock(first["bucket_close"]) + "Z", "text"),
-        (day_clock(last["bucket_close"]) + "Z", "muted"),
+        (day_clock(first["bucket_close"], now), "text"),
+        (day_clock(last["bucket_close"], now), "muted"),
         (count(len(run)), "text"),
         (f"{'‖' if held else '×'} {codes or 'not complete'}", "held" if held else "warn"),
         (", ".join([*first["held"], *first["missing"]]) or UNKNOWN, "text"),
@@ -61,7 +61,7 @@ def gap_row(run: Sequence[Document]) -> list[Piece]:
     ]
 
 
-def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]:
+def gap_table(points: Sequence[Document], now: int, width: int, height: int) -> list[Line]:
     """The closes without NAV, and why; one calm line if there are none."""
     runs = gaps(points)
     if not runs:
@@ -70,9 +70,10 @@ def gap_table(points: Sequence[Document], width: int, height: int) -> list[Line]
             if points
             else []
         )
-    layout = fitted(GAP_COLUMNS, width)
     shown = runs if len(runs) < height else runs[: max(0, height - 2)]
-    made = [layout.head(), *(layout.row(gap_row(run)) for run in shown)]
+    rows = [gap_row(run, now) for run in shown]
+    layout = fitted(GAP_COLUMNS, width, widest(rows))
+    made = [layout.head(), *map(layout.row, rows)]
     if len(shown) < len(runs):
         made.append(line((f"and {count(len(runs) - len(shown))} stretches more", "muted")))
     return made[:height]
@@ -92,12 +93,12 @@ class Nav(Charted):
         self._chosen = NAV
         self._found: Document = nav_charts.NOTHING
         self._courses: dict[str, Course] = {}  # of what was found
-        self._trouble = ""
+        self.answered = False
 
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"nav"})
         return (
-            Lines(self._head, mine, id="head"),
+            Frame(self._head, mine, id="head"),
             Chart(lambda: self._course(self._chosen), mine, id="nav"),
             Chart(lambda: self._course(self._other), mine, id="drawdown"),
             Vertical(Lines(self._gaps, mine, id="gaps"), id="below"),
@@ -123,14 +124,14 @@ class Nav(Charted):
         _, resolution, days = RANGES[self._range]
         last = self.doc["watermarks"]["valued_last"].get(resolution)
         after = from_us(max(0, to_us(last) - days * DAY_US)) if last and days else None
-        self._trouble = ""
+        self.asking()
         try:
             self._found = await self.deck.session.ask(
                 Query("metrics", {"resolution": resolution, "from": after, "to": None, "points": True})
             )
-            self._courses = {}
+            self._courses, self.answered = {}, True
         except (EngineError, OSError) as error:
-            self._trouble = str(error)
+            self.trouble = str(error)
         self._draw(at_once)
 
     def _draw(self, at_once: bool) -> None:
@@ -152,14 +153,15 @@ class Nav(Charted):
     def _choose(self, chosen: int) -> None:
         kept = max(0, min(len(RANGES) - 1, chosen))
         if kept != self._range:
-            self._range = kept
+            self._range, self.answered = kept, False
+            self._draw(at_once=True)
             self.redraw(EVERYTHING)
 
     def _head(self, width: int, height: int) -> list[Line]:
         names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
         charts = [panels.choice(name, name == self._chosen) for name in CHARTS]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
-        second = line((self._trouble, "bad")) if self._trouble else line(*charts)
+        second = line((self.trouble, "bad")) if self.trouble and self.answered else line(*charts)
         return [cut(line(*names, (about, "muted")), width), cut(second, width)][:height]
 
     def _course(self, which: str) -> Course:
@@ -176,7 +178,8 @@ class Nav(Charted):
 
     def _gaps(self, width: int, height: int) -> list[Line]:
         about = "‖ held  × something is missing"
-        return [panels.head("Not known", about), *gap_table(self._found["points"], width, height - 1)]
+        table = gap_table(self._found["points"], self.now, width, height - 1)
+        return [panels.head("Not known", about), *table]
 
     def do_point(self, _course: Course, place: int) -> None:
         self._look(self._found["points"][place])

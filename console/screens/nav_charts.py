@@ -163,7 +163,7 @@ def allocation(found: Document, width: int, height: int) -> list[Line]:
     assets, accounts = told["by_asset"], told["by_account"]
     room = max(0, height - 3)  # two heads and a line between them
     below = min(len(accounts), max(1, room // 3))
-    made = [panels.head("By asset", f"at {day_clock(told['bucket_close'])}Z")]
+    made = [panels.head("By asset", f"at {instant(told['bucket_close'])}")]
     made += _bars(assets, "asset_id", width, room - below)
     made += [BLANK, panels.head("By account"), *_bars(accounts, "account", width, below)]
     return [cut(row, width) for row in made][:height]
@@ -237,7 +237,7 @@ def _index_twin(found: Document) -> list[Line]:
 
 
 def _extreme(name: str, period: Document) -> str:
-    return f"{name} {period['period']} {percent(period['return'], signed=True)} {day_clock(period['to'])}Z"
+    return f"{name} {period['period']} {percent(period['return'], signed=True)} {instant(period['to'])}"
 
 
 def _broken(found: Document) -> list[Line]:
@@ -245,9 +245,14 @@ def _broken(found: Document) -> list[Line]:
     best = found["longest_unbroken"]
     told = [line((f"! {words(found['reason'])}", "warn"))]
     if best and found["breaks"]:
-        span = f"{day_clock(best['from'])}Z to {day_clock(best['to'])}Z"
+        span = _span(best["from"], best["to"])
         told.append(line((f"longest unbroken {percent(best['twr'], signed=True)}, {span}", "text")))
     return told
+
+
+def _span(first: str, last: str) -> str:
+    """From when to when, with their year; told once where it is one."""
+    return f"{instant(first)} to {day_clock(last, to_us(first))}"
 
 
 def _drawdown_twin(found: Document) -> list[Line]:
@@ -257,11 +262,11 @@ def _drawdown_twin(found: Document) -> list[Line]:
         return [head, *_broken(found)]
     if fall["peak"] is None:
         return [head, line(("never below its peak", "ok"))]
-    after = f"recovered {day_clock(fall['recovery'])}Z" if fall["recovery"] else "not recovered"
+    after = f"recovered {instant(fall['recovery'])}" if fall["recovery"] else "not recovered"
     now = next((p["drawdown"] for p in reversed(found["points"]) if p["drawdown"] is not None), None)
     return [
         head,
-        line((f"{day_clock(fall['peak'])}Z to {day_clock(fall['trough'])}Z, {after}", "text")),
+        line((f"{_span(fall['peak'], fall['trough'])}, {after}", "text")),
         line((f"now {percent(now)}", "muted")),
         line(("flows taken out", "muted")),
     ]

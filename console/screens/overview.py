@@ -13,7 +13,7 @@ from console.acking import waiting
 from console.actions import Need
 from console.mirror import EVERYTHING, Topics
 from console.screens import panels
-from console.screens.base import bindings
+from console.screens.base import DeckScreen, bindings
 from console.screens.charted import Charted
 from console.screens.nav_charts import drawdown_course, nav_course
 from console.screens.waits import Wait, wait_line, waits
@@ -27,6 +27,8 @@ NOTHING_WAITS = line("  ", ("✓ ", "ok"), ("nothing waits for you", "muted"))
 
 class WaitRows(Rows):
     """The list of what waits, as high as it is long; one calm line where nothing does."""
+
+    OF_DATA = True
 
     def get_content_height(self, _container: Size, _viewport: Size, _width: int) -> int:
         return max(1, self.total)
@@ -85,7 +87,7 @@ class Overview(Charted):
 
     def _fill(self) -> None:
         """The cursor stays on its row, as long as that waits."""
-        before, self._waits = self._waits[self.rows.cursor : self.rows.cursor + 1], waits(self.doc)
+        before, self._waits = self._waits[self.rows.cursor : self.rows.cursor + 1], waits(self.doc, self.now)
         ids = [one.id for one in before]
         same = [place for place, one in enumerate(self._waits) if one.id in ids]
         self.rows.fill(len(self._waits), same[0] if same else 0)
@@ -94,8 +96,12 @@ class Overview(Charted):
         return wait_line(self._waits[index], self.now, width)
 
     async def do_go(self) -> None:
+        """Opens where it is settled, with the cursor on what it is about."""
         if self._waits:
-            await self.deck.act(self._waits[self.rows.cursor].opens)
+            wait = self._waits[self.rows.cursor]
+            await self.deck.act(wait.opens)
+            if wait.about and isinstance(self.deck.screen, DeckScreen):
+                self.deck.screen.seek(wait.about)
 
     @on(Rows.Opened)
     async def _opened(self) -> None:
@@ -139,7 +145,7 @@ class Overview(Charted):
         return panels.reasons(self.doc["quarantine"]["by_reason"], width, height)
 
     def _events(self, width: int, height: int) -> list[Line]:
-        return panels.newest_events(self.doc, width, height)
+        return panels.newest_events(self.doc, self.now, width, height)
 
     def copied(self) -> str:
         return "".join(text for text, _ in panels.nav_line(self.doc, self.now)[:3]).strip()

@@ -19,8 +19,12 @@ class Pages:
 
     def row(self, index: int) -> Document | None:
         """The row, if its page is here."""
-        page = self._pages.get(index // PAGE_ROWS, [])
+        page = self.of(index // PAGE_ROWS)
         return page[index % PAGE_ROWS] if index % PAGE_ROWS < len(page) else None
+
+    def of(self, page: int) -> list[Document]:
+        """The rows of a page, if it is here."""
+        return self._pages.get(page, [])
 
     def rows(self, first: int, last: int) -> list[Document] | None:
         """The rows from `first` to `last`, both in; None if one of them is not here."""

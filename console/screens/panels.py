@@ -10,11 +10,13 @@ from console.widgets.figures import (
     age,
     bar,
     clock,
+    day,
     day_clock,
     gauge,
     in_force,
     left,
     memory_state,
+    moment,
     percent,
     share,
     span,
@@ -29,7 +31,7 @@ Document = dict[str, Any]
 LABEL_CELLS = 12  # of the one-line gauges
 SPARK_CELLS = 24
 MEMORY_STEP_US = 2_000_000
-NARROW_CELLS = 70  # of a panel; below, an event tells its time without the day
+NARROW_CELLS = 70  # of a panel; below, an event tells its time without the seconds
 LEVELS: dict[str, Piece] = {"info": ("·", "muted"), "warn": ("! warn", "warn"), "bad": ("✗ bad", "bad")}
 
 
@@ -51,12 +53,12 @@ def nav_line(doc: Document, now: int) -> Line:
     if not points:
         return _labelled("NAV", ("no values yet", "muted"))
     last = points[-1]
-    at = f"at {clock(last['bucket_close'])}Z"
+    at = f"at {moment(last['bucket_close'], now)}"
     if last["nav"] is not None:
         since = f"  {at}, {age(last['bucket_close'], now)} ago"
         told = line((f"{money(last['nav'])} {doc['base_currency']}", "strong"), (since, "muted"))
     else:
-        told = line(gap_piece(last), (f" {at}", "muted"), *_known_last(points))
+        told = line(gap_piece(last), (f" {at}", "muted"), *_known_last(points, now))
     return (*_labelled("NAV"), *told)
 
 
@@ -73,11 +75,11 @@ def gap_piece(point: Document) -> Piece:
     return f"× not known: {', '.join(point['reasons']).lower().replace('_', ' ') or 'not complete'}", "warn"
 
 
-def _known_last(points: Sequence[Document]) -> Line:
+def _known_last(points: Sequence[Document], now: int) -> Line:
     known = next((point for point in reversed(points) if point["nav"] is not None), None)
     if known is None:
         return BLANK
-    return line((f"; last {money(known['nav'])} at {day_clock(known['bucket_close'])}Z", "muted"))
+    return line((f"; last {money(known['nav'])} at {day_clock(known['bucket_close'], now)}", "muted"))
 
 
 def _number(nav: str | None) -> float | None:
@@ -98,6 +100,8 @@ def drawdown_line(doc: Document) -> Line:
 def memory_line(doc: Document, width: int) -> Line:
     """The share of the memory limit that is used, with the marks at which work slows and stops."""
     memory = doc["memory"]
+    if not memory["limit_bytes"]:  # the engine has not looked yet
+        return _labelled("Memory", (UNKNOWN, "muted"))
     word, meaning = memory_state(memory["ratio"])
     told = line(f"{share(memory['ratio'])} ", (word, meaning), (f"  {_used(memory)}", "muted"))
     room = width - LABEL_CELLS - 2 - cells(told)
@@ -153,23 +157,25 @@ def work(done: int, of: int, started_at: str, now: int) -> Line:
 def backup_line(doc: Document, now: int, width: int) -> Line:
     """How old the newest backup is, whether it verified, and how the last drill went."""
     backup = doc["backup"]
-    return as_fits([_labelled("Backup", *_backup(backup, now)), _drill(backup["drill"], now)], width)
+    return as_fits([_labelled("Backup", *_backup(backup, now)), *_drill(backup, now)], width)
 
 
 def _backup(backup: Document, now: int) -> Line:
     if backup["id"] is None:
         return line(("none yet", "warn"), ("  7 then b makes one", "muted"))
-    told = f"{age(backup['made_at'], now)} old, "
-    if backup["verified"] is None:
-        return line(told, ("not yet verified", "muted"))
-    return line(told, ("✓ verified", "ok") if backup["verified"] else ("✗ damaged", "bad"))
+    told = f"{age(backup['made_at'], now)} old"
+    if backup["verified"] is None:  # its bytes were not read again yet; that is no failure
+        return line(told)
+    return line(f"{told}, ", ("✓ verified", "ok") if backup["verified"] else ("✗ damaged", "bad"))
 
 
-def _drill(drill: Document | None, now: int) -> Line:
+def _drill(backup: Document, now: int) -> list[Line]:
+    """How the last drill went; where there was none, how a backup is proved."""
+    drill = backup["drill"]
     if drill is None:
-        return line(("no drill yet", "muted"))
-    sign = ("✓ passed", "ok") if drill["verdict"] == "passed" else ("✗ failed", "bad")
-    return line(("drill ", "muted"), sign, (f" {age(drill['at'], now)} ago", "muted"))
+        return [line(("no drill yet", "muted"), ("  7 then D runs one", "muted"))] if backup["id"] else []
+    sign = ("✓", "ok") if drill["verdict"] == "passed" else ("✗ failed", "bad")
+    return [line(("drill ", "muted"), sign, (f" {age(drill['at'], now)} ago", "muted"))]
 
 
 def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
@@ -177,14 +183,17 @@ def commonest(by_reason: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(by_reason.items(), key=lambda pair: (-pair[1], pair[0]))
 
 
-def data_line(doc: Document, width: int) -> Line:
-    """How much is stored, and how far it reaches."""
+def data_lines(doc: Document, now: int, width: int) -> list[Line]:
+    """How much is stored and how far it reaches; in two lines where it does not fit in one."""
     marks = doc["watermarks"]
     told = _labelled("Data", f"{count(doc['counts']['transactions'])} transactions")
     prices = max((mark for mark in marks["prices_last"].values() if mark), default=None)
     ends = (("to", marks["ledger_last"]), ("prices to", prices), ("FX to", marks["fx_last"]))
-    reach = [line((f"{name} {day_clock(mark)}Z", "muted")) for name, mark in ends if mark]
-    return as_fits([told, *reach], width)
+    reach = [line((f"{name} {day_clock(mark, now)}", "muted")) for name, mark in ends if mark]
+    whole = joined([told, *reach], "  ")
+    if cells(whole) <= width or len(reach) < 2:
+        return [cut(whole, width)]
+    return [as_fits([told, reach[0]], width), as_fits([_labelled("", *reach[1]), *reach[2:]], width)]
 
 
 def values_line(doc: Document, now: int, width: int) -> Line:
@@ -205,39 +214,42 @@ def values_line(doc: Document, now: int, width: int) -> Line:
 # -- parts of several lines ---------------------------------------------------------------------------
 
 
-def event_line(event: Document, width: int) -> Line:
+def event_line(event: Document, now: int, width: int) -> Line:
     """One event: when, how bad, what."""
     sign = LEVELS.get(event["level"], LEVELS["info"])
-    at = event["at"][11:16] if width < NARROW_CELLS else f"{event['at'][5:10]} {event['at'][11:19]}"
+    clock_cells = 16 if width < NARROW_CELLS else 19  # without its seconds
+    at = f"{day(event['at'], now)} {event['at'][11:clock_cells]}"
     return cut(line((f"{at}  ", "muted"), (f"{sign[0]:<6}  ", sign[1]), event["text"]), width)
 
 
-def newest_events(doc: Document, width: int, rows: int) -> list[Line]:
+def newest_events(doc: Document, now: int, width: int, rows: int) -> list[Line]:
     """The newest events, newest last."""
     found = doc["events"][-rows:] if rows > 0 else []
     nothing = [line(("nothing happened yet", "muted"))]
-    return [event_line(event, width) for event in found] or nothing[: max(0, rows)]
+    return [event_line(event, now, width) for event in found] or nothing[: max(0, rows)]
 
 
 def memory(doc: Document, now: int, width: int, height: int) -> list[Line]:
     """The state panel: memory with its marks and history, the backup, how far values and data reach."""
-    found = doc["memory"]
+    kept = [BLANK, backup_line(doc, now, width), values_line(doc, now, width), *data_lines(doc, now, width)]
+    used = _memory(doc["memory"], now, max(10, width)) if doc["memory"]["limit_bytes"] else [
+        memory_line(doc, width)
+    ]  # fmt: skip
+    return [*used, *kept][:height]
+
+
+def _memory(found: Document, now: int, width: int) -> list[Line]:
+    """How much is used, against its marks, and its course."""
     word, meaning = memory_state(found["ratio"])
-    wide = max(10, width)
     state = line((f"{share(found['ratio'])} ", "strong"), (word, meaning))
-    made = [
-        spread(state, line((_used(found), "muted")), wide),
-        gauge(found["ratio"], wide),
-        _gauge_marks(wide),
+    return [
+        spread(state, line((_used(found), "muted")), width),
+        gauge(found["ratio"], width),
+        _gauge_marks(width),
         line(("this process ", "muted"), bytes_text(found["rss_bytes"])),
         line((f"last {span(_seen_us(found['history'], now))}, scale 0 to 100%", "muted")),
-        line((spark(_course(found["history"], now), wide, 0.0, 1.0), meaning)),
-        BLANK,
-        backup_line(doc, now, width),
-        values_line(doc, now, width),
-        data_line(doc, width),
-    ]  # fmt: skip
-    return made[:height]
+        line((spark(_course(found["history"], now), width, 0.0, 1.0), meaning)),
+    ]
 
 
 def _seen_us(history: Sequence[Any], now: int) -> int:
@@ -322,7 +334,7 @@ def brief(doc: Document, now: int, width: int, height: int) -> list[Line]:
     made = [
         as_fits([nav_line(doc, now), nav_trend(doc)], width, "   "), drawdown_line(doc),
         backup_line(doc, now, width), memory_line(doc, width), inbox_line(doc, now, width),
-        values_line(doc, now, width), data_line(doc, width),
+        values_line(doc, now, width), *data_lines(doc, now, width),
     ]  # fmt: skip
     return [cut(each, width) for each in made[:height]]
 

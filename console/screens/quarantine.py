@@ -21,7 +21,7 @@ from console.screens.lists import Marked, PagedList
 from console.screens.rows import COLUMNS, header_of, row_cells, row_lines
 from console.text import count, plural
 from console.widgets.lines import Lines
-from console.widgets.pieces import Column, Line, cut, fitted, line
+from console.widgets.pieces import Column, Line, Piece, cut, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -78,8 +78,8 @@ class Quarantine(ActingScreen, Marked, PagedList):
 
     # -- what is shown --
 
-    def told_row(self, index: int, row: Document, width: int) -> Line:
-        return fitted(COLUMNS, width).row(row_cells(row, self.sign(index, row["id"])))
+    def cells(self, index: int, row: Document) -> list[Piece]:
+        return row_cells(row, self.sign(index, row["id"]))
 
     def _head(self, width: int, _height: int) -> list[Line]:
         shown = self.filter.asked.get("status", "open")

@@ -28,7 +28,7 @@ from console.screens.storage_lines import (
     upkeep_line,
 )
 from console.widgets.chart import Chart
-from console.widgets.lines import Lines, Rows
+from console.widgets.lines import READING, Lines, Rows
 from console.widgets.pieces import Line, cut, fitted, line
 from engine.api import EngineError, Query
 
@@ -46,7 +46,6 @@ class Storage(Charted, ActingScreen):
     def __init__(self) -> None:
         super().__init__()
         self._found: Document | None = None
-        self._trouble = ""
         self._desk = Acting(self, ())
 
     def body(self) -> Sequence[Widget]:
@@ -65,11 +64,11 @@ class Storage(Charted, ActingScreen):
 
     @work(exclusive=True, group="page")
     async def _ask(self) -> None:
-        self._trouble = ""
+        self.asking()
         try:
             self._found = await self.deck.session.ask(Query("storage", {}))
         except (EngineError, OSError) as error:
-            self._trouble = str(error)
+            self.trouble = str(error)
         rows = self.query_one(Rows)
         rows.fill(len(self._lake()), rows.cursor)
         self.repaint()
@@ -83,12 +82,12 @@ class Storage(Charted, ActingScreen):
         return [cut(panels.memory_line(self.doc, width), width)][:height]
 
     def _head(self, width: int, _height: int) -> list[Line]:
-        about = "looking …" if self._found is None else open_words(self._found["open_rows"])
-        first = line(*panels.head("Lake", about))
+        first: Line = (*panels.head("Lake"), *READING)
         if self._found is not None:
-            first = (*first, *disk_line(self._found["disk"], self._found["profile"]))
-        if self._trouble:
-            first = line((self._trouble, "bad"))
+            about = panels.head("Lake", open_words(self._found["open_rows"]))
+            first = (*about, *disk_line(self._found["disk"], self._found["profile"]))
+        if self.trouble:
+            first = line((self.trouble, "bad"))
         heads = fitted(COLUMNS, self.query_one(Rows).width - 2).head()
         return [cut(first, width), cut(upkeep_line(self.doc["upkeep"], self.now), width), line("  ", *heads)]
 

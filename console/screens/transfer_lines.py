@@ -8,7 +8,7 @@ from typing import Any
 from console.screens import panels
 from console.screens.ordering import Value
 from console.screens.rows import short
-from console.text import brief_quantity, count, instant, plural, quantity
+from console.text import count, instant, plural, quantity
 from console.widgets.figures import MINUTE_US, day_clock, span
 from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
 
@@ -20,8 +20,9 @@ STATES: dict[str, Piece] = {
 }  # fmt: skip
 COLUMNS = (
     Column("", 1), Column("state", 12), Column("asset", 6, grows=1),
-    Column("quantity", 10, right=True, grows=1), Column("from", 8, grows=1), Column("to", 8, grows=1),
-    Column("at", 12), Column("age", 5, right=True, rank=1), Column("why", 14, rank=2, grows=2, prose=True),
+    Column("quantity", 10, right=True, grows=1, prose=True), Column("from", 8, grows=1),
+    Column("to", 8, grows=1), Column("at", 12, prose=True), Column("age", 7, right=True, rank=1),
+    Column("why", 14, rank=2, grows=2, prose=True),
 )  # fmt: skip
 
 
@@ -53,7 +54,7 @@ def items(found: Document) -> list[Item]:
     ]
 
 
-def cells(item: Item) -> list[Piece]:
+def cells(item: Item, now: int) -> list[Piece]:
     """One row as cells of COLUMNS, without its mark."""
     doc = item.doc
     if item.is_loose:
@@ -68,8 +69,8 @@ def cells(item: Item) -> list[Piece]:
         at, age, why = doc["out_at"], "", _left_over(doc)
     return [
         STATES[item.state], (doc["asset_id"], "text"),
-        (brief_quantity(doc["quantity"], 10), "text"), source,
-        target, (f"{day_clock(at)}Z", "muted"), (age, "muted"), (why, "muted"),
+        (quantity(doc["quantity"]), "text"), source,
+        target, (day_clock(at, now), "muted"), (age, "muted"), (why, "muted"),
     ]  # fmt: skip
 
 
@@ -137,7 +138,7 @@ def candidate_line(one: Document) -> Line:
     when = f"{abs(hours):,.1f} h {'later' if hours >= 0 else 'before'}"
     return line(
         (quantity(one["quantity"]), "strong"), f"  {one['account']}",
-        (f"  {day_clock(one['at'])}Z, {when}  {short(one['id'])}", "muted"),
+        (f"  {instant(one['at'])}, {when}  {short(one['id'])}", "muted"),
     )  # fmt: skip
 
 

@@ -78,6 +78,9 @@ class Transfers(ActingScreen, MarkedList[Item]):
 
     # -- the list --
 
+    def about(self, row: Item) -> str:
+        return row.id
+
     async def fetch(self) -> None:
         self._found = await self.deck.session.ask(Query("transfers", {"limit": FETCHED}))
         self._items = items(self._found)
@@ -89,7 +92,7 @@ class Transfers(ActingScreen, MarkedList[Item]):
         return [item for item in self._items if wanted in ("all", item.state)]
 
     def row_told(self, row: Item) -> list[Piece]:
-        return cells(row)
+        return cells(row, self.now)
 
     def subject(self, row: Item) -> Document | None:
         """What is left over, since that can be settled."""

@@ -11,7 +11,7 @@ from typing import Any
 from console import actions
 from console.screens.panels import commonest
 from console.text import count, plural, words
-from console.widgets.figures import age
+from console.widgets.figures import MINUTE_US, age, to_us
 from console.widgets.pieces import Line, Piece, line, spread
 
 Document = dict[str, Any]
@@ -22,6 +22,7 @@ WARN: Piece = ("!", "warn")
 KNOWN: Piece = ("·", "muted")  # somebody acknowledged it
 RANKS = (BAD, HELD, WARN, KNOWN)  # worst first
 AGE_CELLS = 7
+PRICES_COME_US = 5 * MINUTE_US  # after their close, and are valued
 BAD_ALERTS = frozenset(
     {"PIPELINE_FAILED", "DISK_LOW", "MEMORY_HIGH", "LAKE_FILE_BAD", "BACKUP_DAMAGED", "DRILL_FAILED"}
 )
@@ -45,7 +46,10 @@ OPENS = {
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """One thing: which, what of it, more about it, since when, and the act that opens where it is settled."""
+    """One thing: which, what of it, more about it, since when, and the act that opens where it is settled.
+
+    `about`: what the row there is about, if it is of one.
+    """
 
     id: str
     sign: Piece
@@ -53,11 +57,12 @@ class Wait:
     more: str
     since: str | None
     opens: str
+    about: str = ""
 
 
-def waits(doc: Document) -> list[Wait]:
+def waits(doc: Document, now: int) -> list[Wait]:
     """All that waits for a person: the worst first, of equals the oldest; what is acknowledged comes last."""
-    found = [*_causes(doc), *_holds(doc), *_rows(doc), *_moves(doc), *_unpriced(doc), *_alerts(doc)]
+    found = [*_causes(doc), *_holds(doc), *_rows(doc), *_moves(doc), *_unpriced(doc, now), *_alerts(doc, now)]
     return sorted(found, key=lambda one: (RANKS.index(one.sign), one.since is None, one.since))
 
 
@@ -92,7 +97,7 @@ def _holds(doc: Document) -> Iterator[Wait]:
         closes = plural(sum(hold["closes"] for hold in mine), "close")
         more = f"NAV withheld at {closes}, {mine[0]['reason']}"
         since = min(hold["from"] for hold in mine)
-        yield _unless_known(doc, HOLDS, Wait(pair, HELD, f"{pair} is held", more, since, actions.FX))
+        yield _unless_known(doc, HOLDS, Wait(pair, HELD, f"{pair} is held", more, since, actions.FX, pair))
 
 
 def _rows(doc: Document) -> Iterator[Wait]:
@@ -112,15 +117,19 @@ def _moves(doc: Document) -> Iterator[Wait]:
         yield _unless_known(doc, MOVES, moves)
 
 
-def _unpriced(doc: Document) -> Iterator[Wait]:
-    """Assets without a value at the newest close, each since the first close of this gap."""
+def _unpriced(doc: Document, now: int) -> Iterator[Wait]:
+    """Assets without a value at the newest close, each since the first close of this gap.
+
+    A close is valued when it comes, and again with the prices that follow it: a new gap is nobody's work.
+    """
     points = doc["nav"]["points"]
     for asset in points[-1]["missing"] if points else ():
         gap = _gap(points, asset)
         more = f"no NAV at {plural(len(gap), 'close')}: {_why(points[-1]['reasons'])}"
         since = gap[-1]["bucket_close"]
-        unpriced = Wait(asset, WARN, f"{asset} has no value", more, since, actions.ASSETS)
-        yield _unless_known(doc, UNPRICED, unpriced)
+        unpriced = Wait(asset, WARN, f"{asset} has no value", more, since, actions.ASSETS, asset)
+        if now - to_us(since) >= PRICES_COME_US:
+            yield _unless_known(doc, UNPRICED, unpriced)
 
 
 def _gap(points: Sequence[Document], asset: str) -> list[Document]:
@@ -133,12 +142,12 @@ def _why(reasons: Sequence[str]) -> str:
     return words(code).partition(";")[0] or code
 
 
-def _alerts(doc: Document) -> Iterator[Wait]:
+def _alerts(doc: Document, now: int) -> Iterator[Wait]:
     """Alerts about what the others do not tell of already."""
     told = {
         *(TASKS if doc["causes"] else ()), *(HOLDS if doc["holds"] else ()),
         *(ROWS if doc["quarantine"]["open"] else ()), *(MOVES if doc["transfers"]["unmatched"] else ()),
-        *(UNPRICED if any(_unpriced(doc)) else ()),
+        *(UNPRICED if any(_unpriced(doc, now)) else ()),
     }  # fmt: skip
     for alert in doc["alerts"]:
         code, ack = alert["code"], alert.get("acked")

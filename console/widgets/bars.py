@@ -1,23 +1,26 @@
 """The line at the top, which tells the state of everything, and the one at the bottom, with the keys."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from textual import events
 
 from console import actions
 from console.actions import CROSS_FOOT, Action, Need
 from console.mirror import Mirror, waiting
-from console.text import count
+from console.text import UNKNOWN, count
 from console.widgets.figures import level, memory_state, share, span, to_us
-from console.widgets.lines import Lines
+from console.widgets.lines import Frame
 from console.widgets.pieces import Line, as_fits, cells, joined, line
+
+Document = dict[str, Any]
 
 BETWEEN = " │ "
 STATES = {"running": "ok", "starting": "muted", "degraded": "warn", "draining": "warn"}
 
 
 def header(mirror: Mirror, now: int, frozen: bool, width: int) -> Line:
-    """The state in one line; what does not fit is dropped from the right."""
+    """The state in one line, what matters most first; what does not fit is dropped from the right."""
     return as_fits([_name(mirror, frozen), *_segments(mirror, now)], width, BETWEEN)
 
 
@@ -43,18 +46,25 @@ def _segments(mirror: Mirror, now: int) -> list[Line]:
         return [line((mirror.trouble[0].rstrip(".") + again, "bad"))]
     open_rows, files = doc["quarantine"]["open"], len(waiting(doc["inbox"]))
     holds = len({hold["pair"] for hold in doc["holds"]})
-    word, meaning = memory_state(doc["memory"]["ratio"])
-    alert = f" {word}" if word == "ok" else f" {word} !"
     return [
         line((doc["state"], STATES.get(doc["state"], "bad"))),
-        line(("RAM ", "muted"), (level(doc["memory"]["ratio"]), meaning), f" {share(doc['memory']['ratio'])}",
-             (alert, meaning)),
-        line(("inbox ", "muted"), count(files)),
-        line(("quarantine ", "muted"), (f"{count(open_rows)} !", "warn") if open_rows else ("0", "text")),
         line(("held ", "muted"), (f"{count(holds)} ‖", "held") if holds else ("0", "text")),
+        line(("quarantine ", "muted"), (f"{count(open_rows)} !", "warn") if open_rows else ("0", "text")),
+        _memory(doc["memory"]),
+        line(("inbox ", "muted"), count(files)),
         line((_who(mirror, now), "muted")),
         line((doc["home"], "muted")),
     ]  # fmt: skip
+
+
+def _memory(memory: Document) -> Line:
+    if not memory["limit_bytes"]:  # the engine has not looked yet
+        return line(("RAM ", "muted"), UNKNOWN)
+    word, meaning = memory_state(memory["ratio"])
+    alert = f" {word}" if word == "ok" else f" {word} !"
+    return line(
+        ("RAM ", "muted"), (level(memory["ratio"]), meaning), f" {share(memory['ratio'])}", (alert, meaning)
+    )
 
 
 def _who(mirror: Mirror, now: int) -> str:
@@ -64,7 +74,7 @@ def _who(mirror: Mirror, now: int) -> str:
     return f"{what} pid {doc['pid']}{up}"
 
 
-class KeyBar(Lines):
+class KeyBar(Frame):
     """The keys that matter here, and the screens. A click on one is as good as the key."""
 
     def __init__(self, screen: str, there: Callable[[], Collection[Need]]) -> None:

@@ -59,9 +59,19 @@ def clock(told: str) -> str:
     return told[11:16]
 
 
-def day_clock(told: str) -> str:
-    """Month, day and time in UTC: `03-04 14:05`."""
-    return f"{told[5:10]} {told[11:16]}"
+def moment(told: str, now: int) -> str:
+    """The time in UTC, with its day where that is not today: `14:05Z`, `03-04 14:05Z`."""
+    return f"{clock(told)}Z" if told[:10] == from_us(now)[:10] else day_clock(told, now)
+
+
+def day(told: str, now: int) -> str:
+    """The day in UTC: `03-04`; with its year, `2024-03-04`, where that is not the year of now."""
+    return told[5:10] if told[:4] == from_us(now)[:4] else told[:10]
+
+
+def day_clock(told: str, now: int) -> str:
+    """Day and time in UTC: `03-04 14:05Z`."""
+    return f"{day(told, now)} {told[11:16]}Z"
 
 
 def share(ratio: float) -> str:

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING, cast
 
-from console.widgets.lines import Lines
+from console.widgets.lines import Frame
 from console.widgets.pieces import Line, cut
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
 
 
-class Guide(Lines):
+class Guide(Frame):
     """There while a story is told, else without room. `whole`: all of its steps."""
 
     def __init__(self, whole: bool) -> None:

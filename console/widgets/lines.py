@@ -21,7 +21,7 @@ from textual.strip import Strip
 from console.actions import MOVES
 from console.mirror import EVERYTHING, Topics
 from console.text import ascii_text, safe_text
-from console.widgets.pieces import BLANK, Line, Piece
+from console.widgets.pieces import BLANK, Line, Piece, cut
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -65,10 +65,17 @@ def _spelled(line: Line) -> list[object]:
     return made
 
 
+READING: Line = (("reading…", "muted"),)  # what nobody knows yet is neither 0 nor well
+
+
 class Lines(ScrollView, can_focus=False):
-    """A panel of lines. `build` makes them for a width and a height; `topics`: what of the view they tell."""
+    """A panel of lines. `build` makes them for a width and a height; `topics`: what of the view they tell.
+
+    As long as its screen has an `unread` line, it says that alone.
+    """
 
     DEFAULT_CSS = "Lines { overflow: hidden hidden; }"
+    OF_DATA: ClassVar[bool] = True  # whether it tells of what has to be read first
     least_s = 0.0  # between two repaints; the app's pulse is enough for most
 
     def __init__(
@@ -110,7 +117,10 @@ class Lines(ScrollView, can_focus=False):
 
     def _made(self) -> list[Line]:
         size = self.scrollable_content_region.size
-        return list(self._build(size.width, size.height)) if size.width and size.height else []
+        if not size.width or not size.height:
+            return []
+        unread: Line | None = getattr(self.screen, "unread", None) if self.OF_DATA else None
+        return [cut(unread, size.width)] if unread else list(self._build(size.width, size.height))
 
     def _differing(self, before: Sequence[Line]) -> list[Region]:
         regions = []
@@ -147,6 +157,12 @@ class Lines(ScrollView, can_focus=False):
         return False
 
 
+class Frame(Lines):
+    """A panel that tells of the console itself: there is nothing to wait for."""
+
+    OF_DATA = False
+
+
 def _at(lines: Sequence[Line], y: int) -> Line:
     return lines[y] if y < len(lines) else BLANK
 
@@ -156,6 +172,8 @@ class Rows(Lines, can_focus=True):
 
     `row(index, width)` makes one row. The owner sets `total` and repaints.
     """
+
+    OF_DATA = False  # it is empty before; what stands over it tells why
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(keys, action, help_text, show=False) for keys, action, _, help_text in MOVES

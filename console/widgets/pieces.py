@@ -104,7 +104,8 @@ def wrapped(text: str, width: int) -> list[str]:
 class Column:
     """One column: its head, least width in cells; left out first if `rank` is higher, 0: never.
 
-    `grows`: takes its share of the room that is left. `prose`: cut at its end; names are cut in the middle.
+    `grows`: takes its share of the room that nothing needs. `prose`: cut at its end; names are cut in the
+    middle.
     """
 
     head: str
@@ -148,19 +149,40 @@ class Layout:
         return tuple(made)
 
 
-def fitted(columns: Sequence[Column], width: int) -> Layout:
-    """The layout of `columns` in `width` cells."""
+def widest(rows: Iterable[Sequence[Piece]]) -> list[int]:
+    """How many cells each column needs for all of these rows; nothing where there are none."""
+    return [max(cell_len(text) for text, _ in cells) for cells in zip(*rows, strict=True)]
+
+
+def fitted(columns: Sequence[Column], width: int, wants: Sequence[int] = ()) -> Layout:
+    """The layout of `columns` in `width` cells; room that is left goes where something would be cut first.
+
+    `wants`: the cells that each column needs to tell its rows whole.
+    """
     shown = list(range(len(columns)))
-    while len(shown) > 1 and _least(columns, shown) > width and any(columns[place].rank for place in shown):
+    needs = [_need(column, wants[place] if wants else column.least) for place, column in enumerate(columns)]
+    while len(shown) > 1 and _all(needs, shown) > width and any(columns[place].rank for place in shown):
         shown.remove(max(shown, key=lambda place: columns[place].rank))
-    spare = max(0, width - _least(columns, shown))
+    spare = max(0, width - _all(needs, shown))
+    widths = {place: needs[place] for place in shown}
+    for goal in (wants or needs, [column.least for column in columns]):
+        for place in sorted(shown, key=lambda place: goal[place] - widths[place]):
+            more = max(0, min(goal[place] - widths[place], spare))
+            widths[place] += more
+            spare -= more
     shares = sum(columns[place].grows for place in shown) or 1
-    widths = {place: columns[place].least + spare * columns[place].grows // shares for place in shown}
-    return Layout(columns, widths)
+    return Layout(
+        columns, {place: least + spare * columns[place].grows // shares for place, least in widths.items()}
+    )
 
 
-def _least(columns: Sequence[Column], shown: Sequence[int]) -> int:
-    return sum(columns[place].least for place in shown) + len(GAP) * (len(shown) - 1)
+def _need(column: Column, want: int) -> int:
+    """The cells that a column cannot do without; one that grows gives what its rows do not need."""
+    return min(column.least, max(want, cell_len(column.head))) if column.grows else column.least
+
+
+def _all(needs: Sequence[int], shown: Sequence[int]) -> int:
+    return sum(needs[place] for place in shown) + len(GAP) * (len(shown) - 1)
 
 
 def _padded(text: str, width: int, column: Column) -> str:

@@ -109,6 +109,7 @@ class Host:
     ) -> "Host":  # fmt: skip
         """Starts to work with an engine that is open for writing, and with these executors."""
         host = cls(engine, executor, reading, asking, label)
+        host._overview.recall(await host._light("past", {}))
         await host._refresh_status()
         if host._overview.status["watermarks"]["valued_last"]:
             await host._refresh_nav()

@@ -34,6 +34,11 @@ class Overview:
         self.nav: dict[str, Any] = {"resolution": "1d", "points": []}
         self.holds: list[dict[str, Any]] = []
 
+    def recall(self, past: dict[str, Any]) -> None:
+        """Takes in what was before: the newest files and events that the home keeps."""
+        self.recent = deque([*self.recent, *past["files"]][:RECENT_FILES], maxlen=RECENT_FILES)
+        self.events = deque([*past["events"], *self.events], maxlen=EVENTS_KEPT)
+
     def note(self, event: Event, at: int) -> None:
         """Takes one event in."""
         kind, data = event.kind, event.data

@@ -45,6 +45,7 @@ QUERIES = _named({
     "lots_page": ("runtime.lot_pages", "lots_page"),
     "metrics": ("runtime.returns", "metrics_of"),
     "nav": ("runtime.queries", "nav"),
+    "past": ("runtime.past", "past"),
     "prices_check": ("runtime.price_board", "prices_check"),
     "providers": ("runtime.feeds", "providers_status"),
     "quarantine": ("runtime.desk.queries", "quarantine"),

@@ -34,8 +34,8 @@ def without_price(reader: Reader) -> list[str]:
     """The ledger's assets without any price, but for those excluded or priced by hand; by name."""
     settled = {asset for asset, status, _ in reader.rows(_STANDING) if status != "normal"}
     found = reader.rows(
-        f"SELECT name FROM names WHERE n IN (SELECT asset FROM tx WHERE {_COUNTS})"
-        " AND name NOT IN (SELECT asset FROM price_series) ORDER BY name"
+        "SELECT name FROM names WHERE name NOT IN (SELECT asset FROM price_series)"
+        f" AND n IN (SELECT asset FROM tx WHERE {_COUNTS}) ORDER BY name"
     )
     return [name for (name,) in found if name not in settled]
 

@@ -77,7 +77,8 @@ def value_resolution(
         if after is not None and reach is None:
             early.append(first_close(resolution, books.config["timezone"], after + 1))
         calendar = calendar_of(books, resolution, reach, min(early, default=None))
-        done.unvalued = unvalued(reader, books.config)
+        if reach is None or done.whole:  # it looks at the whole ledger: not at every close of a running engine
+            done.unvalued = unvalued(reader, books.config)
         if calendar is None:
             return done
         done.left_out = _left_out(calendar, done.series_first)

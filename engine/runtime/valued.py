@@ -60,7 +60,7 @@ class Valued:
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     follows_from: str | None = None
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
-    unvalued: dict[str, Any] = field(default_factory=dict)  # why there is nothing, and what was never priced
+    unvalued: dict[str, Any] | None = None  # why there is nothing, and what was never priced; None: not asked
     restated: Restated = field(default_factory=Restated)
 
     def left_out_told(self) -> dict[str, Any] | None:
@@ -68,7 +68,8 @@ class Valued:
 
         A series without a price has no end.
         """
-        if self.left_out is None and self.unvalued["reason"] == NO_PRICES and self.series_first is not None:
+        priceless = self.unvalued is not None and self.unvalued["reason"] == NO_PRICES
+        if self.left_out is None and priceless and self.series_first is not None:
             return {"from": format_instant(self.series_first), "to": None, "reason": NO_PRICES}
         if self.left_out is None:
             return None

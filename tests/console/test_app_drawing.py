@@ -1,5 +1,6 @@
 """The parts that screens are drawn with: lines, columns, series, charts. Pure."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import pytest
@@ -8,14 +9,14 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from console.fake import nav_points
-from console.screens import panels
+from console.screens import backup_lines, fx_lines, inbox, lot_lines, panels, transfer_lines
 from console.screens.filtering import parse
 from console.text import ascii_text
 from console.widgets import figures
 from console.widgets.chart import Course, chart
-from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US
+from console.widgets.figures import DAY_US, HOUR_US, MINUTE_US, day_clock, moment, span, to_us
 from console.widgets.lines import changed_runs
-from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, wrapped
+from console.widgets.pieces import Column, as_fits, cells, cut, fitted, line, spread, widest, wrapped
 from console.widgets.series import Sample, drawdown, gap_rail, place, samples, strokes
 
 texts = st.text(alphabet="ab é漢字…‖▁ ", max_size=30)
@@ -88,6 +89,41 @@ def test_columns__too_narrow__drops_the_least_important_and_aligns_the_rest() ->
     assert [text for text, _ in narrow.head()] == ["name      ", "  ", "  rows"]
     cells_of = [("a_long_file_name.csv", "text"), ("12", "text"), ("1 h", "text")]
     assert "".join(text for text, _ in narrow.row(cells_of)).endswith("  " + "    12")
+
+
+def test_columns__room_that_is_left__goes_first_where_something_would_be_cut() -> None:
+    columns = (Column("name", 8, grows=1), Column("age", 7), Column("why", 6, grows=3, prose=True))
+    assert fitted(columns, 45, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 21}
+    assert fitted(columns, 35, (12, 6, 20)).widths == {0: 12, 1: 7, 2: 12}  # too little: the short ones first
+    assert fitted(columns, 45, (1, 1, 1)).widths == fitted(columns, 45).widths == {0: 13, 1: 7, 2: 21}
+    giving = (Column("why", 9, grows=1), Column("age", 7), Column("to", 9, grows=1))
+    assert fitted(giving, 27, (4, 3, 12)).widths == {0: 4, 1: 7, 2: 12}  # what grows gives; an age does not
+
+
+def test_columns__widest__is_the_widest_cell_of_each() -> None:
+    assert widest([[("ab", "text"), ("c", "text")], [("a", "text"), ("日本", "text")]]) == [2, 4]
+    assert widest([]) == []
+
+
+@pytest.mark.parametrize("columns", [
+    transfer_lines.COLUMNS, backup_lines.COLUMNS, inbox.COLUMNS, fx_lines.COLUMNS, lot_lines.COLUMNS["open"],
+])  # fmt: skip
+def test_columns__an_age__is_never_cut(columns: Sequence[Column]) -> None:
+    ages = [span(us) for us in (0, 59 * MINUTE_US, 47 * HOUR_US, 99_999 * DAY_US)]
+    (column,) = [column for column in columns if column.head == "age"]
+    assert column.least >= max(map(len, ages))
+
+
+NOW_IN_2026 = to_us("2026-03-04T14:07:00Z")
+
+
+@pytest.mark.parametrize(("told", "short"), [
+    ("2026-03-04T00:05:59Z", "00:05Z"), ("2026-01-01T00:00:00Z", "01-01 00:00Z"),
+    ("2025-12-31T23:59:00Z", "2025-12-31 23:59Z"), ("2027-03-04T14:05:00Z", "2027-03-04 14:05Z"),
+])  # fmt: skip
+def test_moment__as_short_as_it_can_be_without_being_taken_for_another(told: str, short: str) -> None:
+    assert moment(told, NOW_IN_2026) == short
+    assert day_clock(told, NOW_IN_2026).endswith(short)
 
 
 def test_as_fits__drops_whole_parts_from_the_right() -> None:

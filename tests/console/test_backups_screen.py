@@ -70,3 +70,11 @@ def test_list__newest_first__damage_says_so() -> None:
     found = items({"backups": [backup], "drills": [drill]})
     told = [(item.kind, state_of(item)[0]) for item in found]
     assert told == [("drill", "✗ failed"), ("backup", "✗ damaged")]
+
+
+def test_list__a_backup_that_a_drill_proved__is_not_told_as_if_it_had_failed() -> None:
+    made = [{"id": id, "made_at": f"2026-01-0{day}T00:00:00Z", "verified": None, "verified_at": None}
+            for id, day in (("a", 1), ("b", 2))]  # fmt: skip
+    drill = {"at": "2026-01-03T00:00:00Z", "verdict": "passed", "steps": [], "backup": "b"}
+    states = [state_of(item) for item in items({"backups": made, "drills": [drill]})]
+    assert states == [("✓ passed", "ok"), ("✓ drilled", "ok"), ("· not checked", "muted")]

@@ -349,7 +349,8 @@ RUN = {"from": "2026-03-02T20:00:00Z", "to": "2026-03-03T02:00:00Z", "closes": 7
 
 
 def drift(fixings: list[Any], runs: list[Any]) -> Any:
-    return drift_course({"drift_bps_max": "25", "fixings": fixings, "without_market": runs})
+    pairs = [{"pair": "EUR/USD"}]
+    return drift_course({"pairs": pairs, "drift_bps_max": "25", "fixings": fixings, "without_market": runs})
 
 
 def test_drift__a_hold_stands_apart_from_the_fixings__marked_on_the_rail() -> None:

@@ -119,4 +119,4 @@ def test_asset__without_a_block__is_quiet() -> None:
         "asset_id": "BTC", "status": "normal", "quantity": "1.5", "blocking": None, "last_price": None,
         "accounts": 1,
     }  # fmt: skip
-    assert [text for text, _ in asset_cells(row)] == ["BTC", "normal", "1.5", "", "", "", "–", "1"]
+    assert [text for text, _ in asset_cells(row, 0)] == ["BTC", "normal", "1.5", "", "", "", "–", "1"]

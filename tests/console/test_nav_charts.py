@@ -94,7 +94,7 @@ def test_twin__broken_chain__says_why_and_offers_the_longest_stretch__and_no_fig
     broken = FOUND | BROKEN
     for which in (INDEX, DRAWDOWN):
         line = told(broken, which)
-        assert "longest unbroken +7.31 %, 02-03 00:00Z to 02-28 23:00Z" in line
+        assert "longest unbroken +7.31 %, 2026-02-03 00:00Z to 02-28 23:00Z" in line
         assert "no return" in line
     assert told(broken, INDEX).startswith("TWR –")
 
@@ -103,9 +103,9 @@ def test_twin__drawdown__names_peak_trough_and_recovery() -> None:
     fall = {"depth": -0.25, "peak": "2026-02-03T00:00:00Z", "trough": "2026-02-10T06:00:00Z",
             "recovery": None, "duration_s": 1}  # fmt: skip
     line = told(FOUND | {"drawdown": fall, "max_drawdown": -0.25}, DRAWDOWN)
-    assert "worst −25.00 %  02-03 00:00Z to 02-10 06:00Z, not recovered" in line
+    assert "worst −25.00 %  2026-02-03 00:00Z to 02-10 06:00Z, not recovered" in line
     healed = fall | {"recovery": "2026-02-20T00:00:00Z"}
-    assert "recovered 02-20 00:00Z" in told(FOUND | {"drawdown": healed}, DRAWDOWN)
+    assert "recovered 2026-02-20 00:00Z" in told(FOUND | {"drawdown": healed}, DRAWDOWN)
 
 
 def test_allocation__largest_first__what_is_left_out_is_counted() -> None:

@@ -43,7 +43,7 @@ def test_list__what_waits_for_somebody_first__its_reason_and_candidates_beside_i
         assert rows(deck) == ["unmatched"] * 6 + ["in_transit"] + ["matched"] * 3
         told = deck.text()
         assert "NO_HASH_NO_ID" in told
-        assert "0.7495  cold  03-02 11:07Z, 1.0 h later" in told
+        assert "0.7495  cold  2026-03-02 11:07Z, 1.0 h later" in told
         assert "t Transfers" not in told
         await deck.press("end")
         assert "✓ matched" in deck.text()

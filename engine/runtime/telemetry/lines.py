@@ -15,7 +15,15 @@ from engine.store.files import FILE_MODE
 
 FILE_BYTES_MAX = 10_000_000  # bytes; opened in any editor
 FILES_MAX = 20  # of one name, whatever their days: a flood of lines must not fill the disk
+LEVELS = {"info": "info", "warn": "warning", "bad": "error"}  # how a line calls what people are told
 FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+def pages(folder: Path, name: str) -> list[tuple[str, int, Path]]:
+    """(day, number, path) of every file of a name, oldest first."""
+    shape = re.compile(re.escape(name) + r"-([0-9]{4}-[0-9]{2}-[0-9]{2})(?:-([0-9]+))?\.jsonl")
+    found = [(shape.fullmatch(entry.name), entry) for entry in folder.iterdir()]
+    return sorted((match[1], int(match[2] or 1), path) for match, path in found if match is not None)
 
 
 class Lines:
@@ -53,7 +61,7 @@ class Lines:
         if self._file is not None and day == self._day and self._bytes + more <= FILE_BYTES_MAX:
             return
         self.close()
-        number = max((number for at, number, _ in self._kept() if at == day), default=1)
+        number = max((number for at, number, _ in pages(self._folder, self._name) if at == day), default=1)
         while True:
             page = "" if number == 1 else f"-{number}"
             self._file = os.open(self._folder / f"{self._name}-{day}{page}.jsonl", FLAGS, FILE_MODE)
@@ -64,15 +72,9 @@ class Lines:
             number += 1
         self._forget()
 
-    def _kept(self) -> list[tuple[str, int, Path]]:
-        """(day, number, path) of every file of this name, oldest first."""
-        shape = re.compile(re.escape(self._name) + r"-([0-9]{4}-[0-9]{2}-[0-9]{2})(?:-([0-9]+))?\.jsonl")
-        found = [(shape.fullmatch(entry.name), entry) for entry in self._folder.iterdir()]
-        return sorted((match[1], int(match[2] or 1), path) for match, path in found if match is not None)
-
     def _forget(self) -> None:
         oldest = format_instant(max(0, self._now() - self._days * DAY_US))[:10] if self._days else ""
-        kept = self._kept()
+        kept = pages(self._folder, self._name)
         for place, (day, _, path) in enumerate(kept):
             if day < oldest or len(kept) - place > FILES_MAX:
                 with contextlib.suppress(FileNotFoundError):

@@ -9,10 +9,9 @@ from typing import Any
 import structlog
 
 from engine.domain.instants import format_instant
-from engine.runtime.telemetry.lines import Lines
+from engine.runtime.telemetry.lines import LEVELS, Lines
 from engine.runtime.telemetry.redact import Redactor
 
-LEVELS = {"info": "info", "warn": "warning", "bad": "error"}
 FACTS = ("file_done", "value_done", "acted", "backup_done", "state")  # events that are logged as values
 _FIRST = ("ts", "level", "event", "trace_id")
 
