@@ -77,7 +77,7 @@ def value_resolution(
         if after is not None and reach is None:
             early.append(first_close(resolution, books.config["timezone"], after + 1))
         calendar = calendar_of(books, resolution, reach, min(early, default=None))
-        if reach is None or done.whole:  # it looks at the whole ledger: not at every close of a running engine
+        if reach is None or done.whole:  # it looks at the whole ledger: not at every close
             done.unvalued = unvalued(reader, books.config)
         if calendar is None:
             return done

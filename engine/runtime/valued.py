@@ -60,7 +60,7 @@ class Valued:
     still_dropped: set[str] = field(default_factory=set)  # days dropped by retention that nothing changes
     follows_from: str | None = None
     left_out: tuple[int, int] | None = None  # closes from .. to, before the first price, that were not made
-    unvalued: dict[str, Any] | None = None  # why there is nothing, and what was never priced; None: not asked
+    unvalued: dict[str, Any] | None = None  # why there is nothing, what was never priced; None: not asked
     restated: Restated = field(default_factory=Restated)
 
     def left_out_told(self) -> dict[str, Any] | None:
