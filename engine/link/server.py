@@ -128,6 +128,8 @@ class SocketServer:
 
     def _begin(self, client: "_Client", number: int, message: Command | Query) -> None:
         task = asyncio.create_task(self._answer(client, number, message))
+        # Not within the task: one that is forgotten before its first step never runs a line of its own.
+        task.add_done_callback(lambda _: client.slots.release())
         if isinstance(message, Query):
             client.asking[number] = task
             task.add_done_callback(lambda _: client.asking.pop(number, None))
@@ -145,10 +147,9 @@ class SocketServer:
         return await self._engine.do(message)
 
     async def _answer(self, client: "_Client", number: int, message: Command | Query) -> None:
-        try:
-            await client.answer(await self._line(client, number, message))
-        finally:
-            client.slots.release()
+        line = await self._line(client, number, message)
+        client.asking.pop(number, None)  # what is on its way can be forgotten no more
+        await client.answer(line)
 
     async def _line(self, client: "_Client", number: int, message: Command | Query) -> bytes:
         try:
@@ -202,7 +203,9 @@ class _Client:
             self.write(line)
 
     async def answer(self, line: bytes) -> None:
-        """An answer; it waits until the client has read most of it."""
+        """An answer; it waits until the client has read most of it. Who asks and never reads is let go."""
+        if self._owed and self._owed + len(line) > protocol.ANSWER_BYTES_MAX:
+            self.drop()
         self._owed += len(line)
         self.write(line)
         with contextlib.suppress(ConnectionError):
@@ -225,13 +228,17 @@ class _Client:
         self._writer.transport.abort()
 
     async def end(self) -> None:
-        """The client has gone: nobody waits for its answers. Its acts go on."""
+        """The client has gone: nobody waits for its answers. Its acts go on.
+
+        What is still to be read it may read for a moment; then nothing of it is kept.
+        """
         self.listening = False
         for task in list(self.asking.values()):
             task.cancel()
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self._writer.wait_closed(), FAREWELL_S)
+        self._writer.transport.abort()
 
 
 class Served:
