@@ -175,6 +175,8 @@ class Service:
             except Exception as error:  # whatever the fault: it is told, and the loop starts again
                 if self._stop.is_set():
                     return
+                if name not in self._causes:  # it was well since it failed last, if it ever did
+                    pause = BACKOFF_FIRST_S
                 self._causes[name] = self.engine.telemetry.strike(f"{type(error).__name__}: {error}")
                 self._tell_state()
                 self.engine.log("bad", "task_failed", f"{name} failed and starts again: {self._causes[name]}")
