@@ -195,9 +195,9 @@ class _Client:
         self.write(protocol.encode(frame))
 
     def tell(self, line: bytes) -> None:
-        """An event; whoever does not read is let go."""
+        """An event; whoever does not read is let go. One that waits alone may be of any length."""
         waiting = self._writer.transport.get_write_buffer_size() - self._owed
-        if waiting + len(line) > QUEUE_BYTES_MAX:
+        if waiting > 0 and waiting + len(line) > QUEUE_BYTES_MAX:
             self.drop()
         else:
             self.write(line)

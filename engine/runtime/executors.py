@@ -150,9 +150,18 @@ class WorkerExecutor:
                 with spans.within(at):
                     self._listener(kind, told)
 
-    def close(self) -> None:
+    async def end(self) -> None:
+        """As `close`, where the loop has more to do than to wait until the process has gone."""
+        self._listen_no_more()
+        await asyncio.to_thread(self.close)
+
+    def _listen_no_more(self) -> None:
         if self._heard_on is not None and not self._heard_on.is_closed():
             self._heard_on.remove_reader(self._hearing.fileno())
+        self._heard_on = None
+
+    def close(self) -> None:
+        self._listen_no_more()
         self._pool.shutdown(cancel_futures=True)
         if self._broken is not None:
             self._broken.shutdown()

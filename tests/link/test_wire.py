@@ -490,6 +490,21 @@ def test_twenty_consoles__one_never_reads__it_is_let_go_and_the_others_miss_noth
     on_wire(run, act)
 
 
+def test_event_longer_than_the_queue__reaches_who_reads(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "QUEUE_BYTES_MAX", 100_000)
+    heard: list[Event] = []
+
+    async def act(books: Books) -> None:
+        async with attached(run) as client:
+            client.subscribe(heard.append)
+            await client.ask(Query("quick"))
+            books.tell("inbox", padding="x" * 1_000_000)
+            await until(lambda: bool(heard))
+
+    on_wire(run, act)
+    assert heard[0].kind == "inbox"
+
+
 def test_long_answers__are_no_reason_to_let_a_console_go(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "QUEUE_BYTES_MAX", 100_000)
     heard: list[Event] = []

@@ -1,8 +1,10 @@
 """An engine that works by itself: what lands is taken and valued, faults are named, closing drains."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
@@ -176,6 +178,43 @@ def test_service__a_loop_that_was_well_again__is_not_kept_waiting_for_old_faults
 
     asyncio.run(run())
     assert pauses == [0.01, 0.02, 0.01]
+
+
+def test_service__the_inbox_cannot_be_read__buckets_close_all_the_same(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(*_: Any) -> Any:
+        raise OSError("the disk is tired")
+
+    monkeypatch.setattr(service, "scan", scan)
+
+    async def run() -> None:
+        async with hosting(deck) as (_, heard):
+            await heard.of("state", lambda data: data["state"] == "degraded")
+            await heard.of("value_done")
+
+    deck.ingest(deck.file("trades.csv", to_csv([buy()])))
+    asyncio.run(run())
+
+
+def test_host__a_backup_is_made__the_loop_never_waits_for_its_process_to_end(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, waited = ProcessPoolExecutor.shutdown, list[threading.Thread]()
+
+    def shutdown(self: ProcessPoolExecutor, *arguments: Any, **options: Any) -> None:
+        waited.append(threading.current_thread())
+        real(self, *arguments, **options)
+
+    async def run() -> None:
+        async with hosting(deck) as (host, _):
+            with monkeypatch.context() as patch:
+                patch.setattr(ProcessPoolExecutor, "shutdown", shutdown)
+                await host.do(Command("backup_create"))
+
+    asyncio.run(run())
+    assert len(waited) == 1
+    assert waited[0] is not threading.main_thread()
 
 
 def test_host__much_has_changed_at_once__its_overview_is_read_once(
