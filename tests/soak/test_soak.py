@@ -7,9 +7,6 @@ test's folder, or in SOAK_LOOKS.
 import asyncio
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -27,7 +24,7 @@ from tests.faults.books import check_whole
 from tests.link.test_beside_a_daemon import has_socket, true_in_time
 from tests.looks import Look, by_process
 from tests.runtime.deck import Deck
-from tests.runtime.test_daemon import COMMAND, PATIENCE_S
+from tests.runtime.test_daemon import PATIENCE_S, daemon
 from tests.sim.plan import BUCKET_S, busy_plan
 from tests.sim.quiet import backed_up, keep_quietly, nothing_is_invented, parts
 from tests.soak.load import HASTE, Load
@@ -46,7 +43,8 @@ def test_real_time_under_load__nothing_grows__no_row_is_lost(tmp_path: Path) -> 
     day = busy_plan(SEED, seconds, start, TRADES_AN_HOUR, ROWS_MAX)
     lived, quiet = _home(tmp_path / "lived"), _home(tmp_path / "quiet")
     looks = Path(os.environ.get("SOAK_LOOKS", tmp_path / "looks"))
-    with _daemon(lived, tmp_path / "log") as process:
+    with daemon(lived, tmp_path / "log") as process:
+        asyncio.run(true_in_time(lambda: has_socket(lived.path)))
         load = Load(lived.home, day, looks, psutil.Process(process.pid))
         asyncio.run(load.run())
         process.send_signal(signal.SIGTERM)
@@ -69,21 +67,6 @@ def _home(path: Path) -> Deck:
     settings = f'[backup]\nat = "{due:%H:%M}"\ndrill_weekday = "{weekday}"\n[compaction]\ngrace_minutes = 1\n'
     deck.home.config_path.write_text(deck.home.config_path.read_text() + settings)
     return deck
-
-
-@contextmanager
-def _daemon(deck: Deck, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as said:
-        process = subprocess.Popen(
-            [*COMMAND, "--daemon", "--home", str(deck.path)], stderr=said, start_new_session=True
-        )
-        try:
-            asyncio.run(true_in_time(lambda: has_socket(deck.path)))
-            yield process
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 def _is_whole(deck: Deck, files: int) -> None:
