@@ -92,6 +92,27 @@ def test_events__reach_every_listener_with_the_same_numbers(run: Path) -> None:
     on_wire(run, act)
 
 
+def test_events_told_before_an_answer__are_heard_before_it(run: Path) -> None:
+    order: list[object] = []
+
+    async def act(books: Books) -> None:
+        async with attached(run) as client:
+            client.subscribe(lambda event: order.append(event.seq))
+            await client.ask(Query("quick"))
+            asked = asyncio.create_task(client.ask(Query("slow")))
+            await asyncio.sleep(0.05)
+            books.tell()
+            books.tell()
+            books.go.set()
+            await asked
+            order.append("answered")
+            books.tell()
+            await until(lambda: len(order) == 4)
+
+    on_wire(run, act)
+    assert order == [1, 2, "answered", 3]
+
+
 def test_overview__says_that_the_engine_is_elsewhere_and_what_this_console_may(run: Path) -> None:
     async def act(_books: Books) -> None:
         for read_only in (False, True):
