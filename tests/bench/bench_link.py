@@ -1,26 +1,24 @@
 """What attached consoles cost the engine: processor time for the same ingest with none and with twenty.
 
 Run with `pytest tests/bench/bench_link.py -m bench -n 0 -s`: ratios, no asserts. The daemon and its workers
-are measured; consoles keep their mirrors in this process, and one of them never reads.
+are measured; consoles listen in this process, and one of them never reads. Workers know of no console: where
+their share moves, it is the machine's.
 """
 
 import asyncio
 import shutil
 import signal
 import statistics
-import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from console.client import Session
-from engine import api
 from engine.domain.instants import SECOND_US
 from engine.link.client import SocketClient
-from engine.messages import Command
+from engine.messages import Command, Query
 from engine.runtime.clock import system_clock
 from tests.link.test_beside_a_daemon import has_socket, true_in_time
 from tests.link.wire import attached
@@ -69,10 +67,11 @@ async def _ingested(deck: Deck, day: Plan, consoles: int, engine: psutil.Process
     first, *rest = day.files.items()
     async with attached(deck.path / "run") as client:
         await _take(client, deck, first)
-        async with _attached_consoles(deck.path, consoles) as sessions:
+        async with _attached_consoles(deck.path / "run", consoles) as heard:
             before = _spent(engine)
             await _take(client, deck, *rest)
-            await true_in_time(lambda: all(_knows(one, len(day.files)) for one in sessions))
+            told = (await client.ask(Query("overview"))).value["seq"]
+            await true_in_time(lambda: all(last >= told for last in heard))
             after = _spent(engine)
             return after[0] - before[0], after[1] - before[1]
 
@@ -85,30 +84,19 @@ async def _take(client: SocketClient, deck: Deck, *files: tuple[str, bytes]) -> 
 
 
 @asynccontextmanager
-async def _attached_consoles(home: Path, consoles: int) -> AsyncIterator[list[Session]]:
-    """All but one in step with the engine; that one listens, and never reads."""
-    if not consoles:
-        yield []
-        return
-    how = (lambda: api.attach(home)), (lambda _: None), time.monotonic
-    sessions = [Session(*how) for _ in range(consoles - 1)]
-    following = [asyncio.create_task(session.run()) for session in sessions]
-    async with attached(home / "run") as deaf:
-        deaf.subscribe(lambda _: None)
-        deaf._writer.transport.pause_reading()
-        try:
-            await true_in_time(lambda: all(session.connected for session in sessions))
-            yield sessions
-        finally:
-            for task in following:
-                task.cancel()
-            await asyncio.gather(*following, return_exceptions=True)
-            for session in sessions:
-                await session.close()
-
-
-def _knows(session: Session, files: int) -> bool:
-    return bool(session.mirror.doc["counts"]["files"] == files)
+async def _attached_consoles(run: Path, consoles: int) -> AsyncIterator[list[int]]:
+    """The last event that each has heard; one more listens, and never reads."""
+    heard = [0] * max(0, consoles - 1)
+    async with AsyncExitStack() as clients:
+        for place in range(len(heard)):
+            client = await clients.enter_async_context(attached(run))
+            client.subscribe(lambda event, place=place: heard.__setitem__(place, event.seq))
+            await client.ask(Query("overview"))
+        if consoles:
+            deaf = await clients.enter_async_context(attached(run))
+            deaf.subscribe(lambda _: None)
+            deaf._writer.transport.pause_reading()
+        yield heard
 
 
 def _spent(engine: psutil.Process) -> Spent:
