@@ -317,11 +317,12 @@ def _clear(folder: int) -> None:
 
 
 def _bound(folder: int) -> socket.socket:
-    """A socket that is its owner's alone from the first moment."""
+    """A socket that is its owner's alone from the first moment, and where whoever finds it may knock."""
     plug = socket.socket(socket.AF_UNIX)
     try:
         os.fchmod(plug.fileno(), SOCKET_MODE)
         plug.bind(protocol.address(folder))
+        plug.listen(BACKLOG)
     except BaseException:
         plug.close()
         raise

@@ -306,6 +306,14 @@ def test_socket__is_its_owners_alone(run: Path) -> None:
     assert not (run / SOCKET_NAME).exists()
 
 
+def test_socket__whoever_finds_it_may_knock__though_nobody_opens_yet(run: Path) -> None:
+    run.mkdir()
+    folder = protocol.open_folder(run)
+    with server._bound(folder), socket.socket(socket.AF_UNIX) as early:
+        early.connect(protocol.address(folder))
+    os.close(folder)
+
+
 def test_socket__below_a_long_path__works_all_the_same(tmp_path: Path) -> None:
     run = tmp_path / ("deep" * 30) / ("down" * 30) / "run"
     run.parent.mkdir(parents=True)

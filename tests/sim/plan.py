@@ -4,7 +4,7 @@ Instants are seconds since the day began. Nothing here touches a disk or a clock
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from engine.domain.instants import SECOND_US, format_instant, parse_instant
@@ -67,9 +67,10 @@ def plan(seed: int, seconds: int = 24 * HOUR_S) -> Plan:
 
 
 def busy_plan(seed: int, seconds: int, start: int, trades_an_hour: int, rows_max: int) -> Plan:
-    """In UTC from an instant on: nothing goes wrong, and there is more to do."""
+    """In UTC from an instant on: nothing goes wrong, there is more to do, and nothing after the end."""
     day = Plan(seed, seconds, "UTC", start)
-    _fill(day, _files(Random(seed), day, trades_an_hour, rows_max))
+    happenings = _files(Random(seed), day, trades_an_hour, rows_max)
+    _fill(day, (replace(one, at=min(one.at, seconds)) for one in happenings))
     return day
 
 

@@ -98,8 +98,8 @@ def _grown_by_process(looks: Path, daemon: int) -> dict[int, dict[str, float]]:
     for pid, (early, late) in lasting.items():
         if early and late:
             print(f"process {pid}{' (daemon)' * (pid == daemon)}: {_shown(early, late)}")
-    early, late = (sum(len(its[part]) for its in lasting.values()) for part in (0, 1))
-    at_once = early / len(lasting[daemon][0]), late / len(lasting[daemon][1])
+    looked = [[len(its[part]) for its in (*lasting.values(), lasting[daemon])] for part in (0, 1)]
+    at_once = [sum(of_each) / of_daemon for *of_each, of_daemon in looked]
     share = sum(its[-1]["cpu_s"] for its in told.values()) / end_s
     print(f"{len(told)} processes, {at_once[0]:.1f}, then {at_once[1]:.1f} at once; {share:.1%} of a core")
     assert at_once[1] - at_once[0] < 1
