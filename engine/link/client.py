@@ -107,9 +107,10 @@ class SocketClient:
             self._gone = EngineGone("The engine has gone.", MAY_BE_DONE) if gone else error
         finally:
             self._writer.close()
+            self._gone = self._gone or EngineGone("The connection was closed.", MAY_BE_DONE)
             for answer in self._waiting.values():
                 if not answer.done():
-                    answer.set_exception(self._gone or EngineGone("The connection was closed.", MAY_BE_DONE))
+                    answer.set_exception(self._gone)
         self._tell(Event(self._heard + 1, RESYNC))
 
     def _take(self, frame: Frame) -> None:

@@ -22,6 +22,8 @@ from engine.link.protocol import Frame
 from engine.messages import Command, Event, Query, Result
 
 QUEUE_BYTES_MAX = 4 * 2**20  # of events that wait for one client; a live one is never that far behind
+# What is told within that time is one piece for each client, for each piece costs a call of the system.
+TOGETHER_S, TOGETHER_BYTES = 0.02, 2**16
 REQUESTS_MAX = 32  # of one client at a time; it is not read from meanwhile
 CLIENTS_MAX = 100
 BACKLOG = 128
@@ -42,6 +44,8 @@ class SocketServer:
         self._serving: set[asyncio.Task[None]] = set()
         self._acting: set[asyncio.Task[None]] = set()
         self._listening: asyncio.Server | None = None
+        self._untold = bytearray()
+        self._telling: asyncio.TimerHandle | None = None
 
     @classmethod
     async def open(cls, engine: Server, run: Path, user: int | None = None) -> "SocketServer":
@@ -75,6 +79,7 @@ class SocketServer:
         self.retire()
         if self._acting:
             await asyncio.wait(self._acting, timeout=FAREWELL_S)
+        self._tell_all()
         for client in self._clients:
             client.leave()
         if self._serving:
@@ -119,6 +124,7 @@ class SocketServer:
         while True:
             frame = await protocol.read_frame(client.reader)
             if "listen" in frame:
+                self._tell_all()
                 client.listening = True
             elif "forget" in frame:
                 client.forget(frame["forget"])
@@ -128,6 +134,8 @@ class SocketServer:
 
     def _begin(self, client: "_Client", number: int, message: Command | Query) -> None:
         task = asyncio.create_task(self._answer(client, number, message))
+        # Not within the task: one that is forgotten before its first step never runs a line of its own.
+        task.add_done_callback(lambda _: client.slots.release())
         if isinstance(message, Query):
             client.asking[number] = task
             task.add_done_callback(lambda _: client.asking.pop(number, None))
@@ -145,10 +153,10 @@ class SocketServer:
         return await self._engine.do(message)
 
     async def _answer(self, client: "_Client", number: int, message: Command | Query) -> None:
-        try:
-            await client.answer(await self._line(client, number, message))
-        finally:
-            client.slots.release()
+        line = await self._line(client, number, message)
+        client.asking.pop(number, None)  # what is on its way can be forgotten no more
+        self._tell_all()  # what was told before the answer is heard before it
+        await client.answer(line)
 
     async def _line(self, client: "_Client", number: int, message: Command | Query) -> bytes:
         try:
@@ -160,11 +168,23 @@ class SocketServer:
         return line
 
     def _tell(self, event: Event) -> None:
-        listening = [client for client in self._clients if client.listening]
-        if listening:
-            line = protocol.encode({"event": asdict(event)})
-            for client in listening:
-                client.tell(line)
+        if any(client.listening for client in self._clients):
+            self._untold += protocol.encode({"event": asdict(event)})
+            if self._telling is None:
+                self._telling = asyncio.get_running_loop().call_later(TOGETHER_S, self._tell_all)
+            if len(self._untold) >= TOGETHER_BYTES:
+                self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Sends what was told since the last time."""
+        if self._telling is None:
+            return
+        self._telling.cancel()
+        self._telling = None
+        lines = bytes(self._untold)
+        self._untold.clear()
+        for client in [client for client in self._clients if client.listening]:
+            client.tell(lines)
 
 
 class _Client:
@@ -193,16 +213,18 @@ class _Client:
     def say(self, frame: Frame) -> None:
         self.write(protocol.encode(frame))
 
-    def tell(self, line: bytes) -> None:
-        """An event; whoever does not read is let go."""
+    def tell(self, lines: bytes) -> None:
+        """Events; whoever does not read is let go. What nothing waits before may be of any length."""
         waiting = self._writer.transport.get_write_buffer_size() - self._owed
-        if waiting + len(line) > QUEUE_BYTES_MAX:
+        if waiting > 0 and waiting + len(lines) > QUEUE_BYTES_MAX:
             self.drop()
         else:
-            self.write(line)
+            self.write(lines)
 
     async def answer(self, line: bytes) -> None:
-        """An answer; it waits until the client has read most of it."""
+        """An answer; it waits until the client has read most of it. Who asks and never reads is let go."""
+        if self._owed and self._owed + len(line) > protocol.ANSWER_BYTES_MAX:
+            self.drop()
         self._owed += len(line)
         self.write(line)
         with contextlib.suppress(ConnectionError):
@@ -225,13 +247,17 @@ class _Client:
         self._writer.transport.abort()
 
     async def end(self) -> None:
-        """The client has gone: nobody waits for its answers. Its acts go on."""
+        """The client has gone: nobody waits for its answers. Its acts go on.
+
+        What is still to be read it may read for a moment; then nothing of it is kept.
+        """
         self.listening = False
         for task in list(self.asking.values()):
             task.cancel()
         self._writer.close()
         with contextlib.suppress(OSError, TimeoutError):
             await asyncio.wait_for(self._writer.wait_closed(), FAREWELL_S)
+        self._writer.transport.abort()
 
 
 class Served:
@@ -291,11 +317,12 @@ def _clear(folder: int) -> None:
 
 
 def _bound(folder: int) -> socket.socket:
-    """A socket that is its owner's alone from the first moment."""
+    """A socket that is its owner's alone from the first moment, and where whoever finds it may knock."""
     plug = socket.socket(socket.AF_UNIX)
     try:
         os.fchmod(plug.fileno(), SOCKET_MODE)
         plug.bind(protocol.address(folder))
+        plug.listen(BACKLOG)
     except BaseException:
         plug.close()
         raise

@@ -31,7 +31,7 @@ lots of cash. A run that does not conserve basis and quantity raises AssertionEr
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from operator import itemgetter
 
@@ -103,7 +103,8 @@ def run(
 def collector_paused() -> Iterator[None]:
     """Lots are many small tuples without cycles; walking them again and again is half the time of a pass.
 
-    Freezing and unfreezing hands what was made to the oldest generation, without a walk when it is over.
+    Freezing and unfreezing hands what was made to the oldest generation, without a walk when it is over. It
+    is not counted there as new: a cycle that is made meanwhile may never be collected, so there must be none.
     """
     enabled = gc.isenabled()
     gc.disable()
@@ -134,19 +135,11 @@ class Book:
         self.deficits: list[tuple[int, int]] = []
         self.arrivals = 0
         self.basis_entered = self.quantity_entered = 0  # beyond what plain acquisitions bring
-        self.handlers = {
-            ACQUIRE_WITH_THIRD_FEE: self._acquire,
-            SELL_WITH_THIRD_FEE: self._sell,
-            PAY_AT_BASIS: self._pay_at_basis,
-            DEPART: self._depart,
-            ARRIVE: self._arrive,
-            NOTHING: self._nothing,
-        }
 
     def book(self, events: list[int]) -> None:
         """Books events in order. Nearly all are decided by their own row alone, and take no detour."""
         steps, slots, quantities, values = self.entries.steps, self.slots, self.quantities, self.values
-        places, marks, held, handlers = self.places, self.marks, self.held, self.handlers
+        places, marks, held, handlers = self.places, self.marks, self.held, self._handlers()
         add, take, realized, names = self.method.add, self.method.take, self.realized, self.names
         for event in events:
             if event < 0:
@@ -168,6 +161,17 @@ class Book:
                     realized.append(piece)
             else:
                 handlers[step](event)
+
+    def _handlers(self) -> dict[int, Callable[[int], None]]:
+        """By step. Never kept: a book that holds its own methods is a cycle, and nobody collects it."""
+        return {
+            ACQUIRE_WITH_THIRD_FEE: self._acquire,
+            SELL_WITH_THIRD_FEE: self._sell,
+            PAY_AT_BASIS: self._pay_at_basis,
+            DEPART: self._depart,
+            ARRIVE: self._arrive,
+            NOTHING: self._nothing,
+        }
 
     def _nothing(self, position: int) -> None:
         """Cash has a balance and no lots."""

@@ -221,7 +221,7 @@ class Engine(Telling):
             return done
         finally:
             self._backups -= 1
-            worker.close()
+            await worker.end()
             self.tell("backup_done", {"name": command.name, "ok": ok})
 
     async def end_backups(self) -> None:

@@ -99,13 +99,15 @@ class WorkerExecutor:
     def __init__(self, limit_bytes: int = 0) -> None:
         self._limit_bytes = limit_bytes
         self._over: tuple[ProcessPoolExecutor, dict[str, Any]] | None = None
-        self._hearing, self._saying = multiprocessing.get_context("spawn").Pipe(duplex=False)
-        self._pool = self._started()
-        self._broken: ProcessPoolExecutor | None = None
         self._listener: Listener | None = None
         self._heard_on: asyncio.AbstractEventLoop | None = None
+        self._pool = self._started()
+        self._broken: ProcessPoolExecutor | None = None
 
     def _started(self) -> ProcessPoolExecutor:
+        """A pool whose process starts with its first task, and a pipe of that process alone."""
+        self._hearing, self._saying = multiprocessing.get_context("spawn").Pipe(duplex=False)
+        self._hear_on_loop()
         for name, value in ALLOCATORS.items():
             os.environ.setdefault(name, value)
         threads = max(1, (os.cpu_count() or 2) - 1)
@@ -119,16 +121,23 @@ class WorkerExecutor:
     def listen(self, listener: Listener) -> None:
         self._listener = listener
         self._heard_on = asyncio.get_running_loop()
-        self._heard_on.add_reader(self._hearing.fileno(), self._hear)
+        self._hear_on_loop()
+
+    def _hear_on_loop(self) -> None:
+        if self._heard_on is not None:
+            self._heard_on.add_reader(self._hearing.fileno(), self._hear)
 
     async def run(self, task: Callable[..., T], *arguments: object) -> T:
         pool = self._pool
         try:
             at = spans.passed()
-            return await asyncio.get_running_loop().run_in_executor(pool, _traced, at, task, *arguments)
+            work = asyncio.get_running_loop().run_in_executor(pool, _traced, at, task, *arguments)
+            self._saying.close()  # the process has it now; where that ends, so does a word of it
+            return await work
         except BrokenProcessPool as error:
-            self._hear()
             if pool is self._pool:
+                self._hear()
+                self._hang_up()
                 self._broken = pool  # freed while it still ends, it would wait for itself for ever
                 self._pool = self._started()
             raise self._lost(pool) from error
@@ -143,21 +152,38 @@ class WorkerExecutor:
 
     def _hear(self) -> None:
         while not self._hearing.closed and self._hearing.poll():
-            kind, told, at = self._hearing.recv()
-            if kind == OVER_LIMIT:
-                self._over = self._pool, told
-            elif self._listener is not None:
-                with spans.within(at):
-                    self._listener(kind, told)
+            try:
+                said = self._hearing.recv()
+            except (EOFError, OSError):  # the process has ended, whatever it was about to say
+                self._hang_up()
+                return
+            self._take(*said)
 
-    def close(self) -> None:
+    def _take(self, kind: str, told: dict[str, Any], at: tuple[str, str] | None) -> None:
+        if kind == OVER_LIMIT:
+            self._over = self._pool, told
+        elif self._listener is not None:
+            with spans.within(at):
+                self._listener(kind, told)
+
+    def _hang_up(self) -> None:
+        if self._hearing.closed:
+            return
         if self._heard_on is not None and not self._heard_on.is_closed():
             self._heard_on.remove_reader(self._hearing.fileno())
+        self._hearing.close()
+        self._saying.close()
+
+    async def end(self) -> None:
+        """As `close`, where the loop has more to do than to wait until the process has gone."""
+        self._hang_up()
+        await asyncio.to_thread(self.close)
+
+    def close(self) -> None:
+        self._hang_up()
         self._pool.shutdown(cancel_futures=True)
         if self._broken is not None:
             self._broken.shutdown()
-        self._hearing.close()
-        self._saying.close()
 
     def kill(self) -> None:
         """Ends the worker in the middle of what it does; its tasks fail, and nothing of them is committed."""

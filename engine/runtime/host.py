@@ -7,7 +7,7 @@ wire makes no difference here.
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from engine.domain.instants import DAY_US, format_instant
@@ -51,6 +51,8 @@ LIGHT = frozenset(  # have a worker of their own
     }
 )
 
+Refresh = Callable[[], Awaitable[None]]
+
 
 class Host:
     """Engine, service and overview of one home."""
@@ -67,7 +69,8 @@ class Host:
         self._service = Service(engine, self._overview, self._metrics)
         engine.alerts_watched = engine.adds_buckets = True
         self._started_at = engine.now()
-        self._refreshing: set[asyncio.Task[None]] = set()
+        self._refreshing: dict[Refresh, asyncio.Task[None]] = {}
+        self._wanted: set[Refresh] = set()  # after what is under way
         self._acting: set[asyncio.Task[Any]] = set()  # whoever waits for a command
         self._inbox_waits: set[InboxWait] = set()
         self._running: asyncio.Task[None] | None = None
@@ -183,7 +186,7 @@ class Host:
             self._facts = asked_at, await self._light("telemetry_facts", {"knows_status": True})
         memory = await asyncio.to_thread(memory_now, self._engine.config["memory.limit"])
         live = {
-            "state": self._service.state()["state"], "memory": memory,
+            "state": self._service.state()["state"], "memory": memory, "tasks": len(asyncio.all_tasks()),
             "level": self._engine.memory.advice.level.name.lower(),
             "providers": self._engine.fetching.states(),
         }  # fmt: skip
@@ -209,11 +212,12 @@ class Host:
                 self._executor.kill()
                 await asyncio.wait(at_work, timeout=1.0)
             _heard_out(at_work - {self._running})
-        refreshing = list(self._refreshing)
+        refreshing = list(self._refreshing.values())
         for task in refreshing:
             task.cancel()
         await asyncio.gather(*refreshing, return_exceptions=True)  # what one of them writes, it writes whole
         await self._service.alerts.close()
+        self._asking.kill()  # questions that are still being answered: nobody waits for them any more
         self._reading.close()
         self._asking.close()
         await self._engine.close()
@@ -276,18 +280,27 @@ class Host:
             self._engine.log(*_file_line(event.data))
             for wait in self._inbox_waits:
                 wait.hear(event.data)
-            self._later(self._refresh_status())
+            self._later(self._refresh_status)
         elif event.kind in ("acted", "backup_done"):
-            self._later(self._refresh_status())
+            self._later(self._refresh_status)
         elif event.kind == "value_done":
-            self._later(self._refresh_status())
+            self._later(self._refresh_status)
             if event.data["resolution"] == nav_resolution(self._overview.status):
-                self._later(self._refresh_nav())
+                self._later(self._refresh_nav)
 
-    def _later(self, work: Any) -> None:
-        task = asyncio.create_task(work)
-        self._refreshing.add(task)
-        task.add_done_callback(self._refreshing.discard)
+    def _later(self, refresh: Refresh) -> None:
+        """Soon; what is asked for while one is under way is done by one more, however often it is asked."""
+        self._wanted.add(refresh)
+        if refresh not in self._refreshing:
+            self._refreshing[refresh] = asyncio.create_task(self._while_wanted(refresh))
+
+    async def _while_wanted(self, refresh: Refresh) -> None:
+        try:
+            while refresh in self._wanted:
+                self._wanted.remove(refresh)
+                await refresh()
+        finally:
+            del self._refreshing[refresh]
 
     async def _light(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
         job = QUERIES[name], str(self._engine.home.path), self._engine.now(), arguments

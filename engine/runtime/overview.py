@@ -28,6 +28,7 @@ class Overview:
         self.active: dict[str, Any] | None = None
         self.valuing: dict[str, Any] | None = None
         self.upkeep: dict[str, Any] | None = None  # compaction or retention, while it is at work
+        self.job: dict[str, Any] | None = None  # with backups, while it is at work
         self.waiting: list[dict[str, Any]] = []
         self.others: list[str] = []
         self.status: dict[str, Any] = {}
@@ -60,6 +61,11 @@ class Overview:
             self.upkeep = data | {"started_at": (self.upkeep or {}).get("started_at", format_instant(at))}
         elif kind == "lake_done":
             self.upkeep = None
+        elif kind == "backup_step":
+            before = self.job or {"steps": [], "started_at": format_instant(at)}
+            self.job = before | {"steps": [*before["steps"], data["step"]]}
+        elif kind == "backup_done":
+            self.job = None
         elif kind == "log":
             self.events.append({"seq": event.seq, "trace_id": event.trace_id, **data})
         elif kind == "memory":
@@ -85,6 +91,7 @@ class Overview:
             "holds": self.holds,
             "valuing": self.valuing,
             "upkeep": self.upkeep,
+            "job": self.job,
             "events": list(self.events),
         }  # fmt: skip
 

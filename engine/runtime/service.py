@@ -175,6 +175,8 @@ class Service:
             except Exception as error:  # whatever the fault: it is told, and the loop starts again
                 if self._stop.is_set():
                     return
+                if name not in self._causes:  # it was well since it failed last, if it ever did
+                    pause = BACKOFF_FIRST_S
                 self._causes[name] = self.engine.telemetry.strike(f"{type(error).__name__}: {error}")
                 self._tell_state()
                 self.engine.log("bad", "task_failed", f"{name} failed and starts again: {self._causes[name]}")
@@ -209,26 +211,31 @@ class Service:
             self._wake.set()
 
     async def _inbox(self) -> None:
-        await self.engine.intake.take_left()
-        seen: dict[str, Look] = {}
-        while not self._stop.is_set():
-            # Files carry the machine's time, whatever the engine's clock says.
-            looks, others = scan(self.engine.home.inbox, system_clock())
-            self._tell_inbox(looks, others)
-            settled = [name for name, look in looks.items() if ready(seen.get(name), look)]
-            for names in batched(settled, FILES_AT_ONCE):
-                if self._stop.is_set():
-                    return
-                if not self._has_room() or not self._has_memory():
-                    break
-                self._taking = True
-                for name in names:
-                    looks.pop(name)
-                await self.engine.intake.take_in(names)
-            self._taking = False
-            seen = {name: first_look(seen.get(name), look) for name, look in looks.items()}
-            self._well("inbox")
-            await self._until_woken(LOOK_AGAIN_S if looks else SCAN_EVERY_S)
+        try:
+            await self.engine.intake.take_left()
+            seen: dict[str, Look] = {}
+            while not self._stop.is_set():
+                seen = await self._take_in(seen)
+                self._well("inbox")
+                await self._until_woken(LOOK_AGAIN_S if seen else SCAN_EVERY_S)
+        finally:
+            self._taking = False  # buckets close all the same while the inbox is not well
+
+    async def _take_in(self, seen: dict[str, Look]) -> dict[str, Look]:
+        """Takes what has settled, by a first look in `seen`; first looks at all that is left."""
+        # Files carry the machine's time, whatever the engine's clock says.
+        looks, others = scan(self.engine.home.inbox, system_clock())
+        self._tell_inbox(looks, others)
+        settled = [name for name, look in looks.items() if ready(seen.get(name), look)]
+        for names in batched(settled, FILES_AT_ONCE):
+            if self._stop.is_set() or not self._has_room() or not self._has_memory():
+                break
+            self._taking = True
+            for name in names:
+                looks.pop(name)
+            await self.engine.intake.take_in(names)
+        self._taking = False
+        return {name: first_look(seen.get(name), look) for name, look in looks.items()}
 
     def _tell_inbox(self, looks: dict[str, Look], others: list[str]) -> None:
         waiting = waiting_files(looks, system_clock())

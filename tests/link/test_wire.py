@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,27 @@ def test_events__reach_every_listener_with_the_same_numbers(run: Path) -> None:
     on_wire(run, act)
 
 
+def test_events_told_before_an_answer__are_heard_before_it(run: Path) -> None:
+    order: list[object] = []
+
+    async def act(books: Books) -> None:
+        async with attached(run) as client:
+            client.subscribe(lambda event: order.append(event.seq))
+            await client.ask(Query("quick"))
+            asked = asyncio.create_task(client.ask(Query("slow")))
+            await asyncio.sleep(0.05)
+            books.tell()
+            books.tell()
+            books.go.set()
+            await asked
+            order.append("answered")
+            books.tell()
+            await until(lambda: len(order) == 4)
+
+    on_wire(run, act)
+    assert order == [1, 2, "answered", 3]
+
+
 def test_overview__says_that_the_engine_is_elsewhere_and_what_this_console_may(run: Path) -> None:
     async def act(_books: Books) -> None:
         for read_only in (False, True):
@@ -148,6 +170,45 @@ def test_question_that_nobody_waits_for__is_ended(run: Path) -> None:
                 await asyncio.wait_for(client.ask(Query("slow")), 0.05)
             await until(lambda: books.cancelled == ["slow"])
             assert (await client.ask(Query("quick"))).value
+
+    on_wire(run, act)
+
+
+def test_questions_forgotten_before_they_began__leave_room_for_others(run: Path) -> None:
+    async def act(_books: Books) -> None:
+        async with raw(run) as other:
+            for number in range(1, 2 * server.REQUESTS_MAX):
+                await other.say(b'{"id":%d,"ask":{"name":"slow"}}\n{"forget":%d}\n' % (number, number))
+            await other.say(b'{"id":999,"ask":{"name":"quick"}}\n')
+            assert (await other.hears())["id"] == 999
+
+    on_wire(run, act)
+
+
+def test_client_that_was_closed__answers_nothing_any_more(run: Path) -> None:
+    async def act(_books: Books) -> None:
+        async with attached(run) as client:
+            assert (await client.ask(Query("quick"))).value
+        with pytest.raises(EngineGone, match="closed"):
+            await asyncio.wait_for(client.ask(Query("quick")), 10)
+
+    on_wire(run, act)
+
+
+def test_listener_that_fails__ends_its_connection__and_nobody_waits_for_ever(run: Path) -> None:
+    def fails(_: Event) -> None:
+        raise ValueError("a fault of the console")
+
+    async def act(books: Books) -> None:
+        async with attached(run) as client:
+            client.subscribe(fails)
+            await client.ask(Query("quick"))
+            waits = asyncio.create_task(client.ask(Query("slow")))
+            await asyncio.sleep(0)
+            books.tell()
+            for late in (waits, client.ask(Query("quick"))):
+                with pytest.raises(EngineGone):
+                    await asyncio.wait_for(late, 10)
 
     on_wire(run, act)
 
@@ -243,6 +304,14 @@ def test_socket__is_its_owners_alone(run: Path) -> None:
 
     assert on_wire(run, act) == [0o700, 0o600]
     assert not (run / SOCKET_NAME).exists()
+
+
+def test_socket__whoever_finds_it_may_knock__though_nobody_opens_yet(run: Path) -> None:
+    run.mkdir()
+    folder = protocol.open_folder(run)
+    with server._bound(folder), socket.socket(socket.AF_UNIX) as early:
+        early.connect(protocol.address(folder))
+    os.close(folder)
 
 
 def test_socket__below_a_long_path__works_all_the_same(tmp_path: Path) -> None:
@@ -450,6 +519,21 @@ def test_twenty_consoles__one_never_reads__it_is_let_go_and_the_others_miss_noth
     on_wire(run, act)
 
 
+def test_event_longer_than_the_queue__reaches_who_reads(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "QUEUE_BYTES_MAX", 100_000)
+    heard: list[Event] = []
+
+    async def act(books: Books) -> None:
+        async with attached(run) as client:
+            client.subscribe(heard.append)
+            await client.ask(Query("quick"))
+            books.tell("inbox", padding="x" * 1_000_000)
+            await until(lambda: bool(heard))
+
+    on_wire(run, act)
+    assert heard[0].kind == "inbox"
+
+
 def test_long_answers__are_no_reason_to_let_a_console_go(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "QUEUE_BYTES_MAX", 100_000)
     heard: list[Event] = []
@@ -465,3 +549,40 @@ def test_long_answers__are_no_reason_to_let_a_console_go(run: Path, monkeypatch:
 
     on_wire(run, act)
     assert RESYNC not in {event.kind for event in heard}
+
+
+def test_answers_that_nobody_reads__do_not_pile_up(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(protocol, "ANSWER_BYTES_MAX", 3_000_000)
+    ask = b'{"id":%d,"ask":{"name":"quick","arguments":{"long":"' + b"a" * 1_000_000 + b'"}}}\n'
+
+    async def act(_books: Books) -> None:
+        async with attached(run) as client, raw(run) as deaf:
+            deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            with suppress(ConnectionError):
+                for number in range(1, 7):
+                    await deaf.say(ask % number)
+                await until(deaf.writer.transport.is_closing)
+            assert (await client.ask(Query("quick"))).value
+
+    on_wire(run, act)
+
+
+def test_rude_client_that_never_reads__is_kept_no_longer_than_a_moment(
+    run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "FAREWELL_S", 0.05)
+    told = server.QUEUE_BYTES_MAX // 2
+
+    async def go() -> None:
+        async with served(run) as (books, wire), raw(run) as deaf:
+            deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
+            await deaf.say(b'{"listen":true}\n')
+            await until(lambda: any(client.listening for client in wire._clients))
+            books.tell("nav", padding="x" * told)
+            await deaf.say(b"[]\n")
+            await until(lambda: not wire._clients)
+            deaf.writer.transport.resume_reading()  # type: ignore[attr-defined]
+            with suppress(ConnectionError):
+                assert len(await asyncio.wait_for(deaf.reader.read(), 10)) < told
+
+    asyncio.run(go())

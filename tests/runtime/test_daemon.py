@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,18 +18,21 @@ COMMAND = [sys.executable, "-m", "console.cli"]
 
 
 @contextmanager
-def daemon(deck: Deck) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [*COMMAND, "--daemon", "--home", str(deck.home.path)], stderr=subprocess.PIPE, start_new_session=True
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
+def daemon(deck: Deck, log: Path | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """What it says is read by `said`, or goes to the file `log`: a pipe nobody reads would hold it up."""
+    with ExitStack() as held:
+        stderr = subprocess.PIPE if log is None else held.enter_context(log.open("wb"))
+        process = subprocess.Popen(
+            [*COMMAND, "--daemon", "--home", str(deck.home.path)], stderr=stderr, start_new_session=True
+        )
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            if process.stderr is not None:
+                process.stderr.close()
 
 
 def said(process: subprocess.Popen[bytes], words: bytes) -> bytes:

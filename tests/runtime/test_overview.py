@@ -1,5 +1,6 @@
 """What the console is told: live state follows from events, holds from withheld points."""
 
+from console.mirror import Mirror
 from engine.messages import Event
 from engine.runtime.memory import RSS_STEP_BYTES, moved
 from engine.runtime.overview import Overview, holds_of, nav_resolution
@@ -79,6 +80,19 @@ def test_overview__upkeep__keeps_when_it_began__gone_when_it_ended() -> None:
     assert overview.document()["upkeep"] == far | {"done": 4, "started_at": "1970-01-01T00:00:00Z"}
     overview.note(Event(3, "lake_done", {"job": "compact"}), 8_000_000)
     assert overview.document()["upkeep"] is None
+
+
+def test_overview__a_job_with_backups__who_attaches_in_the_middle_sees_all_its_steps() -> None:
+    overview = Overview()
+    for number, step in enumerate(("copy the database", "lake files"), 1):
+        overview.note(Event(number, "backup_step", {"step": step}), number * 1_000_000)
+    job = {"steps": ["copy the database", "lake files"], "started_at": "1970-01-01T00:00:01Z"}
+    assert overview.document()["job"] == job
+    mirror = Mirror()
+    mirror.reset(overview.document() | {"seq": 2, "now": "1970-01-01T00:00:03Z"}, 0.0)
+    assert mirror.doc["job"]["steps"] == job["steps"]
+    overview.note(Event(3, "backup_done", {"name": "backup_create"}), 4_000_000)
+    assert overview.document()["job"] is None
 
 
 def test_overview__a_line_for_people__keeps_the_trace_of_its_work() -> None:

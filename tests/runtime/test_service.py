@@ -1,14 +1,17 @@
 """An engine that works by itself: what lands is taken and valued, faults are named, closing drains."""
 
 import asyncio
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from engine.errors import HomeInUse, UsageError
+from engine.errors import HomeInUse, UsageError, WorkerLost
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import service
 from engine.runtime.host import Host
@@ -142,6 +145,113 @@ def test_service__a_loop_that_fails__is_named_and_starts_again(
             assert degraded["causes"] == [{"task": "inbox", "cause": "OSError: the disk is tired"}]
             await heard.of("file_done")
             await heard.of("log", lambda data: data["kind"] == "task_recovered")
+
+    asyncio.run(run())
+
+
+def test_service__a_loop_that_was_well_again__is_not_kept_waiting_for_old_faults(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_scan, real_pause = service.scan, service.Service._pause
+    looks, pauses = iter("--+-"), list[float]()
+
+    def scan(*arguments: Any) -> Any:
+        if next(looks, "+") == "-":
+            raise OSError("the disk is tired")
+        return real_scan(*arguments)
+
+    async def pause(self: service.Service, seconds: float) -> bool:
+        if seconds < 0.1:
+            pauses.append(seconds)
+        return await real_pause(self, seconds)
+
+    monkeypatch.setattr(service, "scan", scan)
+    monkeypatch.setattr(service, "BACKOFF_FIRST_S", 0.01)
+    monkeypatch.setattr(service.Service, "_pause", pause)
+
+    async def run() -> None:
+        async with hosting(deck) as (host, heard):
+            await heard.of("log", lambda data: data["kind"] == "task_recovered")
+            heard.events.clear()
+            host._service.wake()
+            await heard.of("log", lambda data: data["kind"] == "task_recovered")
+
+    asyncio.run(run())
+    assert pauses == [0.01, 0.02, 0.01]
+
+
+def test_service__the_inbox_cannot_be_read__buckets_close_all_the_same(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scan(*_: Any) -> Any:
+        raise OSError("the disk is tired")
+
+    monkeypatch.setattr(service, "scan", scan)
+
+    async def run() -> None:
+        async with hosting(deck) as (_, heard):
+            await heard.of("state", lambda data: data["state"] == "degraded")
+            await heard.of("value_done")
+
+    deck.ingest(deck.file("trades.csv", to_csv([buy()])))
+    asyncio.run(run())
+
+
+def test_host__a_backup_is_made__the_loop_never_waits_for_its_process_to_end(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, waited = ProcessPoolExecutor.shutdown, list[threading.Thread]()
+
+    def shutdown(self: ProcessPoolExecutor, *arguments: Any, **options: Any) -> None:
+        waited.append(threading.current_thread())
+        real(self, *arguments, **options)
+
+    async def run() -> None:
+        async with hosting(deck) as (host, _):
+            with monkeypatch.context() as patch:
+                patch.setattr(ProcessPoolExecutor, "shutdown", shutdown)
+                await host.do(Command("backup_create"))
+
+    asyncio.run(run())
+    assert len(waited) == 1
+    assert waited[0] is not threading.main_thread()
+
+
+def test_host__much_has_changed_at_once__its_overview_is_read_once(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, reads = Host._refresh_status, list[int]()
+
+    async def refresh(self: Host) -> None:
+        reads.append(self._engine.told)
+        await real(self)
+
+    async def run() -> None:
+        async with hosting(deck) as (host, _):
+            while host._refreshing:
+                await asyncio.gather(*host._refreshing.values())
+            monkeypatch.setattr(Host, "_refresh_status", refresh)
+            for _ in range(2):
+                for _ in range(20):
+                    host._engine.tell("backup_done", {"name": "backup_create"})
+                await asyncio.sleep(0)
+            last = host._engine.told
+            while host._refreshing:
+                await asyncio.gather(*host._refreshing.values())
+            assert len(reads) == 2  # the second for all that was told while the first was under way
+            assert reads[-1] >= last
+
+    asyncio.run(run())
+
+
+def test_host__closed_while_a_question_is_being_answered__waits_for_no_answer(deck: Deck) -> None:
+    async def run() -> None:
+        async with hosting(deck) as (host, _):
+            await host._asking.run(time.sleep, 0.0)
+            question = asyncio.create_task(host._asking.run(time.sleep, 2 * PATIENCE_S))
+            await asyncio.sleep(0)
+        with pytest.raises(WorkerLost):
+            await question
 
     asyncio.run(run())
 

@@ -6,7 +6,6 @@ and leaves a line in `looks`: memory, open files, tasks.
 """
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -30,8 +29,10 @@ from engine.runtime.home import Home
 from engine.runtime.host import Host
 from engine.store.reader import Reader
 from tests.faults.books import check_files
+from tests.looks import look
 from tests.runtime.deck import LONG_AGO_S
-from tests.sim.plan import HOUR_S, NO_PRICE, Happening, Plan, plan
+from tests.sim.operator import deal_with, require_passing
+from tests.sim.plan import HOUR_S, Happening, Plan, plan
 from tests.sim.virtual import VirtualLoop, count_database
 from tests.sim.weather import Weather
 
@@ -102,7 +103,7 @@ class Day:
                 engine = await Engine.open(self.home, executor, self.clock, writing=True)
                 break
             except (OSError, EngineError) as error:  # bad weather: whoever supervises starts it again
-                _require_passing(error)
+                require_passing(error)
                 await asyncio.sleep(WAIT_S)
         engine.intake.free_bytes = self.weather.free_bytes
         return await Host.over(engine, executor, executor, executor, "SIM")
@@ -111,7 +112,7 @@ class Day:
         if one.kind == "file":
             self._drop(one)
         elif one.kind in ("reject", "release"):
-            self._go(self._act(one, host))
+            self._go(deal_with(one, host, WAIT_S))
         elif one.kind == "kill":
             self.weather.end_in = one.number
         elif one.kind == "hang-up":
@@ -162,36 +163,6 @@ class Day:
         await asyncio.sleep(one.number)
         client._writer.transport.abort()
 
-    async def _act(self, one: Happening, host: Host) -> None:
-        """An operator deals with the bad rows of a file: as often as it takes, once it is there."""
-        while True:
-            try:
-                waiting = await self._bad_rows(one, host)
-                if waiting is not None:
-                    await self._deal(one.kind, waiting, host)
-                    return
-            except (OSError, EngineError) as error:
-                _require_passing(error)
-            await asyncio.sleep(WAIT_S)
-
-    async def _bad_rows(self, one: Happening, host: Host) -> list[dict[str, Any]] | None:
-        """The open rows of the file; None while it has not been taken."""
-        page = (await host.ask(Query("quarantine", {}))).value["rows"]
-        mine = [row for row in page if row["file"] == one.name]
-        return [row for row in mine if row["status"] == "open"] if mine else None
-
-    async def _deal(self, how: str, rows: list[dict[str, Any]], host: Host) -> None:
-        mendable = [row["id"] for row in rows if row["row"]["notes"] == NO_PRICE and how == "release"]
-        others = [row["id"] for row in rows if row["id"] not in mendable]
-        acts = [
-            ("quarantine_fix", mendable, {"set": {"unit_price_usd": "7"}}),
-            ("quarantine_release", mendable, {}),
-            ("quarantine_reject", others, {}),
-        ]
-        for name, ids, more in acts:
-            if ids:
-                await host.do(Command(name, {"ids": ids, **more}, "ada", "as agreed"))
-
     async def _rest(self, host: Host) -> None:
         """Waits until every act is done, the inbox is empty and the engine is well."""
         self.weather.end_in = 0
@@ -215,19 +186,8 @@ class Day:
     def _look(self) -> None:
         with Reader(self.home.state) as reader:
             check_files(reader)
-        with open(self.folder / "looks", "a") as looks:
-            told = {
-                "process": os.getpid(), "at_s": self.at_s, "rss": psutil.Process().memory_info().rss,
-                "files": len(os.listdir("/proc/self/fd")), "tasks": len(asyncio.all_tasks()),
-                "weather": self.weather.seen,
-            }  # fmt: skip
-            looks.write(json.dumps(told) + "\n")
-
-
-def _require_passing(error: OSError | EngineError) -> None:
-    """Raises what does not pass by itself."""
-    if isinstance(error, EngineError) and not error.retryable:
-        raise error
+        held = {"tasks": len(asyncio.all_tasks()), "weather": self.weather.seen}
+        look(self.folder / "looks", self.at_s, psutil.Process(), **held)
 
 
 @contextmanager

@@ -3,8 +3,8 @@
 Instants are seconds since the day began. Nothing here touches a disk or a clock.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from engine.domain.instants import SECOND_US, format_instant, parse_instant
@@ -62,10 +62,26 @@ def plan(seed: int, seconds: int = 24 * HOUR_S) -> Plan:
     start = parse_instant(ZONES[zone])
     assert start is not None
     day = Plan(seed, seconds, zone, start)
-    said = [*_opening(start), *_prices(chance, day), *_rates(day)]
-    done = [*_trades(chance, day), *_faults(chance, day)]
-    day.happenings = sorted([*said, *done], key=lambda one: (one.at, one.kind, one.name))
+    _fill(day, [*_files(chance, day), *_faults(chance, day)])
     return day
+
+
+def busy_plan(seed: int, seconds: int, start: int, trades_an_hour: int, rows_max: int) -> Plan:
+    """In UTC from an instant on: nothing goes wrong, there is more to do, and nothing after the end."""
+    day = Plan(seed, seconds, "UTC", start)
+    happenings = _files(Random(seed), day, trades_an_hour, rows_max)
+    _fill(day, (replace(one, at=min(one.at, seconds)) for one in happenings))
+    return day
+
+
+def _fill(day: Plan, happenings: Iterable[Happening]) -> None:
+    day.happenings = sorted(happenings, key=lambda one: (one.at, one.kind, one.name))
+
+
+def _files(chance: Random, day: Plan, trades_an_hour: int = 1, rows_max: int = 7) -> Iterator[Happening]:
+    """All files, and what is done about their bad rows."""
+    yield from (*_opening(day.start), *_prices(chance, day), *_rates(day))
+    yield from _trades(chance, day, trades_an_hour, rows_max)
 
 
 def _instant(start: int, seconds: int) -> str:
@@ -116,11 +132,11 @@ def _rates(day: Plan) -> Iterator[Happening]:
         yield Happening(at + 30, "file", f"rates-{at}.csv", to_csv([row], FX_COLUMNS))
 
 
-def _trades(chance: Random, day: Plan) -> Iterator[Happening]:
+def _trades(chance: Random, day: Plan, an_hour: int, rows_max: int) -> Iterator[Happening]:
     """Trades, some of them of hours ago, some bad; the bad ones are dealt with later."""
-    for number in range(max(2, day.seconds // HOUR_S)):
+    for number in range(max(2, day.seconds * an_hour // HOUR_S)):
         at = chance.randrange(day.seconds)
-        rows = [_trade(chance, day, at, f"{number}-{line}") for line in range(chance.randrange(1, 8))]
+        rows = [_trade(chance, day, at, f"{number}-{line}") for line in range(chance.randint(1, rows_max))]
         bad = chance.random() < 0.5
         if bad:
             rows.append(rows[0] | {"external_id": f"bad-p-{number}", "unit_price_usd": "", "action": "BUY",

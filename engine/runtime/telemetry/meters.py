@@ -47,6 +47,7 @@ METRICS = (
     Measure("navdeck_events_total", "counter", "Events that were told."),
     Measure("navdeck_cpu_seconds_total", "counter", "Processor time used.", ("process",)),
     Measure("navdeck_state", "gauge", "1 for the state that the engine is in.", ("state",)),
+    Measure("navdeck_loop_tasks", "gauge", "What this engine has under way or waits for, on its event loop."),
     Measure("navdeck_memory_rss_bytes", "gauge", "Memory of this engine and its workers."),
     Measure("navdeck_memory_used_ratio", "gauge", "Of the tightest limit."),
     Measure("navdeck_memory_limit_bytes", "gauge", "The tightest limit."),
@@ -219,6 +220,7 @@ def _of_facts(facts: dict[str, Any], now: int) -> Iterator[Sample]:
 def _of_live(live: dict[str, Any]) -> Iterator[Sample]:
     for state in STATES:
         yield "navdeck_state", (state,), int(live["state"] == state)
+    yield "navdeck_loop_tasks", (), live["tasks"]
     memory = live["memory"]
     yield "navdeck_memory_rss_bytes", (), memory["rss_bytes"]
     yield "navdeck_memory_used_ratio", (), memory["ratio"]

@@ -1,0 +1,1 @@
+"""The real engine under load for as long as a clock on the wall takes."""
