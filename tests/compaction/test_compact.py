@@ -221,15 +221,15 @@ def test_compact__ended_at_every_call__one_digest_no_orphan_no_reader_error(
 
 
 def test_host__removes_at_its_start_what_a_crash_left(lake: Deck) -> None:
-    (lake.home.lake / "snapshots" / "torn.parquet").write_bytes(b"PAR1")
+    torn = lake.home.lake / "snapshots" / "torn.parquet"
+    torn.write_bytes(b"PAR1")
 
     async def run() -> None:
         async with hosting(lake) as (_, heard):
             await heard.of("log", lambda data: data["kind"] == "orphans_swept")
-            await heard.of("value_done", lambda data: data["resolution"] == "5m")  # nothing is cut short
 
     asyncio.run(run())
-    assert orphans(lake) == set()
+    assert not torn.exists()  # its end may leave others: what it was about to write
     check_lake(lake)
 
 
