@@ -46,8 +46,10 @@ import asyncio, sys
 from console.app import NavdeckApp
 ticking = len(sys.argv) > 1
 async def connect():
-    from console.fake import FakeClient
-    client = FakeClient()
+    from console.fake import FakeClient, overview
+    idle = overview()
+    idle["inbox"]["active"] = None  # its seconds left and rows a second would change too
+    client = FakeClient(idle) if ticking else FakeClient()
     if ticking:
         asyncio.get_running_loop().call_later(7.0, tick, client, 0)
     return client
