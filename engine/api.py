@@ -38,6 +38,7 @@ __all__ = [
     "Result",
     "UsageError",
     "actor",
+    "ask",
     "attach",
     "backup",
     "connect",
@@ -109,6 +110,25 @@ def home_path(path: str | None) -> Path:
 def actor() -> str:
     """Who acts: the user of this session, as decisions record it."""
     return os.environ.get("SUDO_USER") or getpass.getuser()
+
+
+async def ask(home: Path, query: Query) -> Result:
+    """The answer to one question, made in this process: to open an engine takes longer than most answers.
+
+    HomeMissing, ConfigInvalid, or what the question raises.
+    """
+    from engine.runtime.clock import system_clock
+    from engine.runtime.home import Home
+    from engine.runtime.tasks import ALONE, question
+
+    Home(home).require()
+    Home(home).config()
+    answer, asked = question(query.name), (str(home), system_clock(), query.arguments)
+    if query.name not in ALONE:
+        return Result(await asyncio.to_thread(answer, *asked))
+    from engine.runtime.executors import AloneExecutor
+
+    return Result(await AloneExecutor().run(answer, *asked))
 
 
 async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineClient:

@@ -44,8 +44,8 @@ async def attached(home: Path) -> EngineClient | None:
 
 async def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
     """The answer to one question."""
-    async with opened(arguments) as client:
-        return (await client.ask(Query(name, values))).value
+    found: Document = (await api.ask(api.home_path(arguments.home), Query(name, values))).value
+    return found
 
 
 def tell(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:

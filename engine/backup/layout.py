@@ -18,13 +18,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.domain.instants import format_instant, parse_instant
 from engine.errors import BackupBusy, BackupDamaged, BackupError, JobCancelled
 from engine.store.files import FILE_MODE, make_folder, publish
-from engine.store.journal import Mark
-from engine.store.journal_format import OPEN, SEALED
+
+if TYPE_CHECKING:
+    from engine.store.journal import Mark
 
 MANIFEST, FILES, GUIDE, SUMS = "MANIFEST.json", "FILES.sha256", "RESTORE.txt", "SHA256SUMS"
 PARTS = (FILES, MANIFEST, GUIDE)  # what SHA256SUMS lists besides objects
@@ -57,7 +58,7 @@ class Manifest:
     made_at: int
     reached: int
     schema: int
-    mark: Mark
+    mark: "Mark"
     home: dict[str, str]
     shape: str
     digest: dict[str, Any]
@@ -88,6 +89,8 @@ class Manifest:
 
 def parsed(name: str, data: bytes) -> Manifest:
     """A manifest's own words, judged. BackupDamaged for what is none, or what no restore may follow."""
+    from engine.store.journal import Mark  # who only counts backups need not know the journal
+
     try:
         told = json.loads(data)
         if told["version"] != VERSION:
@@ -142,6 +145,8 @@ def _is_ours(path: str) -> bool:
     if first in (STATE, CONFIG):
         return not rest
     if first == JOURNAL:
+        from engine.store.journal_format import OPEN, SEALED
+
         return len(rest) == 1 and (rest[0] in (OPEN, SUMS) or SEALED.fullmatch(rest[0]) is not None)
     if first == "archive":
         return len(rest) == 2 and _SOURCE.fullmatch(rest[1]) is not None and rest[1][:2] == rest[0]

@@ -23,7 +23,7 @@ from engine.runtime.fetching import Fetching
 from engine.runtime.home import Home, lay_out
 from engine.runtime.intake import Intake
 from engine.runtime.memory import Watch, give_back
-from engine.runtime.tasks import ACTS, ALONE, BACKUPS, CANCEL_BACKUP, QUERIES, RECOVER, RUN_BACKUP, VALUE
+from engine.runtime.tasks import ACTS, ALONE, BACKUPS, CANCEL_BACKUP, RECOVER, RUN_BACKUP, VALUE, question
 from engine.runtime.telemetry.spans import Silent, Telemetry, span
 from engine.runtime.telling import Telling
 from engine.store.file_system import require_local
@@ -154,9 +154,7 @@ class Engine(Telling):
 
     async def ask(self, query: Query) -> Result:
         """Answers a query. UsageError for one that does not exist."""
-        answer = QUERIES.get(query.name)
-        if answer is None:
-            raise UsageError(f"There is no query {query.name!r}.")
+        answer = question(query.name)
         executor = AloneExecutor() if query.name in ALONE else self._asking
         return Result(await executor.run(answer, str(self.home.path), self._clock(), query.arguments))
 

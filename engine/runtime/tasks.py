@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from engine.errors import UsageError
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -65,6 +67,15 @@ QUERIES = _named({
     "what_if": ("runtime.what_if", "what_if"),
 })  # fmt: skip
 ALONE = frozenset({"sql"})  # in a process of its own, which can write nothing
+
+
+def question(name: str) -> Task:
+    """What answers a question. UsageError for one that does not exist."""
+    answer = QUERIES.get(name)
+    if answer is None:
+        raise UsageError(f"There is no query {name!r}.")
+    return answer
+
 
 # An operator's acts: (home, now, arguments, actor, reason, dry_run) -> JSON.
 ACTS = _named({
