@@ -16,7 +16,7 @@ from console.cli import main
 from console.commands.examples import EXAMPLES
 from engine import api
 from engine.errors import UsageError
-from engine.messages import Command
+from engine.messages import Command, Query, Result
 from tests.console import desk_documents as desk
 from tests.console.desk_documents import FakeDesk
 
@@ -33,7 +33,11 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDesk:
         client.writing.append(writing)
         return client
 
+    async def ask(_home: Path, query: Query) -> Result:
+        return await client.ask(query)
+
     monkeypatch.setattr(api, "connect", connect)
+    monkeypatch.setattr(api, "ask", ask)
     monkeypatch.setattr(api, "actor", lambda: "trader")
     return client
 
