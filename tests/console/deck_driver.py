@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from textual.command import CommandList
 from textual.events import Paste
 from textual.pilot import Pilot
 
@@ -42,6 +43,19 @@ class Console:
     async def do(self, act: str) -> None:
         """Presses the key that the registry gives an act, such as `quarantine` or `fix`."""
         await self.press(actions.BY_ID[act].keys[0])
+
+    async def palette(self, typed: str) -> None:
+        """Takes the first act that the palette finds for a text."""
+        await self.press("colon")
+        palette = self.app.screen
+        await self.type(typed)
+        acts = palette.query_one(CommandList)
+        await self.until(lambda: typed in str(acts.options[0].prompt).lower() if acts.options else False)
+        for _ in range(2):  # the first enter only lights it up where several were found
+            if self.app.screen is palette:
+                await self.press("enter")
+        await self.until(lambda: self.app.screen is not palette)
+        await self.settle()
 
     async def onto(self, words: str) -> None:
         """Moves the cursor of the list on top down to the row that says the words."""

@@ -344,11 +344,7 @@ def test_help__lists_the_keys_of_the_screen_below() -> None:
 
 def test_palette__carries_out_what_is_chosen() -> None:
     async def run(deck: Console) -> None:
-        await deck.press("colon")
-        await deck.type("quarantine")
-        await deck._pilot.pause(0.3)
-        await deck.press("enter", "enter")
-        await deck._pilot.pause(0.2)
+        await deck.palette("quarantine")
         assert deck.app.current_mode == "quarantine"
 
     scenario(run)
@@ -356,11 +352,7 @@ def test_palette__carries_out_what_is_chosen() -> None:
 
 def test_palette__an_act_of_another_screen__leads_there() -> None:
     async def run(deck: Console) -> None:
-        await deck.press("colon")
-        await deck.type("drill")
-        await deck._pilot.pause(0.3)
-        await deck.press("enter", "enter")
-        await deck._pilot.pause(0.2)
+        await deck.palette("drill")
         assert deck.app.current_mode == "backups"
         assert deck.client.commands == []
 

@@ -658,11 +658,7 @@ def test_preview__failure__is_told_and_the_page_goes() -> None:
 
 def test_palette__offers_the_desk_s_acts_only_where_they_work() -> None:
     async def run(deck: Console) -> None:
-        await deck.press("colon")
-        await deck.type("reject")
-        await deck._pilot.pause(0.3)
-        await deck.press("enter", "enter")
-        await deck._pilot.pause(0.2)
+        await deck.palette("reject")
         assert isinstance(deck.app.screen, Question)
 
     scenario(run)
