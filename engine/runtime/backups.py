@@ -6,7 +6,6 @@ but for its `backups/`; none needs the turn to write.
 """
 
 import hashlib
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -29,14 +28,13 @@ from engine.errors import BackupDamaged, BackupError, BackupUnknown, UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
-from engine.runtime.executors import report
+from engine.runtime.executors import report, stand_back
 from engine.runtime.home import Home
 from engine.runtime.recompute import follows
 from engine.store.files import publish
 from engine.store.reader import Reader
 
 Act = Callable[[str, int, dict[str, Any]], dict[str, Any]]
-NICENESS = 19  # the most there is: ingest beside a backup must not feel it
 
 
 def create(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, Any]:
@@ -129,12 +127,9 @@ IN_A_HURRY = frozenset({"backup_restore", "backup_promote", "backups"})
 
 
 def run(name: str, home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Does one of ACTS or QUERIES; what nobody waits for leaves the processor to whoever wants it.
-
-    Only this thread is made to stand back, and those that it starts.
-    """
+    """Does one of ACTS or QUERIES; ingest must not feel what nobody waits for."""
     if name not in IN_A_HURRY:
-        os.nice(NICENESS)
+        stand_back()
     return (ACTS | QUERIES)[name](home_path, now, arguments)
 
 

@@ -63,7 +63,7 @@ class Engine(Telling):
         self._lock = lock
         self._writer = writer
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
-        self._backups = 0  # jobs with backups at work, in workers of their own
+        self._backups: set[WorkerExecutor] = set()  # jobs with backups at work, each in a worker of its own
         self.alerts_watched = False  # by a host; otherwise alerts are looked at before an act on them
         self.adds_buckets = False  # under a host: the series goes on to now, with or without prices
         self.memory = Watch(config)
@@ -211,14 +211,14 @@ class Engine(Telling):
             return await self._executor.run(*job)
         worker = WorkerExecutor()  # it ends with the job, and gives its memory back
         worker.listen(self.reported)
-        self._backups += 1
+        self._backups.add(worker)
         ok = False
         try:
             done: dict[str, Any] = await worker.run(*job)
             ok = True
             return done
         finally:
-            self._backups -= 1
+            self._backups.discard(worker)
             await worker.end()
             self.tell("backup_done", {"name": command.name, "ok": ok})
 
@@ -226,6 +226,11 @@ class Engine(Telling):
         """Asks a job with backups that this engine has at work to end before its next step."""
         if self._backups:
             await asyncio.to_thread(CANCEL_BACKUP, str(self.home.path))
+
+    def kill(self) -> None:
+        """Ends all that workers are at, in the middle; nothing of it is committed or listed."""
+        for worker in (self._executor, self._acting, *self._backups):
+            worker.kill()
 
     # -- value --
 

@@ -187,8 +187,9 @@ class WorkerExecutor:
 
     def kill(self) -> None:
         """Ends the worker in the middle of what it does; its tasks fail, and nothing of them is committed."""
-        for child in multiprocessing.active_children():
-            child.kill()
+        # A pool knows its processes under no public name before Python 3.14.
+        for process in list((self._pool._processes or {}).values()):
+            process.kill()
 
 
 class AloneExecutor:
@@ -275,9 +276,20 @@ def idle() -> None:
         raise RuntimeError("Others work in this process.")
     import psutil
 
-    os.nice(19)
+    stand_back()
     with contextlib.suppress(OSError):  # not every system and container has it
         psutil.Process().ionice(psutil.IOPRIO_CLASS_IDLE)
+
+
+def stand_back() -> None:
+    """This thread, and those that it starts, take only the processor time that nobody else wants.
+
+    Where the system knows no such class, they are as nice as can be: a busy machine then feels them a little.
+    """
+    os.nice(19)
+    if hasattr(os, "SCHED_IDLE"):
+        with contextlib.suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def is_lasting() -> bool:

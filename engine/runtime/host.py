@@ -57,12 +57,9 @@ Refresh = Callable[[], Awaitable[None]]
 class Host:
     """Engine, service and overview of one home."""
 
-    def __init__(
-        self, engine: Engine, executor: Executor, reading: Executor, asking: Executor, label: str
-    ) -> None:  # fmt: skip
+    def __init__(self, engine: Engine, reading: Executor, asking: Executor, label: str) -> None:
         self._engine = engine
         self._asking = asking
-        self._executor = executor
         self._reading = reading
         self._label = label
         self._overview = Overview()
@@ -99,7 +96,7 @@ class Host:
         engine.subscribe(room.hear)
         room.begin()
         try:
-            return await cls.over(engine, executor, reading, asking, label)
+            return await cls.over(engine, reading, asking, label)
         except BaseException:
             reading.close()
             asking.close()
@@ -107,11 +104,9 @@ class Host:
             raise
 
     @classmethod
-    async def over(
-        cls, engine: Engine, executor: Executor, reading: Executor, asking: Executor, label: str
-    ) -> "Host":  # fmt: skip
-        """Starts to work with an engine that is open for writing, and with these executors."""
-        host = cls(engine, executor, reading, asking, label)
+    async def over(cls, engine: Engine, reading: Executor, asking: Executor, label: str) -> "Host":
+        """Starts to work with an engine that is open for writing; what is asked goes to the other two."""
+        host = cls(engine, reading, asking, label)
         host._overview.recall(await host._light("past", {}))
         await host._refresh_status()
         if host._overview.status["watermarks"]["valued_last"]:
@@ -209,7 +204,7 @@ class Host:
             at_work = {self._running, *self._acting}
             _, left = await asyncio.wait(at_work, timeout=DRAIN_S)
             if left:
-                self._executor.kill()
+                self._engine.kill()
                 await asyncio.wait(at_work, timeout=1.0)
             _heard_out(at_work - {self._running})
         refreshing = list(self._refreshing.values())

@@ -2,8 +2,8 @@
 
 The store grows from round to round, so each round ingests once alone and once beside, in turn first. Beside:
 another process makes one backup after the other in the engine's own kind of worker; each commit of the
-ingest leaves the next one something to do. Beside a loop that does nothing, as nice as a backup: what a
-second busy core costs on this machine, whoever keeps it busy.
+ingest leaves the next one something to do. Beside a loop that does nothing, that stands back as a backup
+does: what a second busy core costs on this machine, whoever keeps it busy.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ asyncio.run(main())
 """
 NOTHING = """
 import os
-os.nice(19)
+os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 print("made", flush=True)
 while True:
     pass

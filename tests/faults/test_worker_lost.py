@@ -15,7 +15,7 @@ from tests.runtime.test_service import hosting
 
 def worker_of(host: Any) -> psutil.Process:
     """The process that takes files in."""
-    (pid,) = host._executor._pool._processes
+    (pid,) = host._engine._executor._pool._processes
     return psutil.Process(pid)
 
 

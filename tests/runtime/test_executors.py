@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -24,6 +25,51 @@ def ends_in_the_middle_of_a_word() -> None:
     inner = dict(zip(say.__code__.co_freevars, say.__closure__, strict=True))
     os.write(inner["saying"].cell_contents.fileno(), struct.pack("!i", 1_000) + b"half of i")
     os._exit(9)
+
+
+def class_of_this_thread() -> int:
+    """In a worker: what the system takes it for, once it stands back."""
+    executors.stand_back()
+    return os.sched_getscheduler(0)
+
+
+def test_worker__that_stands_back__takes_only_what_nobody_else_wants() -> None:
+    if not hasattr(os, "SCHED_IDLE"):
+        pytest.skip("this system has no such class")
+
+    async def work() -> None:
+        worker = WorkerExecutor()
+        try:
+            assert await worker.run(class_of_this_thread) == os.SCHED_IDLE
+        finally:
+            worker.close()
+
+    asyncio.run(work())
+
+
+def test_worker__is_killed__another_one_goes_on() -> None:
+    async def work() -> None:
+        one, other = WorkerExecutor(), WorkerExecutor()
+        try:
+            assert await other.run(os.getpid) != await one.run(os.getpid)
+            answer, lost = other.run(rests, 0.5), one.run(rests, 60.0)
+            both = asyncio.gather(answer, lost, return_exceptions=True)
+            await asyncio.sleep(0.1)
+            one.kill()
+            rested, ended = await both
+            assert rested == 0.5
+            assert isinstance(ended, WorkerLost)
+        finally:
+            one.close()
+            other.close()
+
+    asyncio.run(work())
+
+
+def rests(seconds: float) -> float:
+    """In a worker."""
+    time.sleep(seconds)
+    return seconds
 
 
 def test_worker__killed_in_the_middle_of_a_report__is_lost__and_the_next_one_is_heard() -> None:

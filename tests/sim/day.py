@@ -106,7 +106,7 @@ class Day:
                 require_passing(error)
                 await asyncio.sleep(WAIT_S)
         engine.intake.free_bytes = self.weather.free_bytes
-        return await Host.over(engine, executor, executor, executor, "SIM")
+        return await Host.over(engine, executor, executor, "SIM")
 
     async def _happen(self, one: Happening, host: Host) -> None:
         if one.kind == "file":
