@@ -6,7 +6,6 @@ ctrl+c, as shells expect.
 """
 
 import argparse
-import asyncio
 import io
 import json
 import os
@@ -196,7 +195,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
     try:
         with threads_told():
-            return asyncio.run(verbs.run(arguments))
+            return verbs.run(arguments)
     except EngineError as error:
         _complain(error.tried, error.hint, error.code, arguments.json)
         return error.exit_code
@@ -209,7 +208,7 @@ def _run(arguments: argparse.Namespace) -> int:
         hint = "Nothing is half done: run the same command again."
         _complain("Interrupted.", hint, "INTERRUPTED", arguments.json)
         return EXIT_INTERRUPTED
-    except (Exception, asyncio.CancelledError) as error:
+    except Exception as error:
         return _crashed(error, arguments)
 
 

@@ -4,7 +4,6 @@
 behind the client (this process, or a daemon elsewhere) makes no difference to who uses it.
 """
 
-import asyncio
 import getpass
 import importlib
 import os
@@ -112,23 +111,31 @@ def actor() -> str:
     return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
-async def ask(home: Path, query: Query) -> Result:
-    """The answer to one question, made in this process: to open an engine takes longer than most answers.
+def ask(home: Path, query: Query) -> Result:
+    """The answer to one question, made here and now: to open an engine takes longer than most answers.
 
     HomeMissing, ConfigInvalid, or what the question raises.
     """
+    from engine.runtime.tasks import question
+
+    return Result(question(query.name)(*_asked(home, query)))
+
+
+async def ask_alone(home: Path, query: Query) -> Result:
+    """As `ask`, in a process of its own, which ends with whoever waits: for what may not write, as `sql`."""
+    from engine.runtime.executors import AloneExecutor
+    from engine.runtime.tasks import question
+
+    return Result(await AloneExecutor().run(question(query.name), *_asked(home, query)))
+
+
+def _asked(home: Path, query: Query) -> tuple[str, int, dict[str, Any]]:
     from engine.runtime.clock import system_clock
     from engine.runtime.home import Home
-    from engine.runtime.tasks import ALONE, question
 
     Home(home).require()
     Home(home).config()
-    answer, asked = question(query.name), (str(home), system_clock(), query.arguments)
-    if query.name not in ALONE:
-        return Result(await asyncio.to_thread(answer, *asked))
-    from engine.runtime.executors import AloneExecutor
-
-    return Result(await AloneExecutor().run(answer, *asked))
+    return str(home), system_clock(), query.arguments
 
 
 async def connect(home: Path, *, writing: bool, worker: bool = False) -> EngineClient:
@@ -170,6 +177,11 @@ async def attach(home: Path, *, read_only: bool = False) -> EngineClient:
     return await SocketClient.open(home / "run", read_only=read_only)
 
 
+def may_run(home: Path) -> bool:
+    """Whether an engine may answer for the home: if not, `running` need not be asked."""
+    return any((home / "run").glob("*.sock"))
+
+
 async def running(home: Path) -> dict[str, Any] | None:
     """Who answers for the home's engine: `pid` and `version`; None if nobody does."""
     from engine.link.client import who_answers
@@ -179,6 +191,8 @@ async def running(home: Path) -> dict[str, Any] | None:
 
 async def doctor(home: Path) -> dict[str, Any]:
     """`doctor --json`: checks of everything around the books, on a home in any state."""
+    import asyncio
+
     from engine.runtime.doctor import doctor as examine
 
     return await asyncio.to_thread(examine, str(home), await running(home))
@@ -198,9 +212,16 @@ async def _served(host: "Host | DemoHost", home: Path) -> "Server":
         raise
 
 
+async def _imported(module: str) -> None:
+    """Imports what is heavy, and never on the event loop."""
+    import asyncio
+
+    await asyncio.to_thread(importlib.import_module, module)
+
+
 async def host(home: Path) -> EngineClient:
     """A client of an engine that works by itself, hosted here until it is closed; others may attach."""
-    await asyncio.to_thread(importlib.import_module, "engine.runtime.host")  # heavy; never on the loop
+    await _imported("engine.runtime.host")
     from engine.link.inprocess import InProcessClient
     from engine.runtime.home import Home
     from engine.runtime.host import Host
@@ -211,7 +232,7 @@ async def host(home: Path) -> EngineClient:
 
 async def host_demo(home: Path, seed: int) -> EngineClient:
     """As `host`, on a new home of made-up trading that goes on under a faster clock."""
-    await asyncio.to_thread(importlib.import_module, "engine.runtime.demo_host")
+    await _imported("engine.runtime.demo_host")
     from engine.link.inprocess import InProcessClient
     from engine.runtime.demo_host import DemoHost
 
@@ -287,6 +308,8 @@ async def backup(
 
     Acts: backup_create, backup_verify, backup_restore, backup_promote, backup_drill, backups.
     """
+    import asyncio
+
     from engine.runtime import backups
     from engine.runtime.clock import system_clock
     from engine.runtime.executors import ThreadExecutor

@@ -58,7 +58,7 @@ def test_status__loads_no_textual(deck: Deck) -> None:
 
 def test_status__without_news__loads_nothing_heavy(deck: Deck) -> None:
     """Transfers and prices are reckoned once a commit; who asks again pays for counting alone."""
-    libraries = {*HEAVY} - {"rich"}  # it draws the table
+    libraries = {*HEAVY, "asyncio"} - {"rich"}  # it draws the table
     program = f"from console.cli import main\nassert main(['status', '--home', {str(deck.path)!r}]) == 0"
     assert loaded(program).isdisjoint(libraries)
     deck.take(buy(), buy(action="TRANSFER_OUT", unit_price_usd="", quantity="1"))

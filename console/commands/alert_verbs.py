@@ -1,21 +1,20 @@
 """The verbs of alerts: they ask or command the engine, and print JSON or a table."""
 
 import argparse
-from collections.abc import Awaitable, Callable
 
 from console.cli import EXIT_DONE
 from console.commands import alert_tables
-from console.commands.answers import asked, opened, tell
+from console.commands.answers import Done, Verb, asked, opened, tell
 from engine import api
 from engine.api import Command
 
 
-async def _verb(arguments: argparse.Namespace) -> int:
-    return await (_list if arguments.act == "list" else _ack)(arguments)
+def _verb(arguments: argparse.Namespace) -> Done:
+    return (_list if arguments.act == "list" else _ack)(arguments)
 
 
-async def _list(arguments: argparse.Namespace) -> int:
-    tell(await asked(arguments, "alerts", all=arguments.all), arguments, alert_tables.alerts)
+def _list(arguments: argparse.Namespace) -> int:
+    tell(asked(arguments, "alerts", all=arguments.all), arguments, alert_tables.alerts)
     return EXIT_DONE
 
 
@@ -30,4 +29,4 @@ async def _ack(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"alerts": _verb}
+VERBS: dict[str, Verb] = {"alerts": _verb}

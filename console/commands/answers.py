@@ -4,7 +4,7 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +14,8 @@ from engine import api
 from engine.api import EngineClient, EngineGone, Query
 
 Document = dict[str, Any]
+Done = int | Coroutine[Any, Any, int]  # a verb's exit code, at once where it has nobody to wait for
+Verb = Callable[[argparse.Namespace], Done]
 
 
 @asynccontextmanager
@@ -42,9 +44,9 @@ async def attached(home: Path) -> EngineClient | None:
         return None
 
 
-async def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
+def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
     """The answer to one question."""
-    found: Document = (await api.ask(api.home_path(arguments.home), Query(name, values))).value
+    found: Document = api.ask(api.home_path(arguments.home), Query(name, values)).value
     return found
 
 

@@ -2,13 +2,13 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.commands import backup_tables
-from console.commands.answers import Document, tell
+from console.commands.answers import Document, Done, Verb, tell
 from console.text import safe_text
 from engine import api
 from engine.api import UsageError
@@ -81,11 +81,11 @@ def _absolute(path: str) -> str:
     return str(Path(path).expanduser().absolute())
 
 
-async def _backup(arguments: argparse.Namespace) -> int:
-    return await ACTS[arguments.act](arguments)
+def _backup(arguments: argparse.Namespace) -> Done:
+    return ACTS[arguments.act](arguments)
 
 
-ACTS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+ACTS: dict[str, Verb] = {
     "create": _create,
     "list": _list,
     "verify": _verify,
@@ -93,4 +93,4 @@ ACTS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "promote": _promote,
     "drill": _drill,
 }
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"backup": _backup}
+VERBS: dict[str, Verb] = {"backup": _backup}

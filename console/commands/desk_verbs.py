@@ -8,13 +8,13 @@ import argparse
 import difflib
 import re
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.commands import desk_csv, desk_tables, record_tables
-from console.commands.answers import as_json, asked, opened, out, tell
+from console.commands.answers import Done, Verb, as_json, asked, opened, out, tell
 from console.commands.report_files import write_new
 from console.text import WORDS, count, plural, safe_text
 from engine import api
@@ -142,8 +142,8 @@ def _listed(row: Document) -> Document:
     return {key: row[key] for key in LIST_KEYS} | {"reasons": reasons}
 
 
-async def _show(arguments: argparse.Namespace) -> int:
-    tell(await asked(arguments, "quarantine_show", id=arguments.id), arguments, desk_tables.shown)
+def _show(arguments: argparse.Namespace) -> int:
+    tell(asked(arguments, "quarantine_show", id=arguments.id), arguments, desk_tables.shown)
     return EXIT_DONE
 
 
@@ -266,16 +266,16 @@ async def _decisions(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-async def _explain(arguments: argparse.Namespace) -> int:
-    tell(await asked(arguments, "explain", tx=arguments.tx), arguments, record_tables.explained)
+def _explain(arguments: argparse.Namespace) -> int:
+    tell(asked(arguments, "explain", tx=arguments.tx), arguments, record_tables.explained)
     return EXIT_DONE
 
 
-async def _quarantine(arguments: argparse.Namespace) -> int:
-    return await ACTS[arguments.act](arguments)
+def _quarantine(arguments: argparse.Namespace) -> Done:
+    return ACTS[arguments.act](arguments)
 
 
-ACTS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+ACTS: dict[str, Verb] = {
     "list": _list,
     "show": _show,
     "fix": _fix,
@@ -283,7 +283,7 @@ ACTS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
     "reject": _reject,
     "export": _export,
 }
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+VERBS: dict[str, Verb] = {
     "quarantine": _quarantine,
     "undo": _undo,
     "decisions": _decisions,

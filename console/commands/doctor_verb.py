@@ -1,11 +1,10 @@
 """`doctor`: the checks with their colours, which are words too; exit code 1 if anything is red."""
 
 import argparse
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED
-from console.commands.answers import tell
+from console.commands.answers import Verb, tell
 from console.commands.grid import BAD, GOOD, WARN, Column, Grid, pairs, show, text
 from engine import api
 
@@ -29,4 +28,4 @@ def _table(document: dict[str, Any]) -> None:
     show(pairs([("home", document["home"])]), text(""), Grid(COLUMNS, rows))
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"doctor": _doctor}
+VERBS: dict[str, Verb] = {"doctor": _doctor}

@@ -2,30 +2,29 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from console.cli import EXIT_DONE
 from console.commands import lot_tables, report_files, tables
-from console.commands.answers import asked, out, tell
+from console.commands.answers import Verb, asked, out, tell
 from console.text import safe_text
 from engine.api import UsageError
 
 
-async def _lots(arguments: argparse.Namespace) -> int:
+def _lots(arguments: argparse.Namespace) -> int:
     if arguments.explain is not None:
         _alone(arguments, "--explain", ("method", "account", "asset", "as_of", "at", "resolution"))
-        tell(await asked(arguments, "lots_explain", tx=arguments.explain), arguments, lot_tables.explained)
+        tell(asked(arguments, "lots_explain", tx=arguments.explain), arguments, lot_tables.explained)
         return EXIT_DONE
     which = {name: getattr(arguments, name) for name in ("method", "account", "asset")}
     if arguments.at is not None:
         _alone(arguments, "--at", ("as_of",))
         when = {"at": arguments.at, "resolution": arguments.resolution}
-        tell(await asked(arguments, "lots_at", **which, **when), arguments, lot_tables.valued)
+        tell(asked(arguments, "lots_at", **which, **when), arguments, lot_tables.valued)
         return EXIT_DONE
     if arguments.resolution is not None:
         raise UsageError("--resolution says which closes --at is of.", "Name an instant with --at.")
-    tell(await asked(arguments, "lots", **which, as_of=arguments.as_of), arguments, tables.lots)
+    tell(asked(arguments, "lots", **which, as_of=arguments.as_of), arguments, tables.lots)
     return EXIT_DONE
 
 
@@ -36,20 +35,20 @@ def _alone(arguments: argparse.Namespace, option: str, others: tuple[str, ...]) 
         raise UsageError(f"{option} does not go with {given[0]}.", "Leave out the one or the other.")
 
 
-async def _what_if(arguments: argparse.Namespace) -> int:
+def _what_if(arguments: argparse.Namespace) -> int:
     names = ("asset", "account", "quantity", "price", "at")
     wanted = {name: getattr(arguments, name) for name in names}
-    tell(await asked(arguments, "what_if", **wanted), arguments, lot_tables.imagined)
+    tell(asked(arguments, "what_if", **wanted), arguments, lot_tables.imagined)
     return EXIT_DONE
 
 
-async def _report(arguments: argparse.Namespace) -> int:
+def _report(arguments: argparse.Namespace) -> int:
     """A report goes to stdout or into a new file; a file's name is refused before the books are read."""
     form = _format(arguments)
     path = None if arguments.to is None else Path(arguments.to)
     if path is not None and path.exists():
         raise UsageError(f"{path} is there already.", "A report never writes over a file.")
-    document = await asked(
+    document = asked(
         arguments, f"report_{arguments.act}", by=arguments.by, year=arguments.year,
         account=arguments.account, asset=arguments.asset,
     )  # fmt: skip
@@ -87,7 +86,7 @@ def _put(data: bytes) -> None:
         sys.stdout.buffer.write(data)
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+VERBS: dict[str, Verb] = {
     "lots": _lots,
     "what-if": _what_if,
     "report": _report,

@@ -1,20 +1,20 @@
 """The verbs of assets and exchange rates: they ask and command; what is allowed the engine says."""
 
 import argparse
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.commands import market_tables
-from console.commands.answers import asked, opened, tell
+from console.commands.answers import Done, Verb, asked, opened, tell
 from console.commands.market_arguments import STATUSES
 from engine import api
 from engine.api import Command, UsageError
 
 
-async def _assets_list(arguments: argparse.Namespace) -> int:
+def _assets_list(arguments: argparse.Namespace) -> int:
     wanted = {"asset": arguments.asset, "status": arguments.status, "blocking": arguments.blocking}
-    tell(await asked(arguments, "assets", **wanted), arguments, market_tables.assets)
+    tell(asked(arguments, "assets", **wanted), arguments, market_tables.assets)
     return EXIT_DONE
 
 
@@ -27,14 +27,14 @@ async def _assets_set(arguments: argparse.Namespace) -> int:
     return await _acted(arguments, "asset_set", values, market_tables.status_set)
 
 
-async def _fx_status(arguments: argparse.Namespace) -> int:
+def _fx_status(arguments: argparse.Namespace) -> int:
     wanted = {
         "pair": arguments.pair,
         "at": arguments.at,
         "from": getattr(arguments, "from"),
         "to": arguments.to,
     }
-    tell(await asked(arguments, "fx_status", **wanted), arguments, market_tables.fx)
+    tell(asked(arguments, "fx_status", **wanted), arguments, market_tables.fx)
     return EXIT_DONE
 
 
@@ -43,8 +43,8 @@ async def _fx_use_eod_once(arguments: argparse.Namespace) -> int:
     return await _acted(arguments, "fx_use_eod_once", values, market_tables.overridden)
 
 
-async def _providers_status(arguments: argparse.Namespace) -> int:
-    tell(await asked(arguments, "providers"), arguments, market_tables.providers)
+def _providers_status(arguments: argparse.Namespace) -> int:
+    tell(asked(arguments, "providers"), arguments, market_tables.providers)
     return EXIT_DONE
 
 
@@ -54,9 +54,9 @@ async def _provider(arguments: argparse.Namespace) -> int:
     return await _acted(arguments, name, {"name": arguments.name}, market_tables.providers)
 
 
-async def _prices_check(arguments: argparse.Namespace) -> int:
+def _prices_check(arguments: argparse.Namespace) -> int:
     span = {"from": getattr(arguments, "from"), "to": arguments.to}
-    told = await asked(arguments, "prices_check", asset=arguments.asset, **span)
+    told = asked(arguments, "prices_check", asset=arguments.asset, **span)
     tell(told, arguments, market_tables.suspicious)
     return EXIT_DONE
 
@@ -65,7 +65,7 @@ async def _gaps(arguments: argparse.Namespace) -> int:
     wanted = {"series": arguments.series, "resolution": arguments.resolution}
     wanted |= {"from": getattr(arguments, "from"), "to": arguments.to}
     if not arguments.fetch:
-        tell(await asked(arguments, "gaps", **wanted), arguments, market_tables.gaps)
+        tell(asked(arguments, "gaps", **wanted), arguments, market_tables.gaps)
         return EXIT_DONE
     async with opened(arguments, writing=True, worker=True) as client:
         document = (await client.do(Command("backfill", wanted, actor=api.actor()))).value
@@ -85,7 +85,7 @@ async def _acted(
     return EXIT_DONE
 
 
-ACTS: dict[tuple[str, str], Callable[[argparse.Namespace], Awaitable[int]]] = {
+ACTS: dict[tuple[str, str], Verb] = {
     ("assets", "list"): _assets_list,
     ("assets", "set"): _assets_set,
     ("fx", "status"): _fx_status,
@@ -97,8 +97,8 @@ ACTS: dict[tuple[str, str], Callable[[argparse.Namespace], Awaitable[int]]] = {
 }
 
 
-async def _verb(arguments: argparse.Namespace) -> int:
-    return await ACTS[arguments.verb, arguments.act](arguments)
+def _verb(arguments: argparse.Namespace) -> Done:
+    return ACTS[arguments.verb, arguments.act](arguments)
 
 
 VERBS = dict.fromkeys((verb for verb, _ in ACTS), _verb) | {"gaps": _gaps}

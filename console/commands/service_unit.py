@@ -85,7 +85,7 @@ def _command() -> str:
     return _quoted(str(script)) if script.exists() else f"{_quoted(sys.executable)} -m console.cli"
 
 
-async def _service(arguments: argparse.Namespace) -> int:
+def _service(arguments: argparse.Namespace) -> int:
     home = api.home_path(arguments.home)
     text = unit(home, getpass.getuser(), _command())
     tell({"home": str(home), "unit": text}, arguments, _print)

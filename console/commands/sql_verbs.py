@@ -2,16 +2,15 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE
 from console.commands import sql_tables
-from console.commands.answers import asked, tell
+from console.commands.answers import Verb, tell
 from console.commands.report_files import write_new
 from engine import api
-from engine.api import UsageError
+from engine.api import Query, UsageError
 
 
 async def _sql(arguments: argparse.Namespace) -> int:
@@ -20,7 +19,7 @@ async def _sql(arguments: argparse.Namespace) -> int:
         return await _parquet(arguments, wanted)
     if not arguments.json and arguments.limit is None:
         wanted["limit"] = sql_tables.ROWS_SHOWN
-    document = await asked(arguments, "sql", **wanted)
+    document = (await api.ask_alone(api.home_path(arguments.home), Query("sql", wanted))).value
     if arguments.json:
         _warn_of_more(document)
     tell(_as_objects(document) if arguments.json else document, arguments, sql_tables.rows)
@@ -55,4 +54,4 @@ def _warn_of_more(document: dict[str, Any]) -> None:
         print("navdeck: there are more rows than --limit lets through.", file=sys.stderr)
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"sql": _sql}
+VERBS: dict[str, Verb] = {"sql": _sql}

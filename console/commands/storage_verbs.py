@@ -1,12 +1,11 @@
 """The verbs of the lake's upkeep: they ask or command the engine, and print JSON or a table."""
 
 import argparse
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.commands import storage_tables
-from console.commands.answers import Document, asked, opened, tell
+from console.commands.answers import Document, Verb, asked, opened, tell
 from engine import api
 from engine.api import Command
 
@@ -25,12 +24,12 @@ async def _retention(arguments: argparse.Namespace) -> int:
 
 async def _planned_or_done(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
     if arguments.dry_run:
-        return await asked(arguments, f"{name}_plan", **values)
+        return asked(arguments, f"{name}_plan", **values)
     async with opened(arguments, writing=True, worker=True) as client:
         return (await client.do(Command(name, values, actor=api.actor()))).value
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+VERBS: dict[str, Verb] = {
     "compact": _compact,
     "retention": _retention,
 }

@@ -2,11 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from console.cli import EXIT_DONE
-from console.commands.answers import asked, attached, tell
+from console.commands.answers import Verb, asked, attached, tell
 from console.text import safe_text
 from engine import api
 from engine.api import Query
@@ -15,7 +14,7 @@ from engine.api import Query
 async def _telemetry(arguments: argparse.Namespace) -> int:
     client = await attached(api.home_path(arguments.home))
     if client is None:
-        document = await asked(arguments, "telemetry")
+        document = asked(arguments, "telemetry")
     else:
         try:
             document = (await client.ask(Query("telemetry"))).value
@@ -29,4 +28,4 @@ def _text(document: dict[str, Any]) -> None:
     sys.stdout.write(safe_text(document["text"], keep_lines=True))
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"telemetry": _telemetry}
+VERBS: dict[str, Verb] = {"telemetry": _telemetry}

@@ -1,12 +1,11 @@
 """The verbs of transfers: list, match, settle. What may be matched or settled is the engine's to say."""
 
 import argparse
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from console.cli import EXIT_DONE
 from console.commands import transfer_tables
-from console.commands.answers import asked, opened, tell
+from console.commands.answers import Done, Verb, asked, opened, tell
 from console.commands.grid import ROWS_SHOWN
 from engine import api
 from engine.api import Command
@@ -15,11 +14,11 @@ Document = dict[str, Any]
 ALL = 2**53 - 1  # rows of a document that nobody cut
 
 
-async def _list(arguments: argparse.Namespace) -> int:
+def _list(arguments: argparse.Namespace) -> int:
     limit = arguments.limit
     if limit is None:
         limit = ALL if arguments.json else ROWS_SHOWN
-    found = await asked(
+    found = asked(
         arguments, "transfers", asset=arguments.asset, account=arguments.account, state=arguments.state,
         limit=limit, offset=arguments.offset,
     )  # fmt: skip
@@ -49,13 +48,13 @@ async def _acted(arguments: argparse.Namespace, name: str, asked_for: Document) 
         return (await client.do(command)).value
 
 
-async def _transfers(arguments: argparse.Namespace) -> int:
-    return await ACTS[arguments.act](arguments)
+def _transfers(arguments: argparse.Namespace) -> Done:
+    return ACTS[arguments.act](arguments)
 
 
-ACTS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+ACTS: dict[str, Verb] = {
     "list": _list,
     "match": _match,
     "settle": _settle,
 }
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {"transfers": _transfers}
+VERBS: dict[str, Verb] = {"transfers": _transfers}

@@ -1,33 +1,41 @@
 """What each verb does: ask or command the engine, then print JSON or a table. No figure is made here."""
 
 import argparse
-import asyncio
-import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from console.cli import EXIT_DONE, EXIT_FAILED, EXIT_SOME_BAD, terminal
-from console.commands.answers import asked, drawn, opened, tell
+from console.commands.answers import Done, Verb, asked, drawn, opened, tell
 from engine import api
 from engine.api import Command, EngineClient, EngineGone, Query
 
 DAY_US = 86_400_000_000
 
 
-async def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace) -> int:
     """Runs the parsed verb; its exit code."""
-    return await carried_out(arguments.verb)(arguments)
+    done = carried_out(arguments.verb)(arguments)
+    return done if isinstance(done, int) else _waited_for(done)
 
 
-def carried_out(verb: str) -> Callable[[argparse.Namespace], Awaitable[int]]:
+def _waited_for(done: Coroutine[Any, Any, int]) -> int:
+    import asyncio  # takes longer to import than `status` to answer
+
+    try:
+        return asyncio.run(done)
+    except asyncio.CancelledError as error:
+        raise RuntimeError("It was cancelled, and nobody asked for that.") from error
+
+
+def carried_out(verb: str) -> Verb:
     """What carries a verb out; its own module is imported when it is asked for."""
     if verb in VERBS:
         return VERBS[verb]
     module = import_module(f"console.commands.{ELSEWHERE[verb]}")
-    found: Callable[[argparse.Namespace], Awaitable[int]] = module.VERBS[verb]
+    found: Verb = module.VERBS[verb]
     return found
 
 
@@ -79,39 +87,39 @@ def _range(arguments: argparse.Namespace) -> dict[str, Any]:
     return {"from": getattr(arguments, "from"), "to": arguments.to}
 
 
-async def _nav(arguments: argparse.Namespace) -> int:
-    document = await asked(
+def _nav(arguments: argparse.Namespace) -> int:
+    document = asked(
         arguments, "nav", resolution=arguments.resolution, account=arguments.account, **_range(arguments)
     )
     tell(document, arguments, drawn("nav_tables", "nav"))
     return EXIT_DONE
 
 
-def _check(name: str, table: Callable[[Any], None]) -> Callable[[argparse.Namespace], Awaitable[int]]:
+def _check(name: str, table: Callable[[Any], None]) -> Verb:
     """A verb that looks whether all is well."""
 
-    async def verb(arguments: argparse.Namespace) -> int:
-        document = await asked(arguments, name)
+    def verb(arguments: argparse.Namespace) -> int:
+        document = asked(arguments, name)
         tell(document, arguments, table)
         return EXIT_DONE if document["ok"] else EXIT_FAILED
 
     return verb
 
 
-def _answer(name: str, table: Callable[[Any], None]) -> Callable[[argparse.Namespace], Awaitable[int]]:
+def _answer(name: str, table: Callable[[Any], None]) -> Verb:
     """A verb that asks one question without options."""
 
-    async def verb(arguments: argparse.Namespace) -> int:
-        tell(await asked(arguments, name), arguments, table)
+    def verb(arguments: argparse.Namespace) -> int:
+        tell(asked(arguments, name), arguments, table)
         return EXIT_DONE
 
     return verb
 
 
-async def _split(arguments: argparse.Namespace) -> int:
+def _split(arguments: argparse.Namespace) -> int:
     path = Path(arguments.file)
     folder = Path(arguments.to) if arguments.to else path.parent
-    parts = await asyncio.to_thread(api.split_file, path, folder)
+    parts = api.split_file(path, folder)
     document = {"file": str(path), "parts": [str(part) for part in parts]}
     tell(document, arguments, drawn("tables", "split"))
     return EXIT_DONE
@@ -152,6 +160,9 @@ async def _is_there(home: Path, read_only: bool) -> bool:
 
 
 async def _demo(arguments: argparse.Namespace) -> int:
+    import asyncio
+    import tempfile
+
     from console.commands.demo_story import played
 
     folder = Path(arguments.home or tempfile.mkdtemp(prefix="navdeck-demo-"))
@@ -193,9 +204,18 @@ def _lay_demo(folder: Path, seed: int) -> list[Path]:
     return paths
 
 
-async def _status(arguments: argparse.Namespace) -> int:
-    engine = await api.running(api.home_path(arguments.home))
-    tell(await asked(arguments, "status") | {"engine": engine}, arguments, drawn("tables", "status"))
+def _status(arguments: argparse.Namespace) -> Done:
+    if api.may_run(api.home_path(arguments.home)):
+        return _status_beside(arguments)
+    return _status_with(arguments, None)
+
+
+async def _status_beside(arguments: argparse.Namespace) -> int:
+    return _status_with(arguments, await api.running(api.home_path(arguments.home)))
+
+
+def _status_with(arguments: argparse.Namespace, engine: dict[str, Any] | None) -> int:
+    tell(asked(arguments, "status") | {"engine": engine}, arguments, drawn("tables", "status"))
     return EXIT_DONE
 
 
@@ -204,7 +224,7 @@ async def _daemon(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-VERBS: dict[str, Callable[[argparse.Namespace], Awaitable[int]]] = {
+VERBS: dict[str, Verb] = {
     "console": _console,
     "first": _first,
     "daemon": _daemon,

@@ -1,4 +1,4 @@
-"""Facts of alerts that take reckoning with frames: transfers without another side, prices that look wrong.
+"""Facts that take a look at every row: how many there are, transfers without another side, odd prices.
 
 What is reckoned hangs on the committed inputs alone. So it is paid for once a commit, and kept in run/ under
 the journal's mark, which no other inputs have: whoever asks next counts nothing and imports nothing.
@@ -14,9 +14,10 @@ from engine.runtime.unpriced import without_price
 from engine.store.files import publish
 from engine.store.reader import Reader
 
-RULES = 2  # another number forgets what was reckoned by older rules
+RULES = 3  # another number forgets what was reckoned by older rules
 
-# unsettled: how many transfers, the oldest instant, or None; suspicious: by sign; without_price: assets.
+# unsettled: how many transfers, the oldest instant, or None; suspicious: by sign; without_price: assets;
+# counts: rows by table; ledger: the first and the last instant, and the first that counts, or None.
 Reckoned = dict[str, Any]
 
 
@@ -24,15 +25,24 @@ def reckoned(reader: Reader, home: Home) -> Reckoned:
     """What the alerts are made of, for the inputs that the reader sees."""
     mark = reader.meta().get("journal")
     if mark is None:
-        return {"unsettled": None, "suspicious": {}, "without_price": []}
+        return {"unsettled": None, "suspicious": {}, "without_price": []} | _counted(reader)
     key = [RULES, mark]
     kept = _kept(home.reckoned)
     if kept.get("key") != key:
         kept = {"key": key, "unsettled": _unsettled(reader), "suspicious": _suspicious(reader),
-                "without_price": without_price(reader)}  # fmt: skip
+                "without_price": without_price(reader)} | _counted(reader)  # fmt: skip
         with contextlib.suppress(OSError):  # a disk that is full or read-only: it is reckoned again
             publish(home.reckoned, json.dumps(kept).encode())
     return kept
+
+
+def _counted(reader: Reader) -> Reckoned:
+    counts = "superseded_by IS NULL"
+    ((rows, *ledger),) = reader.rows(
+        f"SELECT count(*) FILTER (WHERE {counts}), min(ts), max(ts), min(ts) FILTER (WHERE {counts}) FROM tx"
+    )
+    observed = {name: reader.count(name) for name in ("prices", "fx_rates")}
+    return {"counts": {"transactions": rows, **observed}, "ledger": ledger}
 
 
 def _unsettled(reader: Reader) -> list[int] | None:

@@ -3,6 +3,7 @@
 Light: it counts by SQL, and imports what reckons with frames only where a commit is asked about first.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from engine.domain.instants import format_instant, parse_instant
 from engine.domain.reasons import counted_codes
 from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime import backup_alerts, reckoned_alerts
-from engine.runtime.alerts import book as alert_book
+from engine.runtime.alerts import stored as stored_alerts
 from engine.runtime.alerts.readings import folder_facts, readings, rules_of
 from engine.runtime.asking import is_stale
 from engine.runtime.clock import system_clock
@@ -32,22 +33,20 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     backup = backup_alerts.summary(home, now)
     folders = folder_facts(home)
     with Reader(home.state) as reader:
+        reckoned = reckoned_alerts.reckoned(reader, home)
         counts = {
             "files": reader.count("files", "status = 'ingested'"),
             "files_partial": reader.count("files", "status = 'partial'"),
             "files_rejected": reader.count("files", "status = 'rejected'"),
-            "transactions": reader.count("tx", "superseded_by IS NULL"),
-            "prices": reader.count("prices"),
-            "fx_rates": reader.count("fx_rates"),
+            **reckoned["counts"],
             "decisions": reader.count("decisions"),
             "quarantine_open": reader.count("quarantine", "status = 'open'"),
             "lake_files": reader.count("lake_files", "dead_at IS NULL"),
         }
-        watermarks = _watermarks(reader)
+        watermarks = _watermarks(reader, reckoned["ledger"])
         last_ingest = reader.value("SELECT max(committed_at) FROM files")
         last_value = reader.value("SELECT max(committed_at) FROM valued")
         reasons = _reasons(reader)
-        reckoned = reckoned_alerts.reckoned(reader, home)
         facts = {
             **{name: counts[name] for name in ("quarantine_open", "files_partial")},
             **{name: reckoned[name] for name in ("unsettled", "suspicious")},
@@ -56,11 +55,11 @@ def status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
             "price_last": max(map(_us, watermarks["prices_last"].values()), default=None),
             "backup": backup,
             "backup_at": backup_alerts.newest_at(backup),
-            "acks": alert_book.acks(reader),
+            "acks": stored_alerts.acks(reader),
         }
         looked = readings(facts | folders, config, now, system_clock())
-        why = unvalued(reader, config, reckoned["without_price"])
-        standing = alert_book.seen_now(reader, looked, rules_of(config), now)
+        why = unvalued(reader, config, reckoned)
+        standing = stored_alerts.seen_now(reader, looked, rules_of(config), now)
     waiting = sorted(entry.name for entry in home.inbox.iterdir() if not entry.name.startswith("."))
     return {
         "home": str(home.path),
@@ -104,16 +103,17 @@ def _values_behind(reader: Reader, config: Config) -> bool:
     return any(is_stale(reader, one, config) for one in valued or RESOLUTIONS)
 
 
-def _watermarks(reader: Reader) -> dict[str, Any]:
+def _watermarks(reader: Reader, ledger: Sequence[int | None]) -> dict[str, Any]:
+    # The newest of each series is found without a scan.
+    prices = "(SELECT max(asof) FROM prices p WHERE p.series = s.series)"
+    rates = "(SELECT max(asof) FROM fx_rates r WHERE r.series = s.series)"
     marks: dict[str, Any] = {
-        "ledger_first": _told(reader.value("SELECT min(ts) FROM tx")),
-        "ledger_last": _told(reader.value("SELECT max(ts) FROM tx")),
-        "fx_last": _told(reader.value("SELECT max(asof) FROM fx_rates")),
+        "ledger_first": _told(ledger[0]),
+        "ledger_last": _told(ledger[1]),
+        "fx_last": _told(reader.value(f"SELECT max({rates}) FROM fx_series s")),
     }
-    prices = reader.rows(
-        "SELECT resolution, max(asof) FROM prices JOIN price_series USING (series) GROUP BY 1"
-    )
-    marks["prices_last"] = {resolution: _told(asof) for resolution, asof in sorted(prices)}
+    newest = sorted(reader.rows(f"SELECT resolution, max({prices}) FROM price_series s GROUP BY 1"))
+    marks["prices_last"] = {resolution: _told(asof) for resolution, asof in newest if asof is not None}
     valued = reader.rows("SELECT resolution, max(close_last) FROM valued GROUP BY 1")
     marks["valued_last"] = {resolution: _told(close) for resolution, close in sorted(valued)}
     return marks
@@ -129,6 +129,6 @@ def alerts(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any
     told: dict[str, Any] = {"alerts": status(home_path, now, {})["alerts"]}
     if arguments.get("all"):
         with Reader(Home(Path(home_path)).state) as reader:
-            past, acks = alert_book.stored(reader, "state = 'cleared'"), alert_book.acks(reader)
-        told["cleared"] = [alert_book.told(alert, acks) for alert in past[: -PAST_MAX - 1 : -1]]
+            past, acks = stored_alerts.stored(reader, "state = 'cleared'"), stored_alerts.acks(reader)
+        told["cleared"] = [stored_alerts.told(alert, acks) for alert in past[: -PAST_MAX - 1 : -1]]
     return told

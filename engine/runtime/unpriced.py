@@ -4,7 +4,7 @@ A series ends at the last close that a price can price (CONTRACT §8): without o
 and asking for it again changes nothing. It reads counts and names only, so that light questions may ask.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
 from engine.config import Config
@@ -19,15 +19,19 @@ _STANDING = (  # the newest decision on each asset that was not taken back
 )
 
 
-def unvalued(reader: Reader, config: Config, names: Iterable[str] | None = None) -> dict[str, Any]:
+def unvalued(reader: Reader, config: Config, reckoned: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """As JSON: why nothing can be valued (`reason`, null where something can), and what was never priced.
 
-    `names`: those of `without_price`, where they are known already. `never_priced` leaves out cash and pegged
+    `reckoned`: what reckoned_alerts.py knows of these inputs. `never_priced` leaves out cash and pegged
     tokens: they need no price.
     """
     free = {*config["cash_assets"], *dict(config["fx.pegs"])}
-    bare = without_price(reader) if names is None else names
-    return {"reason": _reason(reader), "never_priced": [name for name in bare if name not in free]}
+    bare, first = (
+        (without_price(reader), reader.value(f"SELECT min(ts) FROM tx WHERE {_COUNTS}"))
+        if reckoned is None
+        else (reckoned["without_price"], reckoned["ledger"][-1])
+    )
+    return {"reason": _reason(reader, first), "never_priced": [name for name in bare if name not in free]}
 
 
 def without_price(reader: Reader) -> list[str]:
@@ -40,11 +44,10 @@ def without_price(reader: Reader) -> list[str]:
     return [name for (name,) in found if name not in settled]
 
 
-def _reason(reader: Reader) -> str | None:
+def _reason(reader: Reader, first: int | None) -> str | None:
     """Why a series has no close; None if some were valued, or a price came after the first ledger row."""
     if reader.value("SELECT 1 FROM valued LIMIT 1"):
         return None
-    first = reader.value(f"SELECT min(ts) FROM tx WHERE {_COUNTS}")
     if first is None:
         return NO_TRANSACTIONS
     span = reader.price_span()

@@ -5,7 +5,7 @@ import pytest
 from engine.domain.instants import HOUR_US, MINUTE_US, SECOND_US
 from engine.errors import UsageError
 from engine.messages import Command
-from engine.runtime.alerts import book as alert_book
+from engine.runtime.alerts import stored as alert_book
 from engine.runtime.alerts.book import AlertBook
 from engine.runtime.alerts.rules import Alert, Reading, Rule
 from engine.runtime.engine import Engine
@@ -58,7 +58,7 @@ def test_look__nothing_moved__nothing_is_written(desk: Desk) -> None:
 def test_book__many_cleared_alerts__keeps_the_newest_and_never_a_number_twice(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(alert_book, "KEPT", 3)
+    monkeypatch.setattr("engine.runtime.alerts.book.KEPT", 3)
     bad, well = {"Y": [Reading(1, "y")]}, {"Y": []}
     looks = [(look, second) for second in range(0, 40, 2) for look in (bad, well)]
 

@@ -13,8 +13,9 @@ from typing import Any
 
 from engine.config import Config
 from engine.domain.instants import DAY_US
-from engine.runtime.alerts.book import AlertBook, Log, told
+from engine.runtime.alerts.book import AlertBook, Log
 from engine.runtime.alerts.rules import Alert
+from engine.runtime.alerts.stored import told
 
 HOOK, WEBHOOK = 1, 4  # bits of `owed` for being raised; the next higher bit is for being cleared
 BUDGET_S = 60.0  # of one message in a row

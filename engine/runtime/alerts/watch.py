@@ -12,10 +12,10 @@ from functools import partial
 from typing import Any
 
 from engine.domain.instants import SECOND_US
-from engine.runtime.alerts.book import standing_told
 from engine.runtime.alerts.courier import HOOK, WEBHOOK, Courier, Message, Send, World, owed_bits
 from engine.runtime.alerts.hook import run_hook
 from engine.runtime.alerts.readings import folder_facts, live_readings, readings, rules_of
+from engine.runtime.alerts.stored import standing_told
 from engine.runtime.clock import steady_us, system_clock
 from engine.runtime.engine import Engine
 from engine.runtime.overview import Overview

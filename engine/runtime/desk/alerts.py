@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import UsageError
-from engine.runtime.alerts import book
+from engine.runtime.alerts import stored as alerts
 from engine.runtime.alerts.rules import Alert
 from engine.runtime.desk.minutes import Minutes
 from engine.runtime.home import Home
@@ -32,7 +32,7 @@ def acknowledge(
         found = _meant(work.reader, arguments.get("alerts"))
         minutes = Minutes(work, actor, reason)
         for alert in found:
-            minutes.note(book.ACK, book.subject(alert), {"text": alert.text})
+            minutes.note(alerts.ACK, alerts.subject(alert), {"text": alert.text})
         minutes.put()
         if dry_run:
             work.cancel()
@@ -44,14 +44,14 @@ def _meant(reader: Reader, given: object) -> list[Alert]:
     """The alerts that numbers and codes name, each once."""
     if not isinstance(given, list) or not given or not all(isinstance(one, str) for one in given):
         raise UsageError("No alert was named.", WHICH)
-    standing = book.stored(reader, "state = 'raised'")
-    acks = book.acks(reader)
+    standing = alerts.stored(reader, "state = 'raised'")
+    acks = alerts.acks(reader)
     found: dict[int, Alert] = {}
     for name in given:
         named = [alert for alert in standing if name in (str(alert.id), alert.code)]
         if not named:
             raise UsageError(f"No alert {name!r:.60} stands.", f"{WHICH} Nothing was done.")
-        waiting = [alert for alert in named if book.told(alert, acks)["acked"] is None]
+        waiting = [alert for alert in named if alerts.told(alert, acks)["acked"] is None]
         if not waiting:
             raise UsageError(
                 f"Alert {name} is acknowledged already.", "`navdeck undo` takes that back. Nothing was done."

@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.errors import UsageError
 from engine.ingestion.refit import edited
-from engine.runtime.alerts.book import ACK
+from engine.runtime.alerts.stored import ACK
 from engine.runtime.books import ASSET_STATUS, FX_OVERRIDE
 from engine.runtime.desk.fx import override_touches
 from engine.runtime.desk.judge import with_reasons
