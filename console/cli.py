@@ -25,7 +25,7 @@ from console.commands import (
     transfer_arguments,
 )
 from console.commands.arguments import Parser, WrongUsage, add_verb, common, range_options
-from engine.api import RESOLUTIONS
+from engine.api import RESOLUTIONS, VERSION
 
 if TYPE_CHECKING:
     from console.terminal import Terminal
@@ -142,7 +142,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain(wrong.problem, wrong.hint, "USAGE", "--json" in given)
         raise SystemExit(EXIT_USAGE) from None
     if arguments.version:
-        print(f"navdeck {_version()}")
+        print(f"navdeck {VERSION}")
         return EXIT_DONE
     if arguments.daemon:
         arguments.verb = "daemon"
@@ -180,12 +180,6 @@ def terminal() -> "Terminal":
     return decide(
         os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty(), encoding=sys.stdout.encoding or ""
     )
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("navdeck")
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from engine.domain.expressions import matching
 from engine.domain.resolutions import RESOLUTIONS
 from engine.errors import ConfigInvalid, EngineError, EngineGone, HomeInUse, HomeMissing, UsageError
 from engine.messages import RESYNC, Command, Event, Query, Result
+from engine.version import VERSION
 
 if TYPE_CHECKING:
     from engine.link.inprocess import Server
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RESOLUTIONS",
     "RESYNC",
+    "VERSION",
     "Command",
     "ConfigInvalid",
     "EngineClient",

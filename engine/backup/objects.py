@@ -7,7 +7,6 @@ copied. What is new is hashed on its way in: an object never has another's name.
 import contextlib
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -105,7 +104,7 @@ class Keeper:
 
     def _temporary(self) -> Path:
         make_folder(self.shelf.path / OBJECTS)
-        return self.shelf.path / OBJECTS / f"{TEMPORARY}{os.getpid()}-{secrets.token_hex(4)}"
+        return self.shelf.path / OBJECTS / f"{TEMPORARY}{os.getpid()}-{os.urandom(4).hex()}"
 
     def _counted(self, file: File) -> File:
         self.stored_bytes += file.bytes

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import EngineError, EngineGone, FrameRefused, VersionSkew
+from engine.version import VERSION
 
 Frame = dict[str, Any]
 
@@ -42,9 +43,7 @@ class Hello:
 
 def my_hello(*, home: str = "", read_only: bool = False) -> Hello:
     """This process's greeting."""
-    from importlib.metadata import version  # 20 ms, which a look at who is there does not need
-
-    return Hello(PROTO, version("navdeck"), os.getpid(), home, read_only)
+    return Hello(PROTO, VERSION, os.getpid(), home, read_only)
 
 
 def encode(frame: Frame) -> bytes:

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -31,6 +30,7 @@ from engine.errors import (
     ReadTimedOut,
 )
 from engine.providers.secrets import STRUCK, Secret, excerpt, strike_bytes
+from engine.version import VERSION
 
 CONNECT_S_MAX = 5.0  # a provider that is up accepts within a fraction of it
 READ_S_MAX = 15.0  # between two pieces of an answer
@@ -135,7 +135,8 @@ class Wire:
 
     def _outgoing(self, request: Request) -> httpx2.Request:
         params = [*request.params, *((name, key.reveal()) for name, key in request.secret_params)]
-        headers = {"User-Agent": _user_agent(), "Accept": "application/json", "Accept-Encoding": "identity"}
+        headers = {"User-Agent": f"navdeck/{VERSION}", "Accept": "application/json"}
+        headers |= {"Accept-Encoding": "identity"}
         headers |= {name: key.reveal() for name, key in request.secret_headers}
         url = self._root + request.path + ("?" + urlencode(params) if params else "")
         read, connect = self._bounds.read_s, self._bounds.connect_s
@@ -185,10 +186,3 @@ def _date_us(text: str | None) -> int | None:
         return None
     # the header is cut to the second: the clock behind it may be almost one further
     return to_us(moment) + SECOND_US - 1 if moment.tzinfo is not None else None
-
-
-def _user_agent() -> str:
-    try:
-        return f"navdeck/{version('navdeck')}"
-    except PackageNotFoundError:
-        return "navdeck"

@@ -13,7 +13,6 @@ import stat
 import zoneinfo
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +29,7 @@ from engine.store import journal_audit
 from engine.store.file_system import NETWORK, kind_of
 from engine.store.reader import Reader
 from engine.valuation.buckets import is_boundary
+from engine.version import VERSION
 
 GREEN, AMBER, RED = "green", "amber", "red"
 SQLITE_MENDED = (3, 51, 3)  # before, a checkpoint and a commit at one instant could damage the WAL
@@ -66,9 +66,8 @@ def _found(check: Check, home: Home, engine: dict[str, Any] | None) -> Found:
 
 
 def _versions(_home: Home, engine: dict[str, Any] | None) -> Found:
-    own = version("navdeck")
-    told = f"navdeck {own}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
-    if engine is not None and engine["version"] != own:
+    told = f"navdeck {VERSION}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}"
+    if engine is not None and engine["version"] != VERSION:
         return Found(RED, f"{told}; the engine is navdeck {engine['version']}", "restart the engine")
     if sqlite3.sqlite_version_info < SQLITE_MENDED:
         hint = "SQLite 3.51.3 mends its WAL; until then only navdeck may write or checkpoint state.db"

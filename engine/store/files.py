@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import secrets
 from pathlib import Path
 
 from engine.errors import HomeInUse
@@ -15,7 +14,7 @@ FOLDER_MODE, FILE_MODE = 0o700, 0o600
 def publish(path: Path, data: bytes, mode: int = FILE_MODE) -> None:
     """Writes `data` to `path` durably; a reader sees all of it or nothing. OSError if the disk will not."""
     make_folder(path.parent)
-    temporary = path.parent / f".{path.name[:40]}.tmp.{os.getpid()}.{secrets.token_hex(4)}"
+    temporary = path.parent / f".{path.name[:40]}.tmp.{os.getpid()}.{os.urandom(4).hex()}"
     try:
         with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE), "wb") as file:
             file.write(data)

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -205,3 +206,8 @@ def test_navdeck__without_a_home_or_anyone_to_ask__says_how_to_begin(
     assert main(["--home", str(tmp_path / "nowhere"), *more]) == 0
     assert "navdeck init" in capsys.readouterr().out
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_version__is_the_one_of_the_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"navdeck {metadata.version('navdeck')}\n"

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from engine.link import protocol
 from engine.link.client import SocketClient
 from engine.link.server import SocketServer
 from engine.store.files import HomeLock
+from engine.version import VERSION
 from tests.link.wire import Books
 from tests.pty.seat import sit
 from tests.runtime.deck import Deck, buy, to_csv
@@ -244,7 +244,7 @@ def test_console_on_a_terminal__outlives_the_daemon__leaves_the_next_one_alone(d
                 seat.process.send_signal(signal.SIGINT)  # as ctrl+c
                 assert seat.ended() == 0
                 assert seat.restored()
-                assert answers(deck.path) == {"pid": second.pid, "version": version("navdeck")}
+                assert answers(deck.path) == {"pid": second.pid, "version": VERSION}
                 second.send_signal(signal.SIGTERM)
                 assert second.wait(PATIENCE_S) == 0
 

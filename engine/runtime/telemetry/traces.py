@@ -5,7 +5,6 @@ Loaded only by who owns an engine, never to read or to attach.
 
 import time
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -21,6 +20,7 @@ from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 from engine.runtime.telemetry.lines import Lines
 from engine.runtime.telemetry.redact import Redactor
 from engine.runtime.telemetry.spans import Ended
+from engine.version import VERSION
 
 COLLECTOR_WAIT_MS = 2_000  # for a collector to take the last spans; a drain has ten seconds in all
 
@@ -33,7 +33,7 @@ class Traces:
 
     def __init__(self, lines: Lines, redactor: Redactor, now: Callable[[], int], otlp: str = "") -> None:
         self._redactor, self._now = redactor, now
-        about = {"service.name": "navdeck", "service.version": version("navdeck")}
+        about = {"service.name": "navdeck", "service.version": VERSION}
         self._resource = Resource(about)
         self._takers: list[SpanProcessor] = [SimpleSpanProcessor(_ToFile(lines))]
         if otlp:
