@@ -8,7 +8,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from multiprocessing import resource_tracker
 
 from console import themes
 from console.app import NavdeckApp
@@ -26,6 +25,8 @@ async def run(
     `attached`: the engine is elsewhere; a lost one is sought again.
     """
     if not attached:
+        from multiprocessing import resource_tracker
+
         # The worker needs this helper, and the helper a real stderr, which Textual is about to take.
         resource_tracker.ensure_running()
     hosted = _Hosted(connect, attached)

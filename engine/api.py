@@ -103,9 +103,14 @@ def threads_told() -> AbstractContextManager[None]:
 
 def home_path(path: str | None) -> Path:
     """The home meant: `path`, else NAVDECK_HOME, else the platform's user data folder."""
-    from engine.runtime.home import locate
+    chosen = path or os.environ.get("NAVDECK_HOME") or _usual_home()
+    return Path(chosen).expanduser().absolute()
 
-    return locate(path).path
+
+def _usual_home() -> str:
+    from platformdirs import user_data_dir
+
+    return user_data_dir("navdeck")
 
 
 def actor() -> str:

@@ -1,6 +1,5 @@
 """A home: the folder of one deployment, its paths, and how a new one is made."""
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,18 +97,6 @@ class Home:
         if problems:
             raise ConfigInvalid(problems)
         return config
-
-
-def locate(path: str | None) -> Home:
-    """The home meant: `path`, else NAVDECK_HOME, else the platform's user data folder."""
-    chosen = path or os.environ.get("NAVDECK_HOME") or _usual()
-    return Home(Path(chosen).expanduser().absolute())
-
-
-def _usual() -> str:
-    from platformdirs import user_data_dir
-
-    return user_data_dir("navdeck")
 
 
 def lay_out(home: Home, base_currency: str, timezone: str, lot_method: str) -> Config:

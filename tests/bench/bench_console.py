@@ -1,6 +1,7 @@
 """The console's costs beside a minimal Textual app under the same pseudo-terminal: ratios, no asserts.
 
-Run with `pytest tests/bench/bench_console.py -m bench -s`. First paint: the first 300 bytes of a screen.
+Run with `pytest tests/bench/bench_console.py -m bench -s`. First paint: the first 300 bytes of a screen; of
+a console with made-up data, and of one that attaches to a daemon. HARLEQUIN names a program to compare with.
 """
 
 import fcntl
@@ -16,6 +17,9 @@ import time
 from pathlib import Path
 
 import pytest
+
+from tests.runtime.deck import Deck
+from tests.runtime.test_daemon import daemon, said
 
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS, LINES = 120, 40
@@ -63,13 +67,13 @@ NavdeckApp(connect).run(mouse=False)
 class Screen:
     """A program under a pseudo-terminal; what it writes is counted."""
 
-    def __init__(self, code: str, *arguments: str) -> None:
+    def __init__(self, *command: str) -> None:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
         environ = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
         self.started_s = time.monotonic()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", code, *arguments], cwd=ROOT, stdin=slave, stdout=slave, stderr=slave,
+            command, cwd=ROOT, stdin=slave, stdout=slave, stderr=slave,
             env=environ | {"TERM": "xterm-256color"}, start_new_session=True,
         )  # fmt: skip
         os.close(slave)
@@ -78,7 +82,7 @@ class Screen:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.terminate()
+        self._process.kill()  # what it still has to say, nobody reads
         self._process.wait(10)
         os.close(self._master)
 
@@ -96,23 +100,50 @@ class Screen:
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def first_paint_s(code: str) -> float:
-    with Screen(code) as screen:
+def python(code: str, *arguments: str) -> Screen:
+    return Screen(sys.executable, "-c", code, *arguments)
+
+
+def first_paint_s(*command: str) -> float:
+    with Screen(*command) as screen:
         screen.wrote(30.0, FIRST_PAINT_BYTES)
         return time.monotonic() - screen.started_s
 
 
 @pytest.mark.bench
 def test_first_paint() -> None:
-    rounds = [(first_paint_s(MINIMAL), first_paint_s(CONSOLE)) for _ in range(ROUNDS)]
-    minimal, console = (statistics.median(column) for column in zip(*rounds, strict=True))
-    ratio = statistics.median(ours / base for base, ours in rounds)
-    print(f"\nfirst paint, n = {ROUNDS}: minimal {minimal:.2f} s, console {console:.2f} s, x {ratio:.2f}")
+    told = first_paints((sys.executable, "-c", CONSOLE), {"minimal": (sys.executable, "-c", MINIMAL)})
+    print(f"\nfirst paint, n = {ROUNDS}: {told}")
+
+
+def first_paints(ours: tuple[str, ...], others: dict[str, tuple[str, ...]]) -> str:
+    """The console against others, one after the other in each round."""
+    first_paint_s(*ours)  # so that what is read from the disk is in memory
+    rounds = [[first_paint_s(*command) for command in (ours, *others.values())] for _ in range(ROUNDS)]
+    told = [f"console {statistics.median(row[0] for row in rounds):.2f} s"]
+    for place, name in enumerate(others, start=1):
+        seconds, ratio = (
+            statistics.median(of)
+            for of in zip(*((row[place], row[0] / row[place]) for row in rounds), strict=True)
+        )
+        told.append(f"{name} {seconds:.2f} s (x {ratio:.2f})")
+    return ", ".join(told)
+
+
+@pytest.mark.bench
+def test_first_paint__attached(deck: Deck) -> None:
+    others = {"minimal": (sys.executable, "-c", MINIMAL)}
+    if program := os.environ.get("HARLEQUIN"):
+        others["harlequin"] = (program, str(deck.path.parent / "empty.duckdb"))
+    command = (sys.executable, "-m", "console.cli", "--home", str(deck.path))
+    with daemon(deck) as process:
+        said(process, b"working on")
+        print(f"\nfirst paint of an attached console, n = {ROUNDS}: {first_paints(command, others)}")
 
 
 @pytest.mark.bench
 def test_idle() -> None:
-    with Screen(CONSOLE) as screen:
+    with python(CONSOLE) as screen:
         screen.wrote(SETTLE_S)
         before = screen.cpu_s()
         wrote = screen.wrote(IDLE_S)
@@ -122,7 +153,7 @@ def test_idle() -> None:
 
 @pytest.mark.bench
 def test_changed_value() -> None:
-    with Screen(CONSOLE, "ticking") as screen:
+    with python(CONSOLE, "ticking") as screen:
         screen.wrote(7.0 + SETTLE_S)
         before = screen.cpu_s()
         wrote = screen.wrote(float(TICKS))

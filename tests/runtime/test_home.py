@@ -7,27 +7,28 @@ from pathlib import Path
 import pytest
 from platformdirs import user_data_path
 
+from engine.api import home_path
 from engine.config import FIXED
 from engine.errors import ConfigInvalid, HomeMissing, UsageError
 from engine.runtime.engine import make_home
-from engine.runtime.home import FOLDERS, Home, locate, safe_name
+from engine.runtime.home import FOLDERS, Home, safe_name
 from tests.runtime.deck import NOW, Deck
 
 
 def test_locate__named_before_variable_before_platform(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    assert locate(None).path == user_data_path("navdeck")
+    assert home_path(None) == user_data_path("navdeck")
     monkeypatch.setenv("NAVDECK_HOME", str(tmp_path / "by-variable"))
-    assert locate(None).path == tmp_path / "by-variable"
-    assert locate(str(tmp_path / "named")).path == tmp_path / "named"
+    assert home_path(None) == tmp_path / "by-variable"
+    assert home_path(str(tmp_path / "named")) == tmp_path / "named"
 
 
 def test_locate__relative_and_tilde__absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "me"))
-    assert locate("books").path == tmp_path / "books"
-    assert locate("~/books").path == tmp_path / "me" / "books"
+    assert home_path("books") == tmp_path / "books"
+    assert home_path("~/books") == tmp_path / "me" / "books"
 
 
 def test_new_home__folders_closed_to_others(tmp_path: Path) -> None:
