@@ -22,6 +22,7 @@ from engine.runtime.inbox_wait import InboxWait
 from engine.runtime.memory import memory_now, worker_limit
 from engine.runtime.overview import (
     NAV_DAYS,
+    POINTS_MAX,
     Overview,
     holds_of,
     nav_resolution,
@@ -322,11 +323,12 @@ class Host:
         since = None if last is None else asking.instant({"t": last}, "t")
         after = None if since is None else format_instant(max(0, since - NAV_DAYS[resolution] * DAY_US))
         document = await self._light("nav", {"resolution": resolution, "from": after})
+        points = document["points"][-POINTS_MAX:]
         whole = resolution != self._overview.nav["resolution"]
         known = {} if whole else {point["bucket_close"]: point for point in self._overview.nav["points"]}
-        changed = [point for point in document["points"] if known.get(point["bucket_close"]) != point]
-        self._overview.nav = {"resolution": resolution, "points": document["points"]}
-        self._overview.holds = holds_of(document["points"])
+        changed = [point for point in points if known.get(point["bucket_close"]) != point]
+        self._overview.nav = {"resolution": resolution, "points": points}
+        self._overview.holds = holds_of(points)
         if changed:
             told = {
                 "resolution": resolution,

@@ -14,6 +14,7 @@ MEMORY_POINTS = 600  # at most one every two seconds: twenty minutes or more
 RECENT_FILES = 100
 EVENTS_KEPT = 200
 NAV_DAYS = {"5m": 2, "1h": 30, "1d": 720}  # some 600-700 points: more than any screen has columns
+POINTS_MAX = 720  # kept and told, also where a series is new and nobody knows yet where it ends
 HOLD_REASONS = ("FX_HELD", "PEG_BROKEN")
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,7 +30,7 @@ SIT_DOWN = (
     "import fcntl, os, sys, termios; "
     "fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
 )
-NAVDECK = [sys.executable, "-S", "-c", SIT_DOWN, sys.executable, "-m", "console.cli"]
+NAVDECK = ("-m", "console.cli")
 UNWANTED = ("NAVDECK_", "TEXTUAL", "NO_COLOR", "FORCE_COLOR", "COLORTERM", "COLUMNS", "LINES", "SSH_")
 
 
@@ -136,13 +136,13 @@ def _colours(numbers: bytes) -> Iterator[int]:
 
 
 @contextmanager
-def sit(*words: str, home: Path, **environ: str) -> Iterator[Seat]:
+def sit(*words: str, home: Path, program: Sequence[str] = NAVDECK, **environ: str) -> Iterator[Seat]:
     """Starts `navdeck --home HOME WORDS` on a terminal of 100x30; ends it by force if the test did not."""
     terminal, own_end = os.openpty()
     fcntl.ioctl(own_end, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     kept = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
     process = subprocess.Popen(
-        [*NAVDECK, "--home", str(home), *words],
+        [sys.executable, "-S", "-c", SIT_DOWN, sys.executable, *program, "--home", str(home), *words],
         stdin=own_end, stdout=own_end, stderr=own_end,
         env=kept | {"TERM": "xterm-256color"} | environ,
         start_new_session=True,

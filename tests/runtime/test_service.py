@@ -13,6 +13,7 @@ import pytest
 
 from engine.errors import HomeInUse, UsageError, WorkerLost
 from engine.messages import Command, Event, Query, Result
+from engine.runtime import host as host_module
 from engine.runtime import service
 from engine.runtime.host import Host
 from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
@@ -94,6 +95,23 @@ def test_host__a_file_in_the_inbox__is_taken_valued_and_shown(deck: Deck) -> Non
             assert page["total"] == 1
             assert page["rows"][0]["reasons"][0]["hint"]
             assert (await host.ask(Query("quarantine_page", {"reason": "PRICE_MISSING"}))).value["total"] == 0
+
+    asyncio.run(run())
+
+
+def test_host__a_series_that_is_new__tells_its_end_only(deck: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A month of five minutes would hold every console up for as long as it takes to read."""
+    monkeypatch.setattr(host_module, "POINTS_MAX", 7)
+
+    async def run() -> None:
+        deck.drop("trades.csv", to_csv([buy(timestamp="2025-03-01T10:00:00Z")]))
+        five = bar(bucket_close="2025-03-01T12:00:00Z", resolution="5m")
+        deck.drop("prices.csv", to_csv([five], PRICE_COLUMNS))
+        async with hosting(deck) as (host, heard):
+            told = await heard.of("nav", lambda data: data["resolution"] == "5m")
+            shown = (await host.ask(Query("overview"))).value["nav"]
+        assert len(told["points"]) == 7
+        assert shown["points"] == told["points"]
 
     asyncio.run(run())
 
