@@ -18,6 +18,7 @@ from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver as TextualDriver
 from textual.drivers.linux_driver import LinuxDriver
+from textual.events import Event, Key
 from textual.screen import Screen
 
 from console import actions, story
@@ -107,6 +108,7 @@ class NavdeckApp(App[None]):
         self._dirty: Topics = frozenset()
         self._pulsing = False
         self._pulsed_at_s = 0.0
+        self.pressed_at = 0.0  # a key, by the clock
 
     @property
     def mirror(self) -> Mirror:
@@ -165,6 +167,11 @@ class NavdeckApp(App[None]):
         await asyncio.to_thread(import_all)
         await self.session.run()
         self.push_screen(Failure(*self.mirror.trouble))  # it ran to an end: trying again cannot help
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key):
+            self.pressed_at = self._clock()
+        await super().on_event(event)
 
     async def do_quit(self) -> None:
         """Leaves; asked a second time, at once."""

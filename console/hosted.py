@@ -5,7 +5,6 @@ leave. A hang-up does the same, but nothing is written to a terminal that is gon
 """
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -14,6 +13,7 @@ from console import themes
 from console.app import NavdeckApp
 from console.cli import EXIT_DONE, EXIT_FAILED
 from console.terminal import Terminal
+from console.tidying import tidy
 from engine import api
 from engine.api import EngineClient
 
@@ -41,9 +41,11 @@ async def run(
             app.call_after_refresh(app.do_quit)  # Textual cannot end in the middle of its first frame
 
     api.on_signals(stop)
+    tidying = asyncio.create_task(tidy(lambda: app.pressed_at), name="tidying")
     try:
         await app.run_async(mouse=terminal.mouse)
     finally:
+        tidying.cancel()
         await hosted.close()
     return app.return_code or EXIT_DONE
 
@@ -56,18 +58,12 @@ class _Hosted:
         self._attached = attached
         self._client: EngineClient | None = None
         self._closing = asyncio.Lock()
-        self._is_first = True
 
     async def connect(self) -> EngineClient:
         if self._attached:
             await self.close()
         if self._client is None:
             self._client = await self._connect()
-        if self._is_first:
-            self._is_first = False
-            # Nearly all that there is by now stays to the end. A full collection that walks through it holds
-            # the screen up for 100 ms, and what a few cycles of garbage keep is less.
-            gc.freeze()
         return self._client
 
     async def close(self) -> None:
