@@ -106,7 +106,7 @@ def fx(document: Document) -> None:
         section("Exchange rates", text(head, QUIET)),
         Grid(columns, (_pair(row) for row in rows)),
         *(part for row in rows for part in _hold(row, document.get("touched"))),
-        *_fixings(document.get("fixings", ())),
+        *_fixings(document["fixings"] if "touched" in document else ()),  # of one pair
     )
 
 

@@ -25,14 +25,15 @@ from engine.valuation.market_hours import open_between
 from engine.valuation.rates import Fixing, HoldEvidence, RateUse
 
 UNSERVED = ("held", "none", "overridden", "fallback")  # states of a close without a market rate
-WITHOUT_MARKET_US = 30 * DAY_US  # looked back where no bound is given
+RECENT_US = 30 * DAY_US  # looked back where no bound is given
 
 
 def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`fx status --json`: every pair, or one with its fixings and what a hold of it touches.
+    """`fx status --json`: every pair with its fixings, or one with what a hold of it touches too.
 
-    Arguments: `pair`; `at` (an instant, else now); `from` and `to` bound the fixings' asofs. With `closes`, a
-    resolution, also the runs of its closes in these bounds that no market rate served.
+    Arguments: `pair`; `at` (an instant, else now); `from` and `to` bound the fixings' asofs: with neither a
+    pair nor `from`, those of the last 30 days. With `closes`, a resolution, also the runs of a pair's closes
+    in these bounds that no market rate served.
     """
     home = Home(Path(home_path))
     config = home.config()
@@ -49,9 +50,9 @@ def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
             "at": format_instant(at),
             "drift_bps_max": to_text(config["fx.drift_bps_max"]),
             "pairs": rows,
+            "fixings": [fixing for pair in pairs for fixing in _fixings(book, pair, at, arguments)],
         }
         if given is not None:
-            answer["fixings"] = _fixings(book, pairs[0], at, arguments)
             if arguments.get("closes"):
                 answer["without_market"] = _without_market(book, config["timezone"], pairs[0], at, arguments)
             answer["touched"] = _touched(books, pairs[0], at) if rows[0]["held"] else None
@@ -131,7 +132,9 @@ def _grants(reader: Reader, at: int) -> dict[str, dict[str, Any]]:
 
 def _fixings(book: RateBook, pair: str, at: int, arguments: dict[str, Any]) -> list[dict[str, Any]]:
     after, until = instant(arguments, "from"), instant(arguments, "to")
-    found = book.fixings(pair, -1 if after is None else after, at if until is None else until)
+    if after is None:
+        after = -1 if arguments.get("pair") else at - RECENT_US
+    found = book.fixings(pair, after, at if until is None else until)
     return [_fixing(pair, fixing) for fixing in found]
 
 
@@ -153,7 +156,7 @@ def _without_market(
 ) -> list[dict[str, Any]]:
     """Runs of closes that no market rate served, each with the one thing that all its closes come to."""
     after, until = instant(arguments, "from"), instant(arguments, "to")
-    after = at - WITHOUT_MARKET_US if after is None else after
+    after = at - RECENT_US if after is None else after
     found = closes(arguments["closes"], zone, after + 1, at if until is None else until)
     vector = book.direct(pair, found)
     edges = [0, *(np.flatnonzero(np.diff(vector.idx)) + 1).tolist(), len(found)]

@@ -84,6 +84,8 @@ def _accounts(reader: Reader, config: Config, arguments: dict[str, Any]) -> tupl
     groups = dict(config["groups"])
     if group not in groups:
         raise unknown("group", group, groups, "Name groups in navdeck.toml, under [groups].")
+    for name in groups[group]:  # one with a slip in it would count as nothing
+        require_known(reader, {"account": name})
     return tuple(groups[group])
 
 

@@ -136,6 +136,8 @@ def test_fixings__fallback_against_the_market_then(deck: Deck) -> None:
     assert fixing["primary_asof"] == "2025-03-05T13:00:00Z"
     assert (fixing["fallback"], fixing["primary"], fixing["primary_age_s"]) == ("1.09", "1.1", 900)
     assert fixing["feed_bps"] == "90.909090909090909091"
+    assert deck.ask("fx_status")["fixings"] == [fixing]  # of every pair, those of the last days
+    assert deck.ask("fx_status", at="2025-05-05T13:00:00Z")["fixings"] == []
 
 
 def test_without_market__runs_of_closes_and_what_each_came_to__up_to_now(deck: Deck) -> None:
