@@ -181,10 +181,11 @@ def fixed(document: Document, dry_run: bool) -> None:
     codes = counted({reason["code"] for reason in row["reasons"]} for row in rows)
     parts += [legend(codes, "reason", WARN), Text("")] if codes else []
     passing, failing = count(document["would_pass"]), count(document["still_fail"])
+    fails = "fails" if document["still_fail"] == 1 else "fail"
     if dry_run:
         show(*parts, text(f"{passing} would pass, {failing} would still fail. Nothing was stored."))
         return
-    show(*parts, text(f"{passing} can be released now, {failing} still fail."),
+    show(*parts, text(f"{passing} can be released now, {failing} still {fails}."),
          *_release_them([row["id"] for row in rows if row["passes"]]), *_numbers(document))  # fmt: skip
 
 

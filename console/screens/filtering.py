@@ -6,7 +6,7 @@ it; what it cannot do is told as a problem, and never left out in silence.
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.api import matching
@@ -129,6 +129,17 @@ def asked(typed: str, takes: Mapping[str, Take]) -> Filter:
     if term.is_expression and (wrong := _wrong(term.wanted)):
         problems.append(wrong)
     return Filter(typed, problem="; ".join(problems), asked={} if problems else wanted)
+
+
+def with_whole_reason(found: Filter, codes: Collection[str]) -> Filter:
+    """The filter with the one reason that was begun; a problem where several have what was typed."""
+    begun = found.asked.get("reason", "")
+    near = sorted(code for code in codes if begun and begun in code)
+    if begun in codes or not near:
+        return found
+    if len(near) > 1:
+        return Filter(found.typed, problem=f"reason: which of {', '.join(near)}")
+    return replace(found, asked={**found.asked, "reason": near[0]})
 
 
 def named(key: str) -> Take:

@@ -16,7 +16,7 @@ from console.desk import Desk
 from console.screens import panels
 from console.screens.acts import ActingScreen
 from console.screens.base import as_json, bindings, split
-from console.screens.filtering import QUARANTINE
+from console.screens.filtering import QUARANTINE, Filter, with_whole_reason
 from console.screens.lists import Marked, PagedList
 from console.screens.rows import COLUMNS, header_of, row_cells, row_lines
 from console.text import count, plural
@@ -62,6 +62,10 @@ class Quarantine(ActingScreen, Marked, PagedList):
 
     def sorts(self) -> Mapping[int, str]:
         return {place: column.word for place, column in enumerate(COLUMNS) if column.word in SORTS}
+
+    def parsed(self, typed: str) -> Filter:
+        codes = {*self._pages.by_reason, *self.doc["quarantine"]["by_reason"]}
+        return with_whole_reason(super().parsed(typed), codes)
 
     def refilter(self) -> None:
         self._range = None

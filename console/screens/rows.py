@@ -198,9 +198,10 @@ def changes_text(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 def verdict_line(result: Document) -> Line:
     """`118 would pass, 2 still fail`."""
     good, bad = result["would_pass"], result["still_fail"]
+    fail = "fails" if bad == 1 else "fail"
     return line(
         (f"{'✓' if good and not bad else '·'} {count(good)} would pass", "ok" if good else "muted"),
-        (f", {'! ' if bad else ''}{count(bad)} still fail", "warn" if bad else "muted"),
+        (f", {'! ' if bad else ''}{count(bad)} still {fail}", "warn" if bad else "muted"),
     )
 
 

@@ -212,7 +212,7 @@ def test_fix_one__typed_after_the_check__must_be_checked_again() -> None:
         assert "would pass" not in deck.text()
         await deck.press("enter")
         assert deck.client.commands[-1].arguments["set"] == {"quantity": "x"}  # typing replaces what is there
-        assert "! 1 still fail" in deck.text()
+        assert "! 1 still fails" in deck.text()
         assert deck.focused == "f-quantity"  # what is still wrong
         await deck.choose("Apply")
         assert "fixed 1 row: 0 pass now, ! 1 still fails" in deck.text()

@@ -8,7 +8,7 @@ from console.acting import newest_decision
 from console.desk import UNDOABLE
 from console.modals.bulk import cells_of, preview_rows
 from console.modals.preview import preview_lines
-from console.screens.filtering import QUARANTINE, asked
+from console.screens.filtering import QUARANTINE, asked, with_whole_reason
 from console.screens.pages import PAGES_KEPT, Marks, Pages
 from console.screens.panels import chips
 from console.screens.rows import (
@@ -75,6 +75,23 @@ def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None
     found = asked(typed, QUARANTINE)
     assert found.problem
     assert found.asked == {}
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "told"),
+    [
+        ("reason:qu", "QUANTITY_SIGN", ""),
+        ("reason:price_missing", "PRICE_MISSING", ""),
+        ("reason:PRICE", None, "reason: which of PRICE_MISSING, PRICE_NOT_POSITIVE"),
+        ("reason:ZEBRA", "ZEBRA", ""),  # none has it, and so no row is shown
+    ],
+)
+def test_reason__begun__is_the_one_that_has_it__or_those_are_told(
+    typed: str, meant: str | None, told: str
+) -> None:
+    codes = ["PRICE_MISSING", "PRICE_NOT_POSITIVE", "QUANTITY_SIGN"]
+    found = with_whole_reason(asked(typed, QUARANTINE), codes)
+    assert (found.asked.get("reason"), found.problem) == (meant, told)
 
 
 def test_headers__are_the_engine_s() -> None:

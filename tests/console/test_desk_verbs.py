@@ -1,6 +1,7 @@
 """The desk's words: what each verb asks and commands, what it prints, its exit code, and what it refuses."""
 
 import argparse
+import asyncio
 import csv
 import io
 import json
@@ -33,8 +34,8 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDesk:
         client.writing.append(writing)
         return client
 
-    async def ask(_home: Path, query: Query) -> Result:
-        return await client.ask(query)
+    def ask(_home: Path, query: Query) -> Result:
+        return asyncio.run(client.ask(query))
 
     monkeypatch.setattr(api, "connect", connect)
     monkeypatch.setattr(api, "ask", ask)
