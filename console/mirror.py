@@ -26,7 +26,7 @@ NOTHING: Topics = frozenset()
 _BLANK: Document = {
     "seq": 0, "now": "1970-01-01T00:00:00Z", "home": "", "label": "", "hosting": False, "pid": 0,
     "started_at": None, "read_only": False, "state": "starting", "causes": [], "base_currency": "",
-    "timezone": "UTC", "lot_method": "", "theme": "", "graphs": "auto",
+    "timezone": "UTC", "lot_method": "", "theme": "", "graphs": "auto", "pace": 1,
     "counts": {"files": 0, "files_rejected": 0, "transactions": 0, "prices": 0, "fx_rates": 0,
                "decisions": 0, "quarantine_open": 0, "lake_files": 0},
     "watermarks": {"ledger_last": None, "fx_last": None, "prices_last": {}, "valued_last": {}},
@@ -77,8 +77,11 @@ class Mirror:
         self.doc["memory"]["history"] = _history(told.get("memory") or {}, before, self.now(at_s))
 
     def now(self, at_s: float) -> int:
-        """The engine's time in microseconds: the overview's, moved on by the console's own clock."""
-        return to_us(self.doc["now"]) + int((at_s - self._read_at_s) * 1_000_000)
+        """The engine's time in microseconds: the overview's, moved on by the console's own clock.
+
+        A demo's time goes faster: `pace` seconds a second.
+        """
+        return to_us(self.doc["now"]) + int((at_s - self._read_at_s) * self.doc["pace"] * 1_000_000)
 
     def overdue(self, at_s: float) -> bool:
         """Whether a job should have run by now, so that what is known of the jobs is old."""

@@ -176,13 +176,12 @@ def _fixings(rows: Iterable[Document]) -> Iterable[RenderableType]:
 def overridden(document: Document) -> None:
     """`fx use-eod-once`."""
     verb = "would be" if document["dry_run"] else "are"
-    span = (
-        f"in ({instant(document['from'])}, {instant(document['to'])}] and until {instant(document['until'])}"
-    )
+    span = f"after {instant(document['from'])} up to {instant(document['to'])}"
+    to_come = f"those to come until {instant(document['until'])}"
     show(
         text(f"✓ {document['pair']}: {plural(document['held_closes'], 'held 5m close')} {verb} valued by the"
              " end-of-day rate", GOOD),
-        text(f"closes {span} and until {instant(document['until'])}, whenever they turn out held", QUIET),
+        text(f"closes {span}, and {to_come}, where they are held", QUIET),
         hint("navdeck value"),
     )  # fmt: skip
 

@@ -21,7 +21,7 @@ STATES: dict[str, Piece] = {
 }  # fmt: skip
 COLUMNS = (
     Column("pair", 9), Column("state", 10), Column("rate", 12, right=True),
-    Column("drift", 8, right=True), Column("band", 10), Column("age", 7, right=True),
+    Column("drift bps", 9, right=True), Column("band", 10), Column("age", 7, right=True),
     Column("source", 10, rank=1, grows=1), Column("since", 12, rank=2, prose=True),
 )  # fmt: skip
 BAND_CELLS = 10
@@ -246,14 +246,14 @@ def override_lines(plan: Document, found: Document, width: int) -> list[Line]:
     (row,) = found["pairs"]
     touched = found.get("touched")
     text = (
-        f"Closes of {plan['pair']} in ({instant(plan['from'])}, {instant(plan['to'])}] and until"
-        f" {instant(plan['until'])} are valued by the fixing wherever they turn out held, for good, until a"
-        " market rate arrives. Each says EOD_OVERRIDE."
+        f"Closes of {plan['pair']} after {instant(plan['from'])} up to {instant(plan['to'])}, and those to"
+        f" come until {instant(plan['until'])}, are valued by the fixing where they are held, for good,"
+        " unless a market rate arrives. Each says EOD_OVERRIDE."
     )
     made = [*_evidence(row, touched, width)] if row["held"] else []
     return [
         *made, BLANK,
-        line((f"{count(plan['held_closes'])} held closes of 5m", "strong"), " would get a value"),
+        line((f"{plural(plan['held_closes'], 'held close')} of 5m", "strong"), " would get a value"),
         *(line((part, "muted")) for part in wrapped(text, width)),
     ]  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 from engine.domain.instants import DAY_US
 from engine.runtime.clock import system_clock
 from engine.runtime.demo import demo_files
-from engine.runtime.demo_feed import FEED_EVERY_S, DemoFeed, Files, demo_clock
+from engine.runtime.demo_feed import FEED_EVERY_S, SPEED, DemoFeed, Files, demo_clock
 from engine.runtime.engine import make_home
 from engine.runtime.home import Home
 from engine.runtime.host import Host
@@ -55,6 +55,7 @@ class DemoHost:
         drop(Home(path).inbox, await asyncio.to_thread(feed.history))
         clock = demo_clock(start, time.monotonic)
         host = await Host.open(Home(path), LABEL, clock)
+        host.pace = SPEED
         return cls(host, asyncio.create_task(_feed(Home(path).inbox, feed, clock, end), name="feeder"))
 
     async def close(self) -> None:

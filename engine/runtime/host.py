@@ -63,6 +63,7 @@ class Host:
         self._asking = asking
         self._reading = reading
         self._label = label
+        self.pace = 1  # of the engine's clock, in its seconds a second
         self._overview = Overview()
         self._service = Service(engine, self._overview, self._metrics)
         engine.alerts_watched = engine.adds_buckets = True
@@ -250,6 +251,7 @@ class Host:
         return {
             "seq": self._engine.told,
             "now": format_instant(self._engine.now()),
+            "pace": self.pace,
             "home": str(self._engine.home.path),
             "label": self._label,
             "hosting": True,

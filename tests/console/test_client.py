@@ -26,6 +26,12 @@ def test_clean__control_codes_in_any_place__become_visible_text() -> None:
     assert told == {"name\\x1b": ["\\x1b]52;c;evil\\x07", {"text": "a\\u{202e}b", "n": 1}]}
 
 
+@pytest.mark.parametrize("pace", [1, 20])
+def test_now__goes_on_as_fast_as_the_engine_s_clock(pace: int) -> None:
+    mirror = mirrored(now="2025-03-01T10:00:00Z", pace=pace)
+    assert mirror.now(30.0) - mirror.now(0.0) == 30 * pace * 1_000_000
+
+
 def test_take__event_already_in_the_overview__changes_nothing() -> None:
     mirror = mirrored()
     before = copy.deepcopy(mirror.doc)

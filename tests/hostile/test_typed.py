@@ -13,7 +13,6 @@ from console.app import NavdeckApp
 from console.fake import FakeClient, connecting
 from tests.hostile.stream import UNPRINTABLE
 from tests.hostile.test_console import PASTE, PATIENCE_S, QUIET_S, quiet
-from tests.pty import seat
 from tests.pty.seat import ALT_SCREEN_ON, Seat, sit
 
 FAKE = """
@@ -21,13 +20,8 @@ from console.app import NavdeckApp
 from console.fake import FakeClient, connecting
 NavdeckApp(connecting(FakeClient())).run()
 """
+WITHOUT_ENGINE = ("-c", FAKE)  # it starts in no time
 EVENTS_SHOWN = b"newest last"
-
-
-@pytest.fixture
-def _fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The seat before a console without an engine, which starts in no time."""
-    monkeypatch.setattr(seat, "NAVDECK", [*seat.NAVDECK[:5], "-c", FAKE])
 
 
 def typed(before: Seat, keys: bytes) -> bytes:
@@ -47,17 +41,15 @@ def typed(before: Seat, keys: bytes) -> bytes:
     return before.drawn[start:]
 
 
-@pytest.mark.usefixtures("_fake")
 @pytest.mark.parametrize("pasted", [b"\x1bq", b"\x1b[201~q"], ids=["escape", "end of a paste"])
 def test_paste_with_an_escape_in_it__presses_no_key(tmp_path: Path, pasted: bytes) -> None:
-    with sit(home=tmp_path) as before:
+    with sit(home=tmp_path, program=WITHOUT_ENGINE) as before:
         assert b"LEAVING" not in typed(before, PASTE % pasted)
 
 
-@pytest.mark.usefixtures("_fake")
 @pytest.mark.parametrize("keys", [b"\xff", b"\x1b[1:1u"], ids=["no UTF-8", "no key"])
 def test_bytes_that_mean_nothing__typed__the_console_lives(tmp_path: Path, keys: bytes) -> None:
-    with sit(home=tmp_path) as before:
+    with sit(home=tmp_path, program=WITHOUT_ENGINE) as before:
         assert b"Traceback" not in typed(before, keys)
 
 

@@ -62,7 +62,7 @@ def test_crash__told_with_its_cause__without_secrets_controls_and_locals() -> No
 def test_command_line_and_daemon__crash__is_data_with_a_hint_where_the_log_is(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture, tmp_path: Path, words: list[str]
 ) -> None:
-    async def run(_arguments: object) -> int:
+    def run(_arguments: object) -> int:
         careless()
 
     monkeypatch.setattr("console.commands.verbs.run", run)
@@ -79,7 +79,7 @@ def test_command_line__a_thread_ends_or_a_library_speaks__as_data_too(
 ) -> None:
     hooks = threading.excepthook, logging.lastResort
 
-    async def run(_arguments: object) -> int:
+    def run(_arguments: object) -> int:
         thread = threading.Thread(target=careless)
         thread.start()
         thread.join()
