@@ -20,6 +20,8 @@ from engine.runtime.signals import on_signals
 from engine.runtime.supervised import keep_alive, notify
 from engine.runtime.telemetry.crash import as_data
 
+OPEN_S = 8.0  # after a signal; then to end within ten seconds goes before
+
 
 class Closing(Protocol):
     """A host with whatever serves it to others."""
@@ -34,7 +36,7 @@ async def run_daemon(path: Path, serve: Callable[[Host], Awaitable[Closing]]) ->
     """
     stop, reload = asyncio.Event(), asyncio.Event()
     on_signals(lambda _: stop.set(), reload.set)
-    host = await Host.open(Home(path))
+    host = await _opened(path, stop)
     host.subscribe(_write_log)
     _say(f"navdeck: working on {path} as process {os.getpid()}")
     served = await serve(host)
@@ -49,6 +51,19 @@ async def run_daemon(path: Path, serve: Callable[[Host], Awaitable[Closing]]) ->
             task.cancel()
         await served.close()
     _say("navdeck: ended")
+
+
+async def _opened(path: Path, stop: asyncio.Event) -> Host:
+    """The host once it is open. A recovery that takes longer than a signal allows is the next start's."""
+    opening, asked = asyncio.create_task(Host.open(Home(path))), asyncio.create_task(stop.wait())
+    await asyncio.wait([opening, asked], return_when=asyncio.FIRST_COMPLETED)
+    if not opening.done():
+        await asyncio.wait([opening], timeout=OPEN_S)
+    if not opening.done():
+        _say("navdeck: ended before it was open; the next start goes on")
+        os._exit(0)  # as a kill, which recovery is made for; a worker ends with its engine
+    asked.cancel()
+    return await opening
 
 
 async def _reload(host: Host, asked: asyncio.Event) -> None:

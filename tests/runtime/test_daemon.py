@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.deck import Deck, buy, to_csv
+from tests.runtime.deck import ROOT, Deck, buy, to_csv
 
 PATIENCE_S = 90.0
 COMMAND = [sys.executable, "-m", "console.cli"]
@@ -56,6 +56,28 @@ def test_daemon__a_signal__drains_and_ends_with_0(deck: Deck, number: signal.Sig
         process.send_signal(number)
         assert process.wait(PATIENCE_S) == 0
     assert not list((deck.home.path / "run" / "claimed").iterdir())
+
+
+RECOVERS_LONG = """
+import asyncio, sys
+from pathlib import Path
+from engine.runtime import daemon
+daemon.OPEN_S = 0.1
+async def opened(_home):
+    print("recovering", file=sys.stderr, flush=True)
+    await asyncio.sleep(3600)
+daemon.Host.open = opened
+asyncio.run(daemon.run_daemon(Path("."), None))
+"""
+
+
+def test_daemon__a_signal_while_it_recovers__ends_with_0_and_leaves_the_rest_to_the_next() -> None:
+    command = [sys.executable, "-c", RECOVERS_LONG]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, cwd=ROOT) as process:
+        said(process, b"recovering")
+        process.send_signal(signal.SIGTERM)
+        said(process, b"the next start goes on")
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_daemon__a_second_one__is_refused_with_4_and_told_who(deck: Deck) -> None:
