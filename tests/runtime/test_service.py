@@ -104,8 +104,8 @@ def test_host__a_series_that_is_new__tells_its_end_only(deck: Deck, monkeypatch:
     monkeypatch.setattr(host_module, "POINTS_MAX", 7)
 
     async def run() -> None:
-        deck.drop("trades.csv", to_csv([buy(timestamp="2025-03-01T10:00:00Z")]))
-        five = bar(bucket_close="2025-03-01T12:00:00Z", resolution="5m")
+        deck.drop("trades.csv", to_csv([buy(timestamp="2025-12-31T10:00:00Z")]))
+        five = bar(bucket_close="2025-12-31T12:00:00Z", resolution="5m")
         deck.drop("prices.csv", to_csv([five], PRICE_COLUMNS))
         async with hosting(deck) as (host, heard):
             told = await heard.of("nav", lambda data: data["resolution"] == "5m")
