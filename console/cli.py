@@ -11,6 +11,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from console.commands import (
@@ -64,8 +65,8 @@ Also: status, alerts, digest, verify, decisions, explain, journal, config, split
 """
 
 
-def parser() -> argparse.ArgumentParser:
-    """All verbs and their options."""
+def without_verbs() -> argparse.ArgumentParser:
+    """What stands before a verb, or alone."""
     root = Parser(
         prog="navdeck",
         description="Keeps the books of a portfolio exact: no guess, no lost row, always a reason.",
@@ -77,6 +78,13 @@ def parser() -> argparse.ArgumentParser:
     root.add_argument("--daemon", action="store_true", help="work by itself, with no console, until a signal")
     root.add_argument("--read-only", action="store_true", help="a console that only looks")
     common(root, home=None, json=False)
+    root.set_defaults(verb=None)
+    return root
+
+
+def parser() -> argparse.ArgumentParser:
+    """All verbs and their options."""
+    root = without_verbs()
     verbs = root.add_subparsers(dest="verb", metavar="VERB")
 
     init = add_verb(verbs, "init", "make a new home: the folder that holds one deployment")
@@ -137,7 +145,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")  # a letter that it lacks is no reason to fail
     given = list(sys.argv[1:] if argv is None else argv)
     try:
-        arguments = parser().parse_args(given)
+        arguments = _parsed(given)
     except WrongUsage as wrong:
         _complain(wrong.problem, wrong.hint, "USAGE", "--json" in given)
         raise SystemExit(EXIT_USAGE) from None
@@ -153,6 +161,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         _complain("--read-only is for the console.", hint, "USAGE", arguments.json)
         return EXIT_USAGE
     return _run(arguments)
+
+
+def _parsed(given: list[str]) -> argparse.Namespace:
+    """The arguments. The console is no verb, and need not wait until all verbs are known."""
+    if not {"-h", "--help"} & {*given}:
+        with suppress(WrongUsage):  # told below, by whoever knows the verbs
+            arguments, more = without_verbs().parse_known_args(given)
+            if not more:
+                return arguments
+    return parser().parse_args(given)
 
 
 def _without_verb(arguments: argparse.Namespace) -> int:
