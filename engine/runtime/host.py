@@ -324,8 +324,8 @@ class Host:
         last = self._overview.status.get("watermarks", {}).get("valued_last", {}).get(resolution)
         since = None if last is None else asking.instant({"t": last}, "t")
         after = None if since is None else format_instant(max(0, since - NAV_DAYS[resolution] * DAY_US))
-        document = await self._light("nav", {"resolution": resolution, "from": after})
-        points = document["points"][-POINTS_MAX:]
+        wanted = {"resolution": resolution, "from": after, "newest": POINTS_MAX}
+        points = (await self._light("nav", wanted))["points"]
         whole = resolution != self._overview.nav["resolution"]
         known = {} if whole else {point["bucket_close"]: point for point in self._overview.nav["points"]}
         changed = [point for point in points if known.get(point["bucket_close"]) != point]

@@ -65,7 +65,10 @@ def configuration(home_path: str, _now: int, _arguments: dict[str, Any]) -> dict
 
 
 def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
-    """`nav --json`: the materialised points of a series with a close in (from, to], or why there are none."""
+    """`nav --json`: the materialised points of a series with a close in (from, to], or why there are none.
+
+    `newest`: at most so many of them, the last ones.
+    """
     home = Home(Path(home_path))
     config = home.config()
     resolution = arguments.get("resolution") or "1d"
@@ -77,7 +80,7 @@ def nav(home_path: str, _now: int, arguments: dict[str, Any]) -> dict[str, Any]:
         kept = (closes > (after if after is not None else -1)) & (
             closes <= (until if until is not None else np.iinfo(np.int64).max)
         )
-        closes = closes[kept]
+        closes = closes[kept][-arguments.get("newest", len(closes)) :]
         first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (1, 0)
         found = snapshots_between(reader, resolution, first, last)
         stale = is_stale(reader, resolution, config)
