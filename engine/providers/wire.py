@@ -135,8 +135,9 @@ class Wire:
 
     def _outgoing(self, request: Request) -> httpx2.Request:
         params = [*request.params, *((name, key.reveal()) for name, key in request.secret_params)]
-        headers = {"User-Agent": f"navdeck/{VERSION}", "Accept": "application/json"}
-        headers |= {"Accept-Encoding": "identity"}
+        headers = {
+            "User-Agent": f"navdeck/{VERSION}", "Accept": "application/json", "Accept-Encoding": "identity",
+        }  # fmt: skip
         headers |= {name: key.reveal() for name, key in request.secret_headers}
         url = self._root + request.path + ("?" + urlencode(params) if params else "")
         read, connect = self._bounds.read_s, self._bounds.connect_s

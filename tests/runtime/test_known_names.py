@@ -75,6 +75,14 @@ def test_unknown_group__is_refused__with_the_groups(held: Deck) -> None:
     assert "[groups]" in refused.value.hint
 
 
+def test_group_with_an_account_of_no_row__is_refused__not_counted_as_nothing(held: Deck) -> None:
+    with held.home.config_path.open("a", encoding="utf-8") as settings:
+        settings.write('[groups]\nboth = ["main", "mian"]\n')
+    with pytest.raises(UsageError, match="There is no account 'mian'") as refused:
+        held.ask("metrics", group="both")
+    assert "main" in refused.value.hint
+
+
 def test_residuals_of_an_unknown_asset__are_refused(held: Deck) -> None:
     wanted = {"residuals_below": "1", "asset": "nope", "as": "fee"}
     with pytest.raises(UsageError, match="There is no asset 'nope'"):
