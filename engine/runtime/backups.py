@@ -9,7 +9,8 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -28,7 +29,7 @@ from engine.errors import BackupDamaged, BackupError, BackupUnknown, UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
 from engine.runtime.digest import digest
-from engine.runtime.executors import report, stand_back
+from engine.runtime.executors import giving_way, report, stand_back
 from engine.runtime.home import Home
 from engine.runtime.recompute import follows
 from engine.store.files import publish
@@ -124,13 +125,25 @@ ACTS: dict[str, Act] = {
 }
 QUERIES: dict[str, Act] = {"backups": listed}
 IN_A_HURRY = frozenset({"backup_restore", "backup_promote", "backups"})
+GIVING_WAY = frozenset({"backup_create", "backup_verify"})  # not a drill: how long it takes is its result
+LATELY_S = 2
 
 
 def run(name: str, home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
     """Does one of ACTS or QUERIES; ingest must not feel what nobody waits for."""
     if name not in IN_A_HURRY:
         stand_back()
-    return (ACTS | QUERIES)[name](home_path, now, arguments)
+    with giving_way(partial(_is_written, Home(Path(home_path)))) if name in GIVING_WAY else nullcontext():
+        return (ACTS | QUERIES)[name](home_path, now, arguments)
+
+
+def _is_written(home: Home) -> bool:
+    """Whether something was stored in a home a moment ago, so that more is likely on its way."""
+    try:
+        log = home.state.with_name(f"{home.state.name}-wal").stat()
+    except FileNotFoundError:
+        return False
+    return log.st_size > 0 and abs(time.time() - log.st_mtime) < LATELY_S  # readers make an empty one
 
 
 def cancel(home_path: str) -> None:

@@ -12,9 +12,10 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
 from typing import Any, Protocol, TypeVar
@@ -35,6 +36,9 @@ ALLOCATORS = {
 WORKER_NICENESS = 5  # whoever looks at the console goes first
 LIMIT_CHECK_S = 0.05  # how long a worker may be over its limit; a look costs some 20 us
 OVER_LIMIT = "worker_over_limit"
+WORK_S = 0.02  # of processor time before a rest
+RESTS_FOR_WORK = 3  # how much longer a rest is than the work before it
+REST_MAX_S = 2.0
 SPAN = "span"  # the kind under which a task's steps are reported as they end
 
 _say: Callable[[str, dict[str, Any]], None] | None = None  # set where tasks run
@@ -290,6 +294,36 @@ def stand_back() -> None:
     if hasattr(os, "SCHED_IDLE"):
         with contextlib.suppress(OSError):
             os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
+@contextmanager
+def giving_way(wanted: Callable[[], bool]) -> Iterator[None]:
+    """Meanwhile this process rests after each bit of work, while `wanted` says that others need the machine.
+
+    A second busy core slows the first one, however little it insists. A signal comes after so much processor
+    time, so that work in libraries rests as well, once they return. Only a process's main thread gets
+    signals; a task elsewhere works on.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    since = time.process_time()
+
+    def rest(_number: int, _frame: object) -> None:
+        nonlocal since
+        if wanted():
+            time.sleep(min(RESTS_FOR_WORK * (time.process_time() - since), REST_MAX_S))
+        since = time.process_time()
+        signal.setitimer(signal.ITIMER_PROF, WORK_S)  # once each time: a rest is not cut short by the next
+
+    signal.signal(signal.SIGPROF, rest)
+    signal.siginterrupt(signal.SIGPROF, False)
+    signal.setitimer(signal.ITIMER_PROF, WORK_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, signal.SIG_IGN)  # one on its way still would end the process
 
 
 def is_lasting() -> bool:

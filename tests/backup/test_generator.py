@@ -4,7 +4,9 @@ import json
 import os
 import sqlite3
 import sys
-from contextlib import closing
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,31 @@ def test_beside_a_writer__neither_waits_for_the_other(vault: Vault) -> None:
         writer.execute("ROLLBACK")
     assert made["digest"] == vault.truth[-1][1]
     assert vault.act("verify", id=made["id"])["ok"]
+
+
+def test_a_job_nobody_waits_for__gives_way_while_something_is_stored(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Callable[[], bool]] = []
+
+    @contextmanager
+    def giving_way(wanted: Callable[[], bool]) -> Iterator[None]:
+        asked.append(wanted)
+        yield
+
+    monkeypatch.setattr(backups, "giving_way", giving_way)
+    monkeypatch.setattr(backups, "stand_back", lambda: None)
+    for name in ("backup_create", "backup_verify", "backup_drill", "backups"):
+        backups.run(name, str(vault.deck.path), vault.now, {"id": "latest"})
+    assert len(asked) == 2, "a backup and its check"
+    assert not asked[0](), "nothing was stored since this home was closed"
+    with closing(sqlite3.connect(vault.deck.home.state)) as writer:
+        writer.execute("INSERT INTO meta VALUES ('something', 'stored')")
+        writer.commit()
+        assert all(wanted() for wanted in asked)
+        earlier = time.time() - 10
+        os.utime(f"{vault.deck.home.state}-wal", (earlier, earlier))
+        assert not asked[0]()
 
 
 def test_commits_during_the_copy__the_backup_is_as_of_its_begin(

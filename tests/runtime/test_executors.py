@@ -4,13 +4,14 @@ import asyncio
 import os
 import struct
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from engine.errors import WorkerLost
 from engine.runtime import executors
-from engine.runtime.executors import WorkerExecutor
+from engine.runtime.executors import ThreadExecutor, WorkerExecutor
 
 
 def says(word: str) -> str:
@@ -45,6 +46,48 @@ def test_worker__that_stands_back__takes_only_what_nobody_else_wants() -> None:
             worker.close()
 
     asyncio.run(work())
+
+
+def rests_of(seconds: float, wanted: bool) -> list[float]:
+    """In a worker: what rests follow, one after the other, on so much processor time; none is taken."""
+    rests: list[float] = []
+    took: Any = executors.time
+    executors.time = SimpleNamespace(sleep=rests.append, process_time=time.process_time)  # type: ignore[assignment]
+    try:
+        with executors.giving_way(lambda: wanted):
+            work(seconds)
+        work(0.1)
+    finally:
+        executors.time = took
+    return rests
+
+
+def work(seconds: float) -> None:
+    """Keeps a core busy for so much processor time."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+@pytest.mark.parametrize("executor", [WorkerExecutor, ThreadExecutor])
+def test_giving_way__rests_after_each_bit_of_work__where_signals_come(
+    executor: type[WorkerExecutor] | type[ThreadExecutor],
+) -> None:
+    async def run() -> None:
+        worker = executor()
+        try:
+            rests = await worker.run(rests_of, 0.5, True)
+            assert await worker.run(rests_of, 0.1, False) == []
+        finally:
+            worker.close()
+        if executor is ThreadExecutor:
+            assert rests == []
+        else:
+            wanted = executors.RESTS_FOR_WORK * 0.5
+            assert 0.8 * wanted < sum(rests) < 1.2 * wanted
+            assert max(rests) < wanted / 3
+
+    asyncio.run(run())
 
 
 def test_worker__is_killed__another_one_goes_on() -> None:
