@@ -23,7 +23,7 @@ from tests.bench.homes import MB, bytes_below, ingest, warm_engine
 from tests.bench.rounds import ROOT
 from tests.bench.trades import write_trades
 
-ROUNDS, ROWS, PARTS, SEED = 9, 50_000, 5, 1
+ROUNDS, ROWS, PARTS, SEED = 9, 100_000, 10, 1
 SMALL_ROWS = 500
 BACKUPS = """
 import asyncio, sys, time
