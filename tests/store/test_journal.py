@@ -287,6 +287,29 @@ def test_open__reads_nothing_before_the_mark(folder: Path, small: None) -> None:
     assert {problem.split()[0] for problem in verify(folder).problems} == {sealed(folder)[0].name, OPEN}
 
 
+def test_open__where_this_process_left_off__reads_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = fill(folder, 3)[-1]
+    with monkeypatch.context() as patch:
+        patch.setattr(journal, "_segments", lambda *_: pytest.fail("it looked"))
+        later = fill(folder, 2, mark)
+    assert [entry.seq for entry in pending(folder, mark)] == [4, 5]
+    assert pending(folder, later[-1]) == []
+    assert verify(folder).problems == []
+
+
+def test_open__somebody_touched_it_since__is_read_again(folder: Path) -> None:
+    mark = fill(folder, 3)[-1]
+    path = folder / OPEN
+    data = bytearray(path.read_bytes())
+    data[mark.offset - 20] ^= 1
+    path.write_bytes(data)
+    os.utime(path, ns=(0, 0))
+    with pytest.raises(JournalBroken, match="does not end here"):
+        Journal.open(folder, mark)
+
+
 HOLD = (
     "import sys; from pathlib import Path; from engine.store.journal import *\n"
     "held, _ = Journal.open(Path(sys.argv[1]), START)\n"
