@@ -2,7 +2,8 @@
 
 Like the demo's files they are plain text made of whole days up to now; nothing in them is random. The slip is
 an action in lower case. The hold: the market rate falls silent two closes before the newest, while the fixing
-is half a percent off, so what is quoted in EUR cannot be valued until a person decides.
+is half a percent off, so what is quoted in EUR cannot be valued until a person decides. Fixings come daily up
+to now, whatever the hour: without one in force there would be no rate to decide on.
 """
 
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ RATES = "base,quote,rate,resolution,asof,fx_source"
 ETH, ACME = ("3310", "3350", "3400", "3450", "3520"), ("116.20", "117.05", "116.80", "118.30", "119.10")
 MARKET_RATE, FIXING = "1.0850", "1.0905"
 SILENT_CLOSES = 2  # the newest ones
+FIXED_AT_US = 13 * HOUR_US  # of the UTC day: before the fixing of the day before ends, 16:30 in Frankfurt
 # days before the newest close, hours into that day; then the columns that are not empty
 TRADES = (
     (5, 9, {"action": "BUY", "asset_id": "ETH", "quantity": "2", "unit_price_usd": "3300"}),
@@ -36,7 +38,7 @@ def sample_files(zone: str, now: int) -> list[tuple[str, bytes]]:
     """Names and contents. `now`: microseconds UTC; days end as the clock of `zone` says."""
     recent = closes("1d", zone, now - (DAYS + 2) * DAY_US, now)
     ends = [int(close) for close in recent if close <= now][-DAYS:]
-    texts = {"prices": _prices(ends), "rates": _rates(ends), "trades": _trades(ends[-1])}
+    texts = {"prices": _prices(ends), "rates": _rates(ends, now), "trades": _trades(ends[-1])}
     return [(f"{PREFIX}{name}.csv", text.encode()) for name, text in texts.items()]
 
 
@@ -70,9 +72,11 @@ def _prices(ends: Sequence[int]) -> str:
     return _text(lines)
 
 
-def _rates(ends: Sequence[int]) -> str:
+def _rates(ends: Sequence[int], now: int) -> str:
     market = [f"EUR,USD,{MARKET_RATE},1h,{format_instant(at)},sample_market" for at in ends[:-SILENT_CLOSES]]
-    fixing = [f"EUR,USD,{FIXING},1d,{format_instant(at - 10 * HOUR_US)},sample_fixing" for at in ends]
+    first = ends[0] - ends[0] % DAY_US - DAY_US + FIXED_AT_US
+    fixed = range(first, now + 1, DAY_US)
+    fixing = [f"EUR,USD,{FIXING},1d,{format_instant(at)},sample_fixing" for at in fixed]
     return _text([RATES, *market, *fixing])
 
 
