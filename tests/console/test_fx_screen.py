@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from console.screens.asset_lines import cells as asset_cells
-from console.screens.fx_lines import bps, typed_word
+from console.screens.fx_lines import bps, pair_lines, typed_word
 from engine.api import EngineError
 from tests.console.deck_driver import console
 
@@ -26,6 +26,21 @@ def test_hold__a_reason_first__then_one_dry_run_and_one_decision() -> None:
     asyncio.run(flow())
 
 
+@pytest.mark.parametrize(("size", "scrolls"), [((60, 16), True), ((80, 24), False), ((160, 45), False)])
+def test_hold__at_80x24_already__all_of_it_and_its_choices_are_in_sight(
+    size: tuple[int, int], scrolls: bool
+) -> None:
+    async def flow() -> None:
+        async with console(size=size) as opened:
+            await opened.press("4", "H")
+            form = opened.app.screen
+            assert (form.query_one("#parts").max_scroll_y > 0) is scrolls
+            assert form.query_one("#choices").region in form.query_one("#form").content_region
+            assert "1,284,118.42 USD then" in opened.text()
+
+    asyncio.run(flow())
+
+
 def test_hold__left_with_escape__nothing_is_decided() -> None:
     async def flow() -> None:
         async with console() as opened:
@@ -40,6 +55,7 @@ def test_hold__on_a_pair_that_is_not_held__says_why_it_cannot_be() -> None:
         async with console() as opened:
             await opened.press("4", "j", "H")
             assert opened.client.commands == []
+            assert "this pair is not held now" in " ".join(opened.toasts())
 
     asyncio.run(flow())
 
@@ -108,6 +124,12 @@ def test_provider__closed_with_a_reason() -> None:
 )
 def test_drift_far_beyond_the_band__the_pair_must_be_typed(drift: str | None, held: bool, word: str) -> None:
     assert typed_word({"pair": "EUR/USD", "drift_bps": drift, "held": held}, 25.0) == word
+
+
+def test_pair__without_a_rate__says_until_when_one_would_have_served() -> None:
+    row = {"pair": "EUR/USD", "state": "none", "held": False, "rate": None, "override": None}
+    told = " ".join("".join(text for text, _ in one) for one in pair_lines({"pairs": [row]}, 60, 0))
+    assert "a fixing until 16:30 Frankfurt of the next TARGET day" in told
 
 
 def test_bps__one_place() -> None:
