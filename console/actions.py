@@ -237,7 +237,7 @@ def command(
 ) -> Command:
     """What the act asks of the engine; who, and why, always comes along."""
     asked = arguments if arguments is not None else {"paths": []} if action.command == "ingest" else {}
-    told = reason or f"asked for in the console ({action.label})"
+    told = reason or "asked for in the console"
     return Command(action.command, asked, actor=actor, reason=told, dry_run=dry_run)
 
 
