@@ -83,6 +83,7 @@ def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None
         ("reason:qu", "QUANTITY_SIGN", ""),
         ("reason:price_missing", "PRICE_MISSING", ""),
         ("reason:PRICE", None, "reason: which of PRICE_MISSING, PRICE_NOT_POSITIVE"),
+        ("reason:_", None, "reason: 3 have _, PRICE_MISSING …: type more of it"),
         ("reason:ZEBRA", "ZEBRA", ""),  # none has it, and so no row is shown
     ],
 )
