@@ -115,14 +115,24 @@ def trade_text(row: Document) -> str:
     return f"{what}{price}, {row.get('account') or UNKNOWN}"
 
 
+def _apart(fields: Mapping[str, str], stored: Document) -> str:
+    """Where a stored row and this one differ: that is what a person decides on."""
+    pairs = [(name, stored[name], here) for name, here in fields.items() if name in stored]
+    return ", ".join(
+        f"{name} is {there or 'empty'} there, {here or 'empty'} here"
+        for name, there, here in pairs
+        if name not in stored["same"] and there != here
+    )
+
+
 def _conflicts(row: Document, width: int) -> list[Line]:
     made: list[Line] = []
     for stored in row.get("conflicts", []):
-        same = ", ".join(stored["same"]) or "nothing"
         what = f"{short(stored['tx'])}  {trade_text(stored)}"
-        about = f"{stored['file']} line {count(stored['line'])}; the same in {same}"
-        lines = [("text", part) for part in wrapped(what, width - 2)]
-        lines += [("muted", part) for part in wrapped(about, width - 2)]
+        about = f"{stored['file']} line {count(stored['line'])}"
+        differs, same = _apart(row["row"], stored), ", ".join(stored["same"]) or "nothing"
+        told = (("text", what), ("muted", about), ("warn", differs), ("muted", f"the same in {same}"))
+        lines = [(mark, part) for mark, text in told if text for part in wrapped(text, width - 2)]
         made += [
             line(("  " if number else "= ", "mark"), (part, mark))
             for number, (mark, part) in enumerate(lines)
