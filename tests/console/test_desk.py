@@ -676,3 +676,11 @@ def test_filter__that_is_not_understood__is_told_whole_at_80_columns() -> None:
             await deck.press("escape")
 
     scenario(run)
+
+
+def test_quarantine__empty__says_that_nothing_is_set_aside() -> None:
+    async def run(deck: Console) -> None:
+        await deck.tell("quarantine", {"open": 0, "by_reason": {}, "oldest": None})
+        assert "Quarantine  ✓ nothing is set aside" in deck.text()
+
+    scenario(run)
