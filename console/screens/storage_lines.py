@@ -84,12 +84,11 @@ def lake_line(found: Document, width: int) -> Line:
 
 def plan_lines(plan: Document, width: int) -> list[Line]:
     """What compaction would do."""
-    made = []
-    for step in plan["steps"]:
-        size = f"{plural(step['files'], 'file')}, {bytes_text(step['bytes'])}"
-        made.append(line((f"{step['what']:<14}", "strong"), size, (f"  {step['why']}", "muted")))
-    if not made:
-        made = [line(("✓ ", "ok"), "there is nothing to compact")]
+    steps = [
+        (step["what"], line(f"{plural(step['files'], 'file')}, {bytes_text(step['bytes'])}: {step['why']}"))
+        for step in plan["steps"]
+    ]
+    made = panels.details(steps, width) or [line(("✓ ", "ok"), "there is nothing to compact")]
     before, after = plan["before"], plan["after"]
     sizes = f"{bytes_text(before['bytes'])} on disk now, {bytes_text(after['bytes'])} or less"
     later = "the files before stay for readers for a while: compaction.grace_minutes of the settings"

@@ -84,3 +84,12 @@ def test_plan__promises_room_only_after_the_grace_of_replaced_files() -> None:
     told = ["".join(text for text, _ in part) for part in plan_lines(plan, 76)]
     assert "5.7 MB on disk now, 4.9 MB or less after a while" in told
     assert "compaction.grace_minutes" in " ".join(told)
+
+
+def test_plan__at_80_columns__why_a_step_is_taken_is_told_whole() -> None:
+    why = "replaced, and nobody reads them any more"
+    plan = {"steps": [{"what": "sweep dead", "files": 334, "bytes": 3_700_000, "why": why}],
+            "before": {"bytes": 2}, "after": {"bytes": 1}, "peak_bytes": 1}  # fmt: skip
+    lines = ["".join(text for text, _ in part) for part in plan_lines(plan, 66)]
+    assert max(map(len, lines)) <= 66
+    assert f"334 files, 3.7 MB: {why}" in " ".join(" ".join(lines).split())
