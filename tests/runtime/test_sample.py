@@ -39,12 +39,11 @@ def test_sample__on_any_day_of_the_week__one_row_waits_and_the_newest_nav_is_hel
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
-@pytest.mark.parametrize("hour", [3, 13, 15, 21])
-def test_sample__at_any_hour__the_pair_is_held_now_since_the_newest_close_at_least(
-    deck: Deck, hour: int, zone: str
+@pytest.mark.parametrize("hours", [-9, 13, 13 + 24, 15 + 48, 12 + 4 * 24, 13 + 5 * 24])
+def test_sample__on_any_day_and_hour__the_pair_is_held_now_by_its_drift__and_was_at_the_newest_close(
+    deck: Deck, hours: int, zone: str
 ) -> None:
-    monday = SUNDAY + DAY_US
-    now = monday - monday % DAY_US + hour * HOUR_US
+    now = SUNDAY + hours * HOUR_US
     deck.clock = lambda: now
     files = sample_files(zone, now)
     newest = dict(files)["sample-prices.csv"].decode().splitlines()[-1].split(",")[2]
