@@ -14,6 +14,7 @@ COLUMNS = (
     Column("file", 16, grows=1), Column("line", 6, right=True),
     Column("row", 30, rank=1, grows=3, prose=True),
 )  # fmt: skip
+KIND_WORDS = {"fx_use_eod_once": "use of the end-of-day rate"}
 KEY_FIELDS = (
     "action", "quantity", "asset_id", "base", "quote", "rate", "resolution", "close", "bucket_close",
     "timestamp", "asof", "account",
@@ -168,11 +169,16 @@ def _history(row: Document, width: int) -> list[Line]:
     return made
 
 
+def kind_words(kind: str) -> str:
+    """A kind of decision as it is spoken of."""
+    return KIND_WORDS.get(kind, kind.replace("_", " "))
+
+
 def decision_lines(decision: Document, width: int) -> list[Line]:
     """One decision: what, who, when, why, and whether it still holds."""
     gone = f"  undone by {decision['undone_by']}" if decision.get("undone_by") else ""
     first = line(
-        (f"{decision['decision']} ", "muted"), (decision["kind"], "strong"),
+        (f"{decision['decision']} ", "muted"), (kind_words(decision["kind"]), "strong"),
         f"  {decision['actor']}  {instant(decision['at'])}", (gone, "warn"),
     )  # fmt: skip
     told = [text for text in (detail_text(decision), decision["reason"]) if text]

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from console.fake import FakeClient
 from console.screens.asset_lines import cells as asset_cells
 from console.screens.fx_lines import bps, pair_lines, typed_word
 from engine.api import EngineError
@@ -46,6 +47,22 @@ def test_hold__left_with_escape__nothing_is_decided() -> None:
         async with console() as opened:
             await opened.press("4", "H", "escape")
             assert [one.dry_run for one in opened.client.commands] == [True]
+
+    asyncio.run(flow())
+
+
+def test_undo__of_an_override__names_it_and_its_pair_in_words() -> None:
+    async def flow() -> None:
+        client = FakeClient()
+        client.desk.decisions.append({
+            "decision": 7, "kind": "fx_use_eod_once", "subject": {"pair": "EUR/USD"}, "detail": {},
+            "actor": "ada", "reason": "by phone", "undone_by": None, "at": "2026-03-04T12:00:00Z",
+        })  # fmt: skip
+        client.desk._undo[7] = (client.desk.rows[0], {})
+        async with console(client) as opened:
+            await opened.press("4", "z")
+            assert "7 use of the end-of-day rate  ada" in opened.text()
+            assert "pair EUR/USD" in opened.text()
 
     asyncio.run(flow())
 
