@@ -118,7 +118,7 @@ ACTIONS = (
     Action("settle", ("s",), "s", "settle", "Say what the marked rows, else this one, were", (TRANSFERS,),
            foot=1, danger="asks", needs=AT_LOOSE, command="transfer_settle"),
     Action("assets", ("a",), "a", "Assets", "Every asset, and what keeps NAV unknown"),
-    Action("asset_status", ("s",), "s", "status", "Exclude the marked assets, else this; or price by hand",
+    Action("asset_status", ("s",), "s", "status", "Exclude the marked assets, else this: spam; or price it",
            (ASSETS,), foot=1, danger="asks", needs=(*WRITING, "row"), command="asset_set"),
     Action("hold", ("H",), "H", "hold", "Use the end-of-day rate of a held pair once, with a reason", (FX,),
            foot=1, danger="asks", needs=(*WRITING, "row", "held"), command="fx_use_eod_once"),

@@ -39,7 +39,7 @@ UNSERVED = (
 
 def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
     """One pair's cells."""
-    rate = row["rate"] or row["fallback_rate"]
+    rate, age_s, source = _told(row)
     drift = row["drift_bps"]
     since = row["held_since"] or (row["override"] or {}).get("granted") if row["state"] in BEGUN else None
     return [
@@ -48,10 +48,18 @@ def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
         (UNKNOWN, "muted") if rate is None else (_short(rate), "held" if row["rate"] is None else "text"),
         (UNKNOWN, "muted") if drift is None else (bps(drift), "held" if float(drift) > band_bps else "text"),
         _band(drift, band_bps),
-        (span_of(row["age_s"]), "muted"),
-        (row["source"] or UNKNOWN, "muted"),
+        (span_of(age_s), "muted"),
+        (source or UNKNOWN, "muted"),
         (day_clock(since, now) if since else "", "muted"),
     ]
+
+
+def _told(row: Document) -> tuple[str | None, int | None, str | None]:
+    """The rate in force, its age and source; where it is held, those of the fixing that is not trusted."""
+    if row["rate"] is not None or not row["held"]:
+        return row["rate"] or row["fallback_rate"], row["age_s"], row["source"]
+    evidence = row["evidence"]
+    return row["fallback_rate"], evidence["fallback_age_s"], evidence["fallback_source"]
 
 
 BEGUN = ("held", "overridden")
@@ -59,12 +67,12 @@ BEGUN = ("held", "overridden")
 
 def values(row: Document) -> list[Value]:
     """What the cells stand for."""
-    rate, drift = row["rate"] or row["fallback_rate"], row["drift_bps"]
+    (rate, age_s, source), drift = _told(row), row["drift_bps"]
     exact = None if drift is None else Decimal(drift)
     since = row["held_since"] or (row["override"] or {}).get("granted") if row["state"] in BEGUN else None
     return [
-        row["pair"], row["state"], None if rate is None else Decimal(rate), exact, exact, row["age_s"],
-        row["source"], since,
+        row["pair"], row["state"], None if rate is None else Decimal(rate), exact, exact, age_s, source,
+        since,
     ]  # fmt: skip
 
 

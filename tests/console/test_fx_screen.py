@@ -7,6 +7,7 @@ import pytest
 from console.fake import FakeClient
 from console.screens.asset_lines import cells as asset_cells
 from console.screens.fx_lines import bps, pair_lines, typed_word
+from console.screens.fx_lines import cells as fx_cells
 from engine.api import EngineError
 from tests.console.deck_driver import console
 
@@ -147,6 +148,18 @@ def test_pair__without_a_rate__says_until_when_one_would_have_served() -> None:
     row = {"pair": "EUR/USD", "state": "none", "held": False, "rate": None, "override": None}
     told = " ".join("".join(text for text, _ in one) for one in pair_lines({"pairs": [row]}, 60, 0))
     assert "a fixing until 16:30 Frankfurt of the next TARGET day" in told
+
+
+def test_row__of_a_held_pair__tells_age_and_source_of_the_rate_it_shows() -> None:
+    evidence = {"fallback_age_s": 7_200, "fallback_source": "ecb"}
+    row = {
+        "pair": "EUR/USD", "state": "held", "held": True, "rate": None, "fallback_rate": "1.0835",
+        "age_s": None, "source": None, "drift_bps": "54.8", "held_since": "2026-03-04T12:00:00Z",
+        "override": None, "evidence": evidence,
+    }  # fmt: skip
+    told = [text for text, _ in fx_cells(row, 25.0, 0)]
+    assert told[2:7:4] == ["1.0835", "ecb"]
+    assert told[5] == "2 h"
 
 
 def test_bps__one_place() -> None:
