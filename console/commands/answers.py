@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from console.instants import dated
 from engine import api
 from engine.api import EngineClient, EngineGone, Query
 
@@ -68,8 +69,6 @@ def _dated(document: Any) -> Any:
     """An act's answer, or that of files taken, with all instants as text."""
     if not isinstance(document, dict):
         return document
-    from console.widgets.figures import dated
-
     made: dict[str, Any] = {"ingest": _dated(document["ingest"])} if "ingest" in document else {}
     if isinstance(document.get("files"), list):
         made["files"] = [_dated(file) for file in document["files"]]

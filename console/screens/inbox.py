@@ -7,6 +7,7 @@ from textual.widget import Widget
 
 from console import actions
 from console.actions import Need
+from console.instants import dated
 from console.mirror import Topics, waiting
 from console.modals.preview import Preview
 from console.screens import panels
@@ -16,7 +17,7 @@ from console.screens.lists import HeldList
 from console.screens.ordering import Value
 from console.text import UNKNOWN, bytes_text, count, instant, plural, words
 from console.widgets.chart import Chart, Course
-from console.widgets.figures import age, dated, share, span, to_us
+from console.widgets.figures import age, share, span, to_us
 from console.widgets.lines import Lines
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
 from console.widgets.series import Sample

@@ -12,7 +12,6 @@ ALERT_RATIO, CRITICAL_RATIO = 0.65, 0.90  # of the memory limit, CONTRACT §12
 LEVELS = "▁▂▃▄▅▆▇█"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
-TOUCHED = ("touched_from", "touched_until")
 SECOND_US, MINUTE_US, HOUR_US, DAY_US = 1_000_000, 60_000_000, 3_600_000_000, 86_400_000_000
 
 
@@ -24,17 +23,6 @@ def to_us(told: str) -> int:
 def from_us(ts: int) -> str:
     """The instant, to the second, as the engine would tell it."""
     return (_EPOCH + timedelta(microseconds=ts)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def exact(ts: int) -> str:
-    """The instant, with its fraction if it has one, as the engine would tell it."""
-    fraction = f"{ts % 1_000_000:06d}".rstrip("0")
-    return from_us(ts - ts % 1_000_000)[:-1] + (f".{fraction}Z" if fraction else "Z")
-
-
-def dated(row: dict[str, Any]) -> dict[str, Any]:
-    """The same with all instants as text: which figures it touches, the engine tells in microseconds."""
-    return row | {name: exact(row[name]) for name in TOUCHED if row.get(name) is not None}
 
 
 def span(us: int) -> str:
