@@ -132,7 +132,7 @@ def newest_decision(decisions: Sequence[Document], kinds: Sequence[str]) -> Docu
 
 
 def _undo_question(newest: Document, whole: Document) -> Question:
-    number, kind = len(whole["all"]), newest["kind"].replace("_", " ")
+    number, kind = len(whole["all"]), rows.kind_words(newest["kind"])
     options = [Option("one", f"Undo this {kind}")]
     if number > 1:
         options = [Option("all", f"Undo all {count(number)} of this act"), Option("one", f"Only this {kind}")]
@@ -141,8 +141,9 @@ def _undo_question(newest: Document, whole: Document) -> Question:
 
 def _undo_lines(newest: Document, number: int, width: int) -> list[Line]:
     subject = newest["subject"]
-    row = f"{subject['file'][:12]}-{subject['record']}" if "file" in subject else ", ".join(subject.values())
-    made = [*rows.decision_lines(newest, width), line("  ", ("row ", "muted"), row)]
+    about = {"row": f"{subject['file'][:12]}-{subject['record']}"} if "file" in subject else subject
+    made = rows.decision_lines(newest, width)
+    made += [line("  ", (f"{name} ", "muted"), str(value)) for name, value in about.items()]
     if number > 1:
         made.append(line("  ", (f"one of {count(number)} rows decided in one act", "muted")))
     return made

@@ -35,7 +35,8 @@ WHY_NOT: dict[Need, str] = {
     "engine": "not connected to an engine", "writing": "this console is read-only", "row": "no row here",
     "rows": "nothing is listed here", "order": "the engine sends this list in pages, in its own order",
     "open": "this row is not open", "mark": "nothing is marked", "files": "no file waits in the inbox",
-    "loose": "nothing of this transfer is left over", "held": "this pair is not held",
+    "loose": "nothing of this transfer is left over",
+    "held": "this pair is not held now; `navdeck fx use-eod-once --from --to` takes closes of the past",
     "job": "no job is at work", "alert": "no alert waits for somebody",
     "new": "this home has files of its own", "story": "no first steps are told here",
     "chart": "no chart over time is in sight; 5 has that of NAV",
@@ -80,7 +81,7 @@ ACTIONS = (
     Action("backups", ("7",), "7", "Backups", "Backups and drills: how old, verified when, how fast"),
     Action("events", ("8",), "8", "Events", "What happened, newest last"),
     Action("transfers", ("t",), "t", "Transfers",
-           "What moved between accounts, and what lacks its other side", needs=AT_ENGINE),
+           "What moved between accounts, and what lacks its other side"),
     Action("lots", ("l",), "l", "Lots", "Lots and gains, each down to the rows it came from", (NAV,), foot=2,
            needs=AT_ENGINE),
     Action("detail", ("enter",), "⏎", "open", "All about the row under the cursor", LISTS, foot=1),
@@ -116,8 +117,8 @@ ACTIONS = (
            foot=1, danger="asks", needs=AT_LOOSE, command="transfer_match"),
     Action("settle", ("s",), "s", "settle", "Say what the marked rows, else this one, were", (TRANSFERS,),
            foot=1, danger="asks", needs=AT_LOOSE, command="transfer_settle"),
-    Action("assets", ("a",), "a", "Assets", "Every asset, and what keeps NAV unknown", needs=AT_ENGINE),
-    Action("asset_status", ("s",), "s", "status", "Exclude the marked assets, else this; or price by hand",
+    Action("assets", ("a",), "a", "Assets", "Every asset, and what keeps NAV unknown"),
+    Action("asset_status", ("s",), "s", "status", "Exclude the marked assets, else this: spam; or price it",
            (ASSETS,), foot=1, danger="asks", needs=(*WRITING, "row"), command="asset_set"),
     Action("hold", ("H",), "H", "hold", "Use the end-of-day rate of a held pair once, with a reason", (FX,),
            foot=1, danger="asks", needs=(*WRITING, "row", "held"), command="fx_use_eod_once"),
@@ -236,7 +237,7 @@ def command(
 ) -> Command:
     """What the act asks of the engine; who, and why, always comes along."""
     asked = arguments if arguments is not None else {"paths": []} if action.command == "ingest" else {}
-    told = reason or f"asked for in the console ({action.label})"
+    told = reason or "asked for in the console"
     return Command(action.command, asked, actor=actor, reason=told, dry_run=dry_run)
 
 

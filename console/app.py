@@ -272,6 +272,8 @@ class NavdeckApp(App[None]):
         """Carries out an act of the registry, or says why it cannot be."""
         action = actions.BY_ID[action_id]
         reason = actions.why_not(action, self.there())
+        if reason == actions.WHY_NOT["engine"] and self.mirror.phase == "starting":
+            reason = "the engine is still starting; press it again"  # an act is never kept for later
         if reason:
             self.tell(f"{action.label}: {reason}", "warning")
             return

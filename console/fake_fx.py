@@ -57,7 +57,7 @@ def status(arguments: Document) -> Document:
     chosen = [row for row in pairs() if row["pair"] == arguments["pair"]]
     touched = {
         "resolution": "5m", "close": "2026-03-04T14:05:00Z", "accounts": ["kraken-eur"],
-        "assets": ["BTC", "ETH"],
+        "assets": ["BTC", "ETH"], "base_currency": "USD",
         "value_under_fallback": "418220.15", "nav_under_fallback": "1284118.42",
     }  # fmt: skip
     return found | {

@@ -66,7 +66,8 @@ def _nav_done(doc: Document) -> str:
         return "no NAV yet: no price is known; prices are files too, and go into the inbox"
     if doc["nav"]["points"][-1]["nav"] is not None:
         return "NAV is known at the newest close: 5 shows its course"
-    return "NAV is withheld at the newest close: 5 shows where, and why"
+    state = "withheld" if _held(doc) else "not known"
+    return f"NAV is {state} at the newest close: 5 shows where, and why"
 
 
 def _has_prices(doc: Document) -> bool:

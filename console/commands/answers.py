@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from console.instants import dated
 from engine import api
 from engine.api import EngineClient, EngineGone, Query
 
@@ -52,7 +53,7 @@ def asked(arguments: argparse.Namespace, name: str, **values: Any) -> Document:
 
 def tell(document: Any, arguments: argparse.Namespace, table: Callable[[Any], None]) -> None:
     """The answer on stdout: as JSON if asked, else as `table` prints it."""
-    out(lambda: (as_json if arguments.json else table)(document))
+    out(lambda: as_json(_dated(document)) if arguments.json else table(document))
 
 
 def drawn(module: str, name: str) -> Callable[..., None]:
@@ -62,6 +63,16 @@ def drawn(module: str, name: str) -> Callable[..., None]:
         getattr(import_module(f"console.commands.{module}"), name)(*documents)
 
     return draw
+
+
+def _dated(document: Any) -> Any:
+    """An act's answer, or that of files taken, with all instants as text."""
+    if not isinstance(document, dict):
+        return document
+    made: dict[str, Any] = {"ingest": _dated(document["ingest"])} if "ingest" in document else {}
+    if isinstance(document.get("files"), list):
+        made["files"] = [_dated(file) for file in document["files"]]
+    return dated(document) | made
 
 
 def as_json(document: Any) -> None:

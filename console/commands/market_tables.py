@@ -142,10 +142,11 @@ def _hold(row: Document, touched: Document | None) -> Iterable[RenderableType]:
                   f" market {_bps(evidence['moved_bps'])}"),
     ]  # fmt: skip
     if touched is not None:
+        base, at = touched["base_currency"], instant(touched["close"])
         lines += [
             ("touched", f"{', '.join(touched['assets'])} in {', '.join(touched['accounts'])}:"
-                        f" {money(touched['value_under_fallback'])} under the fallback"),
-            ("NAV", f"{money(touched['nav_under_fallback'])} under it, at {instant(touched['close'])}"),
+                        f" {money(touched['value_under_fallback'])} {base} under the fallback"),
+            ("NAV", f"{money(touched['nav_under_fallback'])} {base} under it, at {at}"),
         ]  # fmt: skip
     yield section(f"‖ {row['pair']} is held", pairs(lines))
     yield hint(f"take in fresh rates, or navdeck fx use-eod-once {row['pair']} --reason …")

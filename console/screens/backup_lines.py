@@ -12,10 +12,12 @@ from console.widgets.pieces import BLANK, Column, Line, Piece, line, wrapped
 Document = dict[str, Any]
 
 COLUMNS = (
-    Column("what", 8), Column("state", 14), Column("at", 12, prose=True), Column("age", 7, right=True),
-    Column("size or RTO", 11, right=True), Column("reaches or RPO", 14, right=True, prose=True),
-    Column("files", 7, right=True, rank=1), Column("id", 20, rank=2, grows=1),
+    Column("what", 6), Column("state", 13), Column("at", 12, prose=True), Column("age", 7, right=True),
+    Column("size", 9, right=True), Column("RTO", 7, right=True), Column("RPO", 7, right=True),
+    Column("files", 7, right=True, rank=1), Column("reaches", 12, rank=2, prose=True),
+    Column("id", 20, rank=3, grows=1),
 )  # fmt: skip
+NONE: Piece = ("", "muted")  # what a row of this kind does not have
 VERDICTS: dict[str, Piece] = {
     "passed": ("✓ passed", "ok"), "failed": ("✗ failed", "bad"), "cancelled": ("= cancelled", "muted"),
 }  # fmt: skip
@@ -55,40 +57,29 @@ def state_of(item: Item) -> Piece:
 
 
 def values(item: Item, now: int) -> list[Value]:
-    """What the cells stand for."""
+    """What the cells stand for: a drill has times, a backup has a size, files and a reach."""
     doc, (sign, _) = item.doc, state_of(item)
     told: list[Value] = [item.kind, sign, item.at, now - to_us(item.at) if item.at else None]
     if item.kind == "drill":
-        steps = sum(step["ok"] for step in doc["steps"])
-        return [*told, doc.get("rto_s"), doc.get("rpo_s"), steps, doc.get("backup")]
-    return [*told, doc.get("bytes"), doc.get("reached"), doc.get("files", 0), doc["id"]]
+        return [*told, None, doc.get("rto_s"), doc.get("rpo_s"), None, None, doc.get("backup")]
+    return [*told, doc.get("bytes"), None, None, doc.get("files", 0), doc.get("reached"), doc["id"]]
 
 
 def cells(item: Item, now: int) -> list[Piece]:
     """One row's cells."""
     doc = item.doc
-    told = [(item.kind, "text"), state_of(item)]
-    told += [(day_clock(item.at, now) if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted")]
+    told: list[Piece] = [
+        (item.kind, "text"), state_of(item),
+        (day_clock(item.at, now) if item.at else UNKNOWN, "text"), (age(item.at or None, now), "muted"),
+    ]  # fmt: skip
     if item.kind == "drill":
-        rto, rpo = doc.get("rto_s"), doc.get("rpo_s")
-        steps = sum(step["ok"] for step in doc["steps"])
-        of = f"{steps}/{len(doc['steps'])}"
-        return [
-            *told,
-            (_seconds(rto), "text"),
-            (_seconds(rpo), "text"),
-            (of, "muted"),
-            (doc.get("backup") or "", "muted"),
-        ]
-    size = bytes_text(doc["bytes"]) if "bytes" in doc else UNKNOWN
-    reaches = day_clock(doc["reached"], now) if "reached" in doc else UNKNOWN
+        times: list[Piece] = [(_seconds(doc.get("rto_s")), "text"), (_seconds(doc.get("rpo_s")), "text")]
+        return [*told, NONE, *times, NONE, NONE, (doc.get("backup") or "", "muted")]
     return [
-        *told,
-        (size, "text"),
-        (reaches, "text"),
+        *told, (bytes_text(doc["bytes"]) if "bytes" in doc else UNKNOWN, "text"), NONE, NONE,
         (count(doc.get("files", 0)), "muted"),
-        (doc["id"], "muted"),
-    ]
+        (day_clock(doc["reached"], now) if "reached" in doc else UNKNOWN, "muted"), (doc["id"], "muted"),
+    ]  # fmt: skip
 
 
 def _seconds(told: float | None) -> str:
@@ -134,15 +125,20 @@ def _drill_lines(doc: Document, width: int) -> list[Line]:
     ]
     made += [BLANK, *panels.details(pairs, width), BLANK]
     for step in doc["steps"]:
-        made.append(line(("✓ ", "ok") if step["ok"] else ("✗ ", "bad"), f"{step['step']}  ",
-                         (_seconds(step["seconds"]), "muted")))  # fmt: skip
-        made += [
-            line("  ", (part, "muted" if step["ok"] else "bad"))
-            for part in wrapped(step["told"], width - 2)
-            if part
-        ]
+        made += _step_lines(step, width)
     problem = doc.get("problem")
     return [*made, BLANK, *(line((part, "bad")) for part in wrapped(problem, width))] if problem else made
+
+
+def _step_lines(step: Document, width: int) -> list[Line]:
+    """A step with its time; below it, what came of it."""
+    sign: Piece = ("✓ ", "ok") if step["ok"] else ("✗ ", "bad")
+    first, *more = wrapped(f"{step['step']}  {_seconds(step['seconds'])}", width - 2)
+    told = [part for part in wrapped(step["told"], width - 2) if part]
+    return [
+        line(sign, first), *(line("  ", part) for part in more),
+        *(line("  ", (part, "muted" if step["ok"] else "bad")) for part in told),
+    ]  # fmt: skip
 
 
 def job_line(job: Document | None, now: int) -> Line:

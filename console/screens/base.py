@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+CLEARS: Piece = ("  esc clears it", "muted")
+
 
 def bindings(screen: str) -> list[BindingType]:
     """The keys of a screen's own acts; those that work everywhere belong to the app."""
@@ -275,6 +277,8 @@ class ListScreen(DeckScreen):
         """The first line of the head: what is listed and by which filter, or why it cannot be had."""
         if self.trouble:
             return line((self.trouble, "bad"))
+        if self.filter.problem:  # it takes the room: what is listed does not follow from the filter
+            return line((title, "strong"), (f"  {self.filter.problem}", "warn"), CLEARS)
         return (*panels.head(title, about), *more, *self.filter_told())
 
     def laid(self, width: int) -> Layout:
@@ -325,8 +329,7 @@ class ListScreen(DeckScreen):
         """What the filter is, for the head of the list."""
         if not self.filter.typed:
             return ()
-        wrong = (f"  {self.filter.problem}", "warn") if self.filter.problem else ("", "text")
-        return line(("  filter ", "muted"), (self.filter.typed, "mark"), wrong, ("  esc clears it", "muted"))
+        return line(("  filter ", "muted"), (self.filter.typed, "mark"), CLEARS)
 
 
 def _sort_told(width: int) -> list[Line]:

@@ -16,6 +16,8 @@ _WORD = re.compile(r'(?:[^\s"]|"[^"]*"?)+')
 _OLDER = re.compile(r">([0-9]{1,6})(s|m|min|h|d)")
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400}
 
+NEAR_NAMED = 2  # reasons, where what was typed is in several: more have no room in 80 columns
+
 type Texts = Mapping[str, str]  # of a row: what each field says, a line for each way to say it
 type Take = Callable[[dict[str, Any], str], str]  # puts a value into a question; what is wrong with it
 
@@ -137,6 +139,8 @@ def with_whole_reason(found: Filter, codes: Collection[str]) -> Filter:
     near = sorted(code for code in codes if begun and begun in code)
     if begun in codes or not near:
         return found
+    if len(near) > NEAR_NAMED:
+        return Filter(found.typed, problem=f"reason: {len(near)} have {begun}, {near[0]} …: type more of it")
     if len(near) > 1:
         return Filter(found.typed, problem=f"reason: which of {', '.join(near)}")
     return replace(found, asked={**found.asked, "reason": near[0]})

@@ -140,7 +140,7 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
 
     def _head(self, width: int, _height: int) -> list[Line]:
         held = sum(row["held"] for row in self._found["pairs"])
-        sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held", "ok")
+        sign = (f"  ‖ {count(held)} held", "held") if held else ("  ✓ none held now", "ok")
         first = self.first_line("FX", plural(len(self._found["pairs"]), "pair"), sign)
         about = (
             f"a close without a market rate takes the fixing within {self._found['drift_bps_max']} bps of it"

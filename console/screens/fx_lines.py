@@ -26,14 +26,20 @@ COLUMNS = (
 )  # fmt: skip
 BAND_CELLS = 10
 CAUSES = {
-    "DRIFT": "no market rate is in force, and the fixing is too far off the last one",
+    "DRIFT": "no market rate is in force; the fixing is too far off the last",
     "NO_PRIMARY": "no market rate within 24 h of open market vouches for the fixing",
 }
 
 
+UNSERVED = (
+    "No rate is in force now: a market rate serves for an hour of open market, a fixing until 16:30"
+    " Frankfurt of the next TARGET day. Take newer rates in."
+)
+
+
 def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
     """One pair's cells."""
-    rate = row["rate"] or row["fallback_rate"]
+    rate, age_s, source = _told(row)
     drift = row["drift_bps"]
     since = row["held_since"] or (row["override"] or {}).get("granted") if row["state"] in BEGUN else None
     return [
@@ -42,10 +48,18 @@ def cells(row: Document, band_bps: float, now: int) -> list[Piece]:
         (UNKNOWN, "muted") if rate is None else (_short(rate), "held" if row["rate"] is None else "text"),
         (UNKNOWN, "muted") if drift is None else (bps(drift), "held" if float(drift) > band_bps else "text"),
         _band(drift, band_bps),
-        (span_of(row["age_s"]), "muted"),
-        (row["source"] or UNKNOWN, "muted"),
+        (span_of(age_s), "muted"),
+        (source or UNKNOWN, "muted"),
         (day_clock(since, now) if since else "", "muted"),
     ]
+
+
+def _told(row: Document) -> tuple[str | None, int | None, str | None]:
+    """The rate in force, its age and source; where it is held, those of the fixing that is not trusted."""
+    if row["rate"] is not None or not row["held"]:
+        return row["rate"] or row["fallback_rate"], row["age_s"], row["source"]
+    evidence = row["evidence"]
+    return row["fallback_rate"], evidence["fallback_age_s"], evidence["fallback_source"]
 
 
 BEGUN = ("held", "overridden")
@@ -53,12 +67,12 @@ BEGUN = ("held", "overridden")
 
 def values(row: Document) -> list[Value]:
     """What the cells stand for."""
-    rate, drift = row["rate"] or row["fallback_rate"], row["drift_bps"]
+    (rate, age_s, source), drift = _told(row), row["drift_bps"]
     exact = None if drift is None else Decimal(drift)
     since = row["held_since"] or (row["override"] or {}).get("granted") if row["state"] in BEGUN else None
     return [
-        row["pair"], row["state"], None if rate is None else Decimal(rate), exact, exact, row["age_s"],
-        row["source"], since,
+        row["pair"], row["state"], None if rate is None else Decimal(rate), exact, exact, age_s, source,
+        since,
     ]  # fmt: skip
 
 
@@ -100,6 +114,8 @@ def pair_lines(found: Document, width: int, now: int) -> list[Line]:
             ("from", line(f"{row['source']}, {instant(row['asof'])}", (f"  {age}", "muted"))),
             ("drift", line(f"{bps(row['drift_bps'])} bps", (f" of {found['drift_bps_max']}", "muted"))),
         ], width)  # fmt: skip
+    if row["state"] == "none":
+        made += [line((part, "muted")) for part in wrapped(UNSERVED, width)]
     if row["override"]:
         made += [BLANK, *_override(row["override"], width, now)]
     return made
@@ -116,7 +132,7 @@ def held_lines(found: Document, width: int) -> list[Line]:
 def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]:
     evidence = row["evidence"]
     pairs = [
-        ("held since", line((instant(row["held_since"]), "held"))),
+        ("held since", line((instant(row["held_since"]), "held"), ("  ages: of open market", "muted"))),
         ("fixing", _side(evidence, "fallback")),
         ("market", _side(evidence, "primary") if evidence["primary_rate"] else line((UNKNOWN, "muted"))),
         ("drift", line((f"{bps(evidence['drift_bps'])} bps", "held"),
@@ -124,11 +140,12 @@ def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]
                         "muted"))),
     ]  # fmt: skip
     if touched:
+        base = touched["base_currency"]
+        at = instant(touched["close"])
         pairs += [
             ("touches", line(f"{', '.join(touched['assets'])} in {', '.join(touched['accounts'])}")),
-            ("worth", line(f"{money(touched['value_under_fallback'])} under the fixing")),
-            ("NAV", line(f"{money(touched['nav_under_fallback'])} under the fixing")),
-            ("at", line(instant(touched["close"]))),
+            ("worth", line(f"{money(touched['value_under_fallback'])} {base} under the fixing")),
+            ("NAV", line(f"{money(touched['nav_under_fallback'])} {base} then, at {at}")),
         ]  # fmt: skip
     told = CAUSES.get(evidence["cause"], evidence["cause"])
     return [*(line((part, "held")) for part in wrapped(told, width)), *panels.details(pairs, width)]
@@ -136,7 +153,7 @@ def _evidence(row: Document, touched: Document | None, width: int) -> list[Line]
 
 def _side(evidence: Document, side: str) -> Line:
     rate, source = _short(evidence[f"{side}_rate"]), evidence[f"{side}_source"]
-    age = f"{span_of(evidence[f'{side}_age_s'])} of open market old"
+    age = f"{span_of(evidence[f'{side}_age_s'])} old"
     return line(f"{rate} {source}, {instant(evidence[f'{side}_asof'])}, {age}")
 
 
@@ -246,9 +263,9 @@ def override_lines(plan: Document, found: Document, width: int) -> list[Line]:
     (row,) = found["pairs"]
     touched = found.get("touched")
     text = (
-        f"Closes of {plan['pair']} after {instant(plan['from'])} up to {instant(plan['to'])}, and those to"
-        f" come until {instant(plan['until'])}, are valued by the fixing where they are held, for good,"
-        " unless a market rate arrives. Each says EOD_OVERRIDE."
+        f"Held closes after {instant(plan['from'])} up to {instant(plan['to'])}, and those to come until"
+        f" {instant(plan['until'])}, take the fixing, for good, unless a market rate arrives. Each says"
+        " EOD_OVERRIDE."
     )
     made = [*_evidence(row, touched, width)] if row["held"] else []
     return [

@@ -7,6 +7,7 @@ from textual.widget import Widget
 
 from console import actions
 from console.actions import Need
+from console.instants import dated
 from console.mirror import Topics, waiting
 from console.modals.preview import Preview
 from console.screens import panels
@@ -16,7 +17,7 @@ from console.screens.lists import HeldList
 from console.screens.ordering import Value
 from console.text import UNKNOWN, bytes_text, count, instant, plural, words
 from console.widgets.chart import Chart, Course
-from console.widgets.figures import age, exact, share, span, to_us
+from console.widgets.figures import age, share, span, to_us
 from console.widgets.lines import Lines
 from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, cut, line, wrapped
 from console.widgets.series import Sample
@@ -245,8 +246,7 @@ class Inbox(Charted, HeldList[Document]):
 
     def record(self, row: Document) -> Document:
         """Instants as text, as everywhere."""
-        names = [name for name in ("touched_from", "touched_until") if row.get(name) is not None]
-        return row | {name: exact(row[name]) for name in names}
+        return dated(row)
 
     def detail(self) -> tuple[str, Callable[[int], list[Line]]] | None:
         entry = self.chosen()

@@ -16,12 +16,12 @@ OPEN, REALIZED = "open", "realized"
 STATES = (OPEN, REALIZED)
 COLUMNS: dict[str, Sequence[Column]] = {
     OPEN: (
-        Column("asset", 6), Column("account", 8, grows=2), Column("acquired", 16),
+        Column("asset", 6), Column("account", 8, grows=2), Column("acquired", 17),
         Column("age", 7, right=True), Column("quantity", 12, right=True, grows=1, prose=True),
         Column("basis USD", 13, right=True), Column("flags", 18, rank=1, grows=2, prose=True),
     ),
     REALIZED: (
-        Column("disposed", 16), Column("asset", 6), Column("account", 8, grows=2),
+        Column("disposed", 17), Column("asset", 6), Column("account", 8, grows=2),
         Column("quantity", 11, right=True, grows=1, prose=True),
         Column("proceeds USD", 12, right=True, rank=2), Column("basis USD", 12, right=True, rank=2),
         Column("gain USD", 12, right=True), Column("term", 7),
@@ -77,7 +77,7 @@ def gain_piece(gain: str | None) -> Piece:
 
 
 def _minute(told: str | None) -> str:
-    return "unknown" if told is None else f"{told[:10]} {told[11:16]}"
+    return "unknown" if told is None else f"{told[:10]} {told[11:16]}Z"
 
 
 def sums_line(state: str, sums: Mapping[str, str | None]) -> Line:

@@ -214,7 +214,10 @@ def nav_twin(points: Sequence[Document], currency: str, width: int) -> Line:
     ratio = percent(float(change / known[0]), signed=True) if known[0] else UNKNOWN
     sign = "+" if change > 0 else ""
     unknown = len(points) - len(known)
+    at = next(point["bucket_close"] for point in reversed(points) if point["nav"] is not None)
+    latest = [] if last["nav"] else [(f"last {money(str(known[-1]))} {currency} at {instant(at)}", "strong")]
     parts = (
+        *latest,
         (f"change {sign}{money(str(change))} ({ratio}), flows included".replace("-", "−"), "text"),
         (f"{count(unknown)} of {count(len(points))} closes not known", "warn" if unknown else "muted"),
         (f"most {money(str(max(known)))}", "muted"),

@@ -91,6 +91,8 @@ class Quarantine(ActingScreen, Marked, PagedList):
         told = (
             f"{count(self._pages.total)}{of} rows" if of else f"{plural(self._pages.total, 'row')}, {shown}"
         )
+        if of and not self.doc["quarantine"]["open"]:
+            told = "✓ nothing is set aside"
         first = self.first_line("Quarantine", told, self.marks_told(), self.range_told())
         chips = panels.chips(self._reasons(), self._chosen_reason(), width)
         return [cut(first, width), chips, self.heads()]

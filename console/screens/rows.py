@@ -14,6 +14,7 @@ COLUMNS = (
     Column("file", 16, grows=1), Column("line", 6, right=True),
     Column("row", 30, rank=1, grows=3, prose=True),
 )  # fmt: skip
+KIND_WORDS = {"fx_use_eod_once": "use of the end-of-day rate"}
 KEY_FIELDS = (
     "action", "quantity", "asset_id", "base", "quote", "rate", "resolution", "close", "bucket_close",
     "timestamp", "asof", "account",
@@ -115,14 +116,24 @@ def trade_text(row: Document) -> str:
     return f"{what}{price}, {row.get('account') or UNKNOWN}"
 
 
+def _apart(fields: Mapping[str, str], stored: Document) -> str:
+    """Where a stored row and this one differ: that is what a person decides on."""
+    pairs = [(name, stored[name], here) for name, here in fields.items() if name in stored]
+    return ", ".join(
+        f"{name} is {there or 'empty'} there, {here or 'empty'} here"
+        for name, there, here in pairs
+        if name not in stored["same"] and there != here
+    )
+
+
 def _conflicts(row: Document, width: int) -> list[Line]:
     made: list[Line] = []
     for stored in row.get("conflicts", []):
-        same = ", ".join(stored["same"]) or "nothing"
         what = f"{short(stored['tx'])}  {trade_text(stored)}"
-        about = f"{stored['file']} line {count(stored['line'])}; the same in {same}"
-        lines = [("text", part) for part in wrapped(what, width - 2)]
-        lines += [("muted", part) for part in wrapped(about, width - 2)]
+        about = f"{stored['file']} line {count(stored['line'])}"
+        differs, same = _apart(row["row"], stored), ", ".join(stored["same"]) or "nothing"
+        told = (("text", what), ("muted", about), ("warn", differs), ("muted", f"the same in {same}"))
+        lines = [(mark, part) for mark, text in told if text for part in wrapped(text, width - 2)]
         made += [
             line(("  " if number else "= ", "mark"), (part, mark))
             for number, (mark, part) in enumerate(lines)
@@ -158,11 +169,16 @@ def _history(row: Document, width: int) -> list[Line]:
     return made
 
 
+def kind_words(kind: str) -> str:
+    """A kind of decision as it is spoken of."""
+    return KIND_WORDS.get(kind, kind.replace("_", " "))
+
+
 def decision_lines(decision: Document, width: int) -> list[Line]:
     """One decision: what, who, when, why, and whether it still holds."""
     gone = f"  undone by {decision['undone_by']}" if decision.get("undone_by") else ""
     first = line(
-        (f"{decision['decision']} ", "muted"), (decision["kind"], "strong"),
+        (f"{decision['decision']} ", "muted"), (kind_words(decision["kind"]), "strong"),
         f"  {decision['actor']}  {instant(decision['at'])}", (gone, "warn"),
     )  # fmt: skip
     told = [text for text in (detail_text(decision), decision["reason"]) if text]

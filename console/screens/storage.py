@@ -18,9 +18,8 @@ from console.screens.charted import Charted
 from console.screens.storage_lines import (
     COLUMNS,
     cells,
-    disk_line,
+    lake_line,
     memory_course,
-    open_words,
     outcome,
     plan_lines,
     retention_lines,
@@ -84,8 +83,7 @@ class Storage(Charted, ActingScreen):
     def _head(self, width: int, _height: int) -> list[Line]:
         first: Line = (*panels.head("Lake"), *READING)
         if self._found is not None:
-            about = panels.head("Lake", open_words(self._found["open_rows"]))
-            first = (*about, *disk_line(self._found["disk"], self._found["profile"]))
+            first = lake_line(self._found, width)
         if self.trouble:
             first = line((self.trouble, "bad"))
         heads = fitted(COLUMNS, self.query_one(Rows).width - 2).head()

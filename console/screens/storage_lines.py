@@ -8,7 +8,7 @@ from console.screens import panels
 from console.text import UNKNOWN, bytes_text, count, plural
 from console.widgets.chart import Course
 from console.widgets.figures import ALERT_RATIO, CRITICAL_RATIO, from_us, memory_state, percent, share
-from console.widgets.pieces import BLANK, Column, Line, Piece, cut, line, wrapped
+from console.widgets.pieces import BLANK, Column, Line, Piece, as_fits, line, wrapped
 from console.widgets.series import Sample
 
 Document = dict[str, Any]
@@ -44,18 +44,18 @@ def memory_course(doc: Document, now: int) -> Course:
         samples += [Sample(at - 1, before * 100), Sample(at, ratio * 100)]
     return Course(
         "Memory", samples, lambda value: f"{value:.0f} %", rules=MARKS, within=(0.0, 100.0),
-        words=lambda width: cut(memory_words(doc), width), stops=[at for at, _ in history],
+        words=lambda width: memory_words(doc, width), stops=[at for at, _ in history],
         columns=MEMORY_COLUMNS, cells=lambda stop: _memory_cells(*history[stop]),
     )  # fmt: skip
 
 
-def memory_words(doc: Document) -> Line:
-    """Whose limit it is, and what happens at its marks."""
+def memory_words(doc: Document, width: int) -> Line:
+    """What happens at the marks of memory; whose limit it is, where there is room."""
     memory = doc["memory"]
     level, whose = memory.get("level"), memory.get("whose")
-    told = f"level {level}, limit of the {whose}; " if level and whose else ""
     marks = f"at {share(ALERT_RATIO)} smaller batches and compaction; at {share(CRITICAL_RATIO)} intake stops"
-    return line((told + marks, "muted"))
+    more = [line((f"level {level}, limit of the {whose}", "muted"))] if level and whose else []
+    return as_fits([line((marks, "muted")), *more], width)
 
 
 def _memory_cells(at: int, ratio: float) -> list[Piece]:
@@ -71,30 +71,27 @@ def upkeep_line(job: Document | None, now: int) -> Line:
     return line(("▸ ", "accent"), (job["job"], "strong"), f"  {told}", *far)
 
 
-def disk_line(disk: Document, profile: str) -> Line:
-    """Free disk against what intake needs."""
+def lake_line(found: Document, width: int) -> Line:
+    """What is not in files yet, and free disk against what intake needs; the profile where there is room."""
+    disk, rows = found["disk"], found["open_rows"]
     short = disk["free_bytes"] < disk["least_bytes"]
-    sign = ("✗ intake stopped", "bad") if short else ("✓", "ok")
-    told = f"{bytes_text(disk['free_bytes'])} free of disk, intake needs {bytes_text(disk['least_bytes'])}  "
-    return line(told, sign, (f"  profile {profile}", "muted"))
-
-
-def open_words(rows: int) -> str:
-    """What is not in files yet; the disk is told after it."""
-    return f"{plural(rows, 'open row')}  " if rows else ""
+    sign = ("✗ intake stopped: ", "bad") if short else ("✓ ", "ok")
+    told = f"{bytes_text(disk['free_bytes'])} free of disk, intake needs {bytes_text(disk['least_bytes'])}"
+    lake = panels.head("Lake", plural(rows, "open row")) if rows else line(("Lake", "strong"))
+    parts = [lake, line(sign, told)]
+    return as_fits([*parts, line((f"profile {found['profile']}", "muted"))], width)
 
 
 def plan_lines(plan: Document, width: int) -> list[Line]:
     """What compaction would do."""
-    made = []
-    for step in plan["steps"]:
-        size = f"{plural(step['files'], 'file')}, {bytes_text(step['bytes'])}"
-        made.append(line((f"{step['what']:<14}", "strong"), size, (f"  {step['why']}", "muted")))
-    if not made:
-        made = [line(("✓ ", "ok"), "there is nothing to compact")]
+    steps = [
+        (step["what"], line(f"{plural(step['files'], 'file')}, {bytes_text(step['bytes'])}: {step['why']}"))
+        for step in plan["steps"]
+    ]
+    made = panels.details(steps, width) or [line(("✓ ", "ok"), "there is nothing to compact")]
     before, after = plan["before"], plan["after"]
     sizes = f"{bytes_text(before['bytes'])} on disk now, {bytes_text(after['bytes'])} or less"
-    later = "what is rewritten stays beside the new files until compaction.grace_minutes are over"
+    later = "the files before stay for readers for a while: compaction.grace_minutes of the settings"
     peak = f"up to {bytes_text(plan['peak_bytes'])} of memory, one partition at a time"
     less = [line((part, "muted")) for told in (later, peak) for part in wrapped(told, width)]
     return [*made, BLANK, line((f"{sizes} after a while", "text")), *less]

@@ -118,9 +118,9 @@ def _loose_lines(item: Item, width: int) -> list[Line]:
         made += [line(("Settled", "strong")), *_settled_lines(row["settled"], width), BLANK]
     made.append(line((row["why"]["code"], "warn")))
     made += [line("  ", (part, "muted")) for part in wrapped(row["why"]["text"], width - 2)]
-    made += [BLANK, panels.head("What comes near", "m matches")]
+    made += [BLANK, panels.head("What comes near", "m matches" if row["candidates"] else "")]
     if not row["candidates"]:
-        made.append(line(("nothing within 2 % and 7 days", "muted")))
+        made.append(line(("nothing within 2 % and 7 days: s says what it was", "muted")))
     for one in row["candidates"]:
         made += candidate_lines(one, width)
     return made

@@ -39,7 +39,14 @@ from engine.api import Query
 
 Document = dict[str, Any]
 
-KINDS = {"OUT": ("fee", "withdrawal", "gift", "payment", "lost"), "IN": ("deposit", "gift", "opening")}
+LEFT, CAME = "its lots leave, no gain", "a lot; its basis is the value, if one is told"
+KINDS = {  # by side: what the books make of it
+    "OUT": {
+        "fee": "a disposal at the value, or at basis where none is told", "withdrawal": LEFT, "gift": LEFT,
+        "payment": "a disposal at the value", "lost": f"{LEFT}; the loss is return",
+    },
+    "IN": {"deposit": CAME, "gift": CAME, "opening": CAME},
+}  # fmt: skip
 SHOWN = ("all", "unmatched", "in_transit", "matched", "settled")
 FETCHED = 1_000  # of each state; the head tells of more
 UNDOABLE = ("transfer_match", "transfer_settle")
@@ -200,7 +207,7 @@ class Transfers(ActingScreen, MarkedList[Item]):
         kinds = [kind for kind in KINDS[rows[0]["side"]] if all(kind in KINDS[side] for side in sides)]
         if len(rows) > 1:
             kinds = [kind for kind in kinds if kind != "payment"]  # each has a value of its own
-        ways = [line(kind) for kind in kinds]
+        ways = [_way(kind, [KINDS[side][kind] for side in sorted(sides)]) for kind in kinds]
         build = partial(settle_lines, rows, "")
         place = await self.deck.push_screen_wait(Pick("Settle as", build, ways))
         if place is None:
@@ -214,6 +221,11 @@ class Transfers(ActingScreen, MarkedList[Item]):
         if done is not None:
             told = f"settled {plural(done['settled'], 'transfer')} as {done['as']}"
             await self._desk.after(line(("✓ ", "ok"), told, UNDO_TOLD), wanted["ids"])
+
+
+def _way(kind: str, told: Sequence[str]) -> Line:
+    """A kind to settle as, and what the books make of it, whichever sides the rows have."""
+    return line(f"{kind}: ", ("; ".join(dict.fromkeys(told)), "muted"))
 
 
 def _of_row(row: Document, width: int) -> list[Line]:

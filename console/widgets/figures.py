@@ -25,12 +25,6 @@ def from_us(ts: int) -> str:
     return (_EPOCH + timedelta(microseconds=ts)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def exact(ts: int) -> str:
-    """The instant, with its fraction if it has one, as the engine would tell it."""
-    fraction = f"{ts % 1_000_000:06d}".rstrip("0")
-    return from_us(ts - ts % 1_000_000)[:-1] + (f".{fraction}Z" if fraction else "Z")
-
-
 def span(us: int) -> str:
     """A length of time in its largest unit; nothing shorter than a minute, so that ages seldom move."""
     if us < MINUTE_US:

@@ -91,7 +91,7 @@ def _steps(
     with run.step("restore the newest backup") as told:
         plan = plan_backup(shelf, newest, latest, None, outside)
         done = restore(plan, outside)
-        told.append(f"{done['files']} files, {done['bytes']} bytes, digest as recorded")
+        told.append(f"{done['files']:,} files, {done['bytes']:,} bytes, digest as recorded")
     report["rto_s"] = run.steps[-1]["seconds"]
     with run.step("open it and recompute") as told:
         found = recompute(latest)
@@ -114,16 +114,16 @@ def _at_random(shelf: Shelf, run: Drill, scratch: Path, report: dict[str, Any], 
     report["instant"] = format_instant(instant)
     outside, digests = ports_beside(run.ports), []
     for name, alone in (("the newest backup before it", False), ("the journal alone", True)):
-        with run.step(f"restore {report['instant']} from {name}") as told:
+        with run.step(f"restore the random instant from {name}") as told:
             plan = plan_instant(shelf, instant, scratch / "random", None, outside, alone=alone)
             done = restore(plan, outside)
             digests.append(done["digest"])
-            told.append(f"{done['commits_redone']} commits redone from {done['base'] or 'nothing'}")
+            told.append(f"{done['commits_redone']:,} commits redone from {done['base'] or 'nothing'}")
             remove(plan.to)
     with run.step("compare the two") as told:
         if digests[0] != digests[1]:
             raise BackupError(f"At {report['instant']} the digests are {digests[0]} and {digests[1]}.")
-        told.append(digests[0])
+        told.append(f"both have the digest {digests[0]}")
 
 
 def ports_beside(ports: Ports) -> Ports:

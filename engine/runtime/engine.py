@@ -262,10 +262,8 @@ class Engine(Telling):
             each[resolution]["left_out"] = valued.left_out_told()
             self.tell("value_done", {"resolution": resolution, **each[resolution]})
             if valued.restated.count:
-                one = valued.restated.count == 1
-                told = f"{valued.restated.count:,} NAV{'' if one else 's'} at {resolution}"
-                told += f" say{'s' if one else ''} otherwise now"
-                self.log("warn", "restated", told)
+                told = "1 NAV" if valued.restated.count == 1 else f"{valued.restated.count:,} NAVs"
+                self.log("warn", "restated", f"{told} at {resolution} restated")
         await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each, "unvalued": valued.unvalued}

@@ -191,6 +191,7 @@ def _touched(books: Books, pair: str, at: int) -> dict[str, Any] | None:
                 "close": format_instant(close),
                 "accounts": sorted(set(own["account"])),
                 "assets": sorted(set(own["asset_id"])),
+                "base_currency": books.config["base_currency"],
                 "value_under_fallback": _sum(own),
                 "nav_under_fallback": _sum(under),
             }

@@ -152,7 +152,8 @@ class Host:
 
     async def _do(self, command: Command) -> Result:
         """An operator's act is told when it is done, other work when it begins; what failed, as failed."""
-        told = f"{command.actor or 'someone'}: {command.name} {command.reason}".strip()
+        act = f"{command.actor or 'someone'}: {command.name.replace('_', ' ')}"
+        told = f"{act}, {command.reason}" if command.reason else act
         is_act, is_told = command.name in ACTS, not command.dry_run
         if is_told and not is_act:
             self._engine.log("info", "command", told)

@@ -1,8 +1,10 @@
 """Three small made-up files for a home that has none yet: five days of trading, with one slip and one hold.
 
 Like the demo's files they are plain text made of whole days up to now; nothing in them is random. The slip is
-an action in lower case. The hold: the market rate falls silent two closes before the newest, while the fixing
-is half a percent off, so what is quoted in EUR cannot be valued until a person decides.
+an action in lower case. The hold: the market rate falls silent an hour of open market before the newest
+close, so that it just does not serve it, while the fixing is half a percent off: what is quoted in EUR cannot
+be valued until a person decides. Fixings come daily up to now: without one in force there would be no rate to
+decide on. Nor is the market silent for 24 hours before the day's last one: until then the drift is known.
 """
 
 from collections.abc import Sequence
@@ -15,6 +17,7 @@ from engine.runtime.home import Home
 from engine.store.files import publish
 from engine.store.reader import Reader
 from engine.valuation.buckets import closes
+from engine.valuation.market_hours import open_between
 
 PREFIX = "sample-"
 DAYS = 5
@@ -22,7 +25,7 @@ PRICES = "asset_id,resolution,bucket_close,open,high,low,close,volume,quote_curr
 RATES = "base,quote,rate,resolution,asof,fx_source"
 ETH, ACME = ("3310", "3350", "3400", "3450", "3520"), ("116.20", "117.05", "116.80", "118.30", "119.10")
 MARKET_RATE, FIXING = "1.0850", "1.0905"
-SILENT_CLOSES = 2  # the newest ones
+FIXED_AT_US = 13 * HOUR_US  # of the UTC day: before the fixing of the day before ends, 16:30 in Frankfurt
 # days before the newest close, hours into that day; then the columns that are not empty
 TRADES = (
     (5, 9, {"action": "BUY", "asset_id": "ETH", "quantity": "2", "unit_price_usd": "3300"}),
@@ -36,7 +39,7 @@ def sample_files(zone: str, now: int) -> list[tuple[str, bytes]]:
     """Names and contents. `now`: microseconds UTC; days end as the clock of `zone` says."""
     recent = closes("1d", zone, now - (DAYS + 2) * DAY_US, now)
     ends = [int(close) for close in recent if close <= now][-DAYS:]
-    texts = {"prices": _prices(ends), "rates": _rates(ends), "trades": _trades(ends[-1])}
+    texts = {"prices": _prices(ends), "rates": _rates(ends, now), "trades": _trades(ends[-1])}
     return [(f"{PREFIX}{name}.csv", text.encode()) for name, text in texts.items()]
 
 
@@ -70,10 +73,22 @@ def _prices(ends: Sequence[int]) -> str:
     return _text(lines)
 
 
-def _rates(ends: Sequence[int]) -> str:
-    market = [f"EUR,USD,{MARKET_RATE},1h,{format_instant(at)},sample_market" for at in ends[:-SILENT_CLOSES]]
-    fixing = [f"EUR,USD,{FIXING},1d,{format_instant(at - 10 * HOUR_US)},sample_fixing" for at in ends]
+def _rates(ends: Sequence[int], now: int) -> str:
+    last = _heard_last(ends[-1])
+    heard = [*(end for end in ends if end < last), last]
+    market = [f"EUR,USD,{MARKET_RATE},1h,{format_instant(at)},sample_market" for at in heard]
+    first = ends[0] - ends[0] % DAY_US - DAY_US + FIXED_AT_US
+    fixed = range(first, now + 1, DAY_US)
+    fixing = [f"EUR,USD,{FIXING},1d,{format_instant(at)},sample_fixing" for at in fixed]
     return _text([RATES, *market, *fixing])
+
+
+def _heard_last(close: int) -> int:
+    """The newest instant, by whole hours, whose market rate does not serve the close any more."""
+    at = close - HOUR_US
+    while open_between(at, close) < HOUR_US:
+        at -= HOUR_US
+    return at
 
 
 def _text(lines: Sequence[str]) -> str:

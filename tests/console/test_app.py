@@ -57,6 +57,29 @@ def test_start__before_the_engine_is_there__says_so() -> None:
     asyncio.run(run())
 
 
+def test_start__keys_that_only_go_somewhere_are_obeyed__an_act_is_refused_and_never_kept() -> None:
+    async def run() -> None:
+        client, there = FakeClient(), asyncio.Event()
+
+        async def connect() -> FakeClient:
+            await there.wait()
+            return client
+
+        app = NavdeckApp(connect)
+        async with app.run_test(size=(80, 24), notifications=True) as pilot:
+            deck = Console(app, client, pilot)
+            await pilot.press("2", "i", "t")
+            (toast,) = deck.toasts()
+            assert "take inbox: the engine is still starting" in toast
+            there.set()
+            await deck.until(lambda: app.mirror.phase == "live")
+            await deck.settle()
+            assert "! unmatched" in deck.text()
+            assert client.commands == []
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize(
     ("error", "words"),
     [

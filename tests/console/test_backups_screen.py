@@ -2,7 +2,7 @@
 
 import asyncio
 
-from console.screens.backup_lines import items, state_of
+from console.screens.backup_lines import Item, item_lines, items, state_of
 from tests.console.deck_driver import console
 
 
@@ -78,3 +78,30 @@ def test_list__a_backup_that_a_drill_proved__is_not_told_as_if_it_had_failed() -
     drill = {"at": "2026-01-03T00:00:00Z", "verdict": "passed", "steps": [], "backup": "b"}
     states = [state_of(item) for item in items({"backups": made, "drills": [drill]})]
     assert states == [("✓ passed", "ok"), ("✓ drilled", "ok"), ("· not checked", "muted")]
+
+
+def test_list__sizes_and_times__never_share_a_column() -> None:
+    async def flow() -> None:
+        async with console(size=(80, 24)) as opened:
+            await opened.press("7")
+            told = opened.text().splitlines()
+            heads = next(row for row in told if "RTO" in row)
+            backup, drill = (
+                next(row for row in told if row.split()[0:3:2] == [what, how])
+                for what, how in (("backup", "verified"), ("drill", "passed"))
+            )
+            size, rto, rpo = (heads.index(head) for head in ("size", "RTO", "RPO"))
+            assert backup[size - 5 : size + 4].strip() == "1.7 GB"
+            assert backup[rto - 4 : rpo + 3].strip() == drill[size - 5 : size + 4].strip() == ""
+            assert drill[rto - 4 : rpo + 3].split() == ["11.8", "s", "30", "min"]
+
+    asyncio.run(flow())
+
+
+def test_drill__in_a_narrow_panel__its_steps_are_told_whole() -> None:
+    step = {"step": "restore the random instant from the newest backup before it", "seconds": 9.2, "ok": True,
+            "told": "43 commits redone from nothing"}  # fmt: skip
+    drill = {"at": "2026-01-03T00:00:00Z", "verdict": "passed", "steps": [step], "backup": "b"}
+    lines = ["".join(text for text, _ in one) for one in item_lines(Item("drill", drill), 40)]
+    assert max(map(len, lines)) <= 40
+    assert "before it 9.2 s" in " ".join(" ".join(lines).split())

@@ -662,3 +662,25 @@ def test_palette__offers_the_desk_s_acts_only_where_they_work() -> None:
         assert isinstance(deck.app.screen, Question)
 
     scenario(run)
+
+
+def test_filter__that_is_not_understood__is_told_whole_at_80_columns() -> None:
+    async def run(deck: Console) -> None:
+        for typed, told in (
+            ("reason:_", "type more of it  esc clears it"), ("reason:i file:!x", "takes no ! and no ~ here"),
+            ("age:soon", "age: takes >30m, >2h or >3d  esc clears it"),
+        ):  # fmt: skip
+            await deck.filter(typed)
+            head = next(one for one in deck.text().splitlines() if one.startswith("Quarantine"))
+            assert told in head
+            await deck.press("escape")
+
+    scenario(run)
+
+
+def test_quarantine__empty__says_that_nothing_is_set_aside() -> None:
+    async def run(deck: Console) -> None:
+        await deck.tell("quarantine", {"open": 0, "by_reason": {}, "oldest": None})
+        assert "Quarantine  ✓ nothing is set aside" in deck.text()
+
+    scenario(run)

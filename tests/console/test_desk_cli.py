@@ -13,7 +13,7 @@ import pytest
 from console.cli import main
 from engine.store.files import HomeLock
 from tests.console.test_hostile import ATTACKS, hostile_rows
-from tests.runtime.deck import PRICE_COLUMNS, Deck, Row, bar, buy, to_csv
+from tests.runtime.deck import FX_COLUMNS, PRICE_COLUMNS, Deck, Row, bar, buy, rate, to_csv
 
 Capture = pytest.CaptureFixture[str]
 UNPRINTABLE = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -257,3 +257,30 @@ def test_ingest_dry_run__what_is_new_seen_conflicting_and_bad(desk: Desk) -> Non
     assert line.split()[2:] == ["✓", "taken", "5", "2", "1", "1", "1", "ACCOUNT_MISSING"]
     assert "Nothing was stored" in told
     assert desk.ids() == []
+
+
+def test_json__of_whatever_changes_figures__instants_are_text(desk: Desk) -> None:
+    good = buy(timestamp="2024-03-01T09:00:00Z", asset_id="BTC", external_id="T-1")
+    wrong = good | {"timestamp": "2024-03-02T09:00:00Z", "action": "buy", "external_id": "T-2"}
+    bars = to_csv([bar(resolution="1d", bucket_close="2024-03-04T00:00:00Z")], PRICE_COLUMNS)
+    files = desk.deck.file("trades.csv", [good, wrong]), desk.deck.file("bars.csv", bars)
+    taken = desk.json("ingest", *files, code=3)["files"]
+    (row,) = desk.ids()
+    desk.run("quarantine", "fix", row, "action=BUY")
+    released = desk.json("quarantine", "release", row)
+    undone = desk.json("undo")
+    desk.run("assets", "set", "BTC", "manual", "--price", "1", "--since", "2024-03-05",
+             "--expires", "2030-01-01", "--reason", "a letter")  # fmt: skip
+    day = "--from", "2024-03-03", "--to", "2024-03-04"
+    desk.run("ingest", desk.deck.file("rates.csv", to_csv([rate(asof="2024-03-01T14:00:00Z")], FX_COLUMNS)))
+    desk.run("fx", "use-eod-once", "EUR/USD", *day, "--reason", "feed is down")
+
+    told = [(one["touched_from"], one["touched_until"]) for one in (*taken, released, undone)]
+    assert told == [
+        ("2024-03-01T09:00:00Z", None), ("2024-03-04T00:00:00Z", "2024-03-04T00:00:00Z"),
+        ("2024-03-02T09:00:00Z", None), ("2024-03-02T09:00:00Z", None),
+    ]  # fmt: skip
+    override, manual, *_ = (one["detail"] for one in desk.json("decisions")["rows"])
+    assert (override["from"], override["to"]) == ("2024-03-03T00:00:00Z", "2024-03-04T00:00:00Z")
+    assert override["granted"].endswith("Z")
+    assert (manual["since"], manual["expires"]) == ("2024-03-05T00:00:00Z", "2030-01-01T00:00:00Z")

@@ -83,6 +83,7 @@ def test_asked__not_understood__asks_for_nothing_and_says_so(typed: str) -> None
         ("reason:qu", "QUANTITY_SIGN", ""),
         ("reason:price_missing", "PRICE_MISSING", ""),
         ("reason:PRICE", None, "reason: which of PRICE_MISSING, PRICE_NOT_POSITIVE"),
+        ("reason:_", None, "reason: 3 have _, PRICE_MISSING …: type more of it"),
         ("reason:ZEBRA", "ZEBRA", ""),  # none has it, and so no row is shown
     ],
 )
@@ -98,6 +99,19 @@ def test_headers__are_the_engine_s() -> None:
     assert (tuple(COLUMNS), tuple(PRICE_COLUMNS), tuple(FX_COLUMNS)) == HEADERS
     assert header_of({"base": "EUR", "quote": "USD"}) == HEADERS[2]
     assert header_of({"other": ""}) == ("other",)
+
+
+def test_row__that_collides__tells_where_the_two_differ() -> None:
+    fields = {"action": "BUY", "quantity": "3.7385", "fee_asset": "", "venue": "desk"}
+    where = {"tx": "019c2f3a-5b00-7d41-9c3e-0242ac120002", "file": "a.csv", "line": 501, "same": ["action"]}
+    stored = fields | where | {"quantity": "3.738", "fee_asset": "SOL"}
+    row = {
+        "id": "a-2", "file": "b.csv", "line": 3, "record": 2, "status": "open", "edited": False,
+        "reasons": [], "taken_at": "2026-03-04T00:00:00Z", "row": fields, "conflicts": [stored],
+    }  # fmt: skip
+    lines = " ".join(told(row_lines(row, 60)).split())
+    assert "quantity is 3.738 there, 3.7385 here, fee_asset is SOL there, empty here" in lines
+    assert "venue is" not in lines
 
 
 def test_pages__another_total__forgets_the_other_pages() -> None:

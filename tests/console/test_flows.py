@@ -135,7 +135,7 @@ def test_compact(flow: Play) -> None:
     async def steps(deck: Console) -> None:
         await deck.do("storage")
         await deck.do("compact")
-        assert "re-encode     410 files" in deck.text()  # the plan comes first
+        assert "re-encode   410 files" in deck.text()  # the plan comes first
         assert kept(deck) == []
         (label,) = [one for one in choices(deck) if one != "Cancel"]
         await deck.choose(label)

@@ -4,8 +4,10 @@ import asyncio
 
 import pytest
 
+from console.fake import FakeClient
 from console.screens.asset_lines import cells as asset_cells
-from console.screens.fx_lines import bps, typed_word
+from console.screens.fx_lines import bps, pair_lines, typed_word
+from console.screens.fx_lines import cells as fx_cells
 from engine.api import EngineError
 from tests.console.deck_driver import console
 
@@ -26,6 +28,21 @@ def test_hold__a_reason_first__then_one_dry_run_and_one_decision() -> None:
     asyncio.run(flow())
 
 
+@pytest.mark.parametrize(("size", "scrolls"), [((60, 16), True), ((80, 24), False), ((160, 45), False)])
+def test_hold__at_80x24_already__all_of_it_and_its_choices_are_in_sight(
+    size: tuple[int, int], scrolls: bool
+) -> None:
+    async def flow() -> None:
+        async with console(size=size) as opened:
+            await opened.press("4", "H")
+            form = opened.app.screen
+            assert (form.query_one("#parts").max_scroll_y > 0) is scrolls
+            assert form.query_one("#choices").region in form.query_one("#form").content_region
+            assert "1,284,118.42 USD then" in opened.text()
+
+    asyncio.run(flow())
+
+
 def test_hold__left_with_escape__nothing_is_decided() -> None:
     async def flow() -> None:
         async with console() as opened:
@@ -35,11 +52,28 @@ def test_hold__left_with_escape__nothing_is_decided() -> None:
     asyncio.run(flow())
 
 
+def test_undo__of_an_override__names_it_and_its_pair_in_words() -> None:
+    async def flow() -> None:
+        client = FakeClient()
+        client.desk.decisions.append({
+            "decision": 7, "kind": "fx_use_eod_once", "subject": {"pair": "EUR/USD"}, "detail": {},
+            "actor": "ada", "reason": "by phone", "undone_by": None, "at": "2026-03-04T12:00:00Z",
+        })  # fmt: skip
+        client.desk._undo[7] = (client.desk.rows[0], {})
+        async with console(client) as opened:
+            await opened.press("4", "z")
+            assert "7 use of the end-of-day rate  ada" in opened.text()
+            assert "pair EUR/USD" in opened.text()
+
+    asyncio.run(flow())
+
+
 def test_hold__on_a_pair_that_is_not_held__says_why_it_cannot_be() -> None:
     async def flow() -> None:
         async with console() as opened:
             await opened.press("4", "j", "H")
             assert opened.client.commands == []
+            assert "this pair is not held now" in " ".join(opened.toasts())
 
     asyncio.run(flow())
 
@@ -108,6 +142,24 @@ def test_provider__closed_with_a_reason() -> None:
 )
 def test_drift_far_beyond_the_band__the_pair_must_be_typed(drift: str | None, held: bool, word: str) -> None:
     assert typed_word({"pair": "EUR/USD", "drift_bps": drift, "held": held}, 25.0) == word
+
+
+def test_pair__without_a_rate__says_until_when_one_would_have_served() -> None:
+    row = {"pair": "EUR/USD", "state": "none", "held": False, "rate": None, "override": None}
+    told = " ".join("".join(text for text, _ in one) for one in pair_lines({"pairs": [row]}, 60, 0))
+    assert "a fixing until 16:30 Frankfurt of the next TARGET day" in told
+
+
+def test_row__of_a_held_pair__tells_age_and_source_of_the_rate_it_shows() -> None:
+    evidence = {"fallback_age_s": 7_200, "fallback_source": "ecb"}
+    row = {
+        "pair": "EUR/USD", "state": "held", "held": True, "rate": None, "fallback_rate": "1.0835",
+        "age_s": None, "source": None, "drift_bps": "54.8", "held_since": "2026-03-04T12:00:00Z",
+        "override": None, "evidence": evidence,
+    }  # fmt: skip
+    told = [text for text, _ in fx_cells(row, 25.0, 0)]
+    assert told[2:7:4] == ["1.0835", "ecb"]
+    assert told[5] == "2 h"
 
 
 def test_bps__one_place() -> None:

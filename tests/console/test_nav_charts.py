@@ -58,6 +58,15 @@ def test_twin__fits_a_line_of_any_width(which: str) -> None:
         assert cells(nav_charts.twin(FOUND, which, "USD", width)) <= width
 
 
+def test_twin__nav__where_the_newest_is_held__tells_the_last_that_was_known() -> None:
+    known = {"bucket_close": "2026-03-03T00:00:00Z", "nav": "1100.5", "held": []}
+    held = {"bucket_close": "2026-03-04T00:00:00Z", "nav": None, "held": ["EUR/USD"], "reasons": ["FX_HELD"]}
+
+    line = "".join(text for text, _ in nav_charts.nav_twin([known, held], "USD", 80))
+
+    assert line.startswith("‖ held: EUR/USD  last 1,100.50 USD at 2026-03-03 00:00Z")
+
+
 def test_index__takes_the_engine_s_figures__and_has_nav_s_gaps() -> None:
     course = samples(FOUND["points"], "1h", "index")
     assert [sample.value for sample in course] == [point["index"] for point in FOUND["points"]]

@@ -1,6 +1,7 @@
 """What an operator finds in the lots: from a figure to its source row, by keys; and a sale imagined."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -31,6 +32,7 @@ def test_find_a_lot__from_the_gain_to_its_source_row__and_back() -> None:
         assert "640 open lots, FIFO" in deck.text()
         await deck.press("tab")
         assert "2,350 realized pieces" in deck.text()
+        assert re.search(r"▸ +20\d\d-\d\d-\d\d \d\d:\d\dZ ", deck.text())
         await deck.press("slash")
         await deck.paste("asset:ETH !fee")
         await deck.press("enter")

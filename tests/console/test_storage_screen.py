@@ -1,10 +1,11 @@
 """Storage in the console: the plan of a job comes first, and only then is it carried out."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from console.screens.storage_lines import disk_line, open_words, outcome, plan_lines
+from console.screens.storage_lines import lake_line, memory_words, outcome, plan_lines
 from tests.console.deck_driver import console
 
 
@@ -40,13 +41,31 @@ def test_job_at_work__how_far_it_is__on_the_screen() -> None:
     asyncio.run(flow())
 
 
+FOUND = {"disk": {"free_bytes": 83_000_000_000, "least_bytes": 2_000_000_000}, "profile": "DEFAULT"}
+
+
+def told(found: dict[str, Any], width: int) -> str:
+    return "".join(text for text, _ in lake_line(found, width))
+
+
 def test_disk__too_little__says_that_intake_stopped() -> None:
-    told = "".join(text for text, _ in disk_line({"free_bytes": 1, "least_bytes": 2}, "DEFAULT"))
-    assert "intake stopped" in told
+    short = {"disk": {"free_bytes": 1, "least_bytes": 2}, "open_rows": 0, "profile": "DEFAULT"}
+    assert told(short, 78).startswith("Lake  ✗ intake stopped: 1 B free of disk")
 
 
-def test_open_rows__stand_apart_from_what_follows() -> None:
-    assert [open_words(rows) for rows in (0, 1, 6_657)] == ["", "1 open row  ", "6,657 open rows  "]
+@pytest.mark.parametrize(
+    ("rows", "words"), [(0, "Lake  ✓"), (1, "Lake  1 open row  ✓"), (6_657, "Lake  6,657 open rows  ✓")]
+)
+def test_lake__at_80_columns__nothing_is_cut__what_does_not_fit_is_left_out(rows: int, words: str) -> None:
+    narrow, wide = (told(FOUND | {"open_rows": rows}, width) for width in (78, 158))
+    assert narrow.startswith(f"{words} 83.0 GB free of disk, intake needs 2.0 GB")
+    assert "…" not in narrow
+    assert wide.endswith("  profile DEFAULT")
+
+
+def test_memory__at_80_columns__its_marks_are_told_whole() -> None:
+    words = memory_words({"memory": {"level": "normal", "whose": "machine"}}, 78)
+    assert "".join(text for text, _ in words).endswith("at 90% intake stops")
 
 
 def test_outcome__what_it_saved() -> None:
@@ -65,3 +84,12 @@ def test_plan__promises_room_only_after_the_grace_of_replaced_files() -> None:
     told = ["".join(text for text, _ in part) for part in plan_lines(plan, 76)]
     assert "5.7 MB on disk now, 4.9 MB or less after a while" in told
     assert "compaction.grace_minutes" in " ".join(told)
+
+
+def test_plan__at_80_columns__why_a_step_is_taken_is_told_whole() -> None:
+    why = "replaced, and nobody reads them any more"
+    plan = {"steps": [{"what": "sweep dead", "files": 334, "bytes": 3_700_000, "why": why}],
+            "before": {"bytes": 2}, "after": {"bytes": 1}, "peak_bytes": 1}  # fmt: skip
+    lines = ["".join(text for text, _ in part) for part in plan_lines(plan, 66)]
+    assert max(map(len, lines)) <= 66
+    assert f"334 files, 3.7 MB: {why}" in " ".join(" ".join(lines).split())

@@ -80,7 +80,7 @@ def test_new_home__own_files__lead_to_the_bad_row_and_end_with_the_first_nav() -
 @pytest.mark.parametrize(
     ("points", "priced", "words"),
     [((), False, "no price is known"),
-     ((UNPRICED,), True, "NAV is withheld at the newest close: 5 shows where, and why")],
+     ((UNPRICED,), True, "NAV is not known at the newest close: 5 shows where, and why")],
 )  # fmt: skip
 def test_new_home__no_nav__ends_with_the_reason(points: Any, priced: bool, words: str) -> None:
     async def run(deck: Console) -> None:

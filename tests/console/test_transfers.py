@@ -8,6 +8,7 @@ from console.modals.ask import Question
 from console.modals.pick import Pick
 from console.modals.settle import SettleForm
 from console.screens.nav import Nav
+from console.screens.transfer_lines import Item, item_lines
 from console.screens.transfers import Transfers
 from engine.api import EngineError
 from tests.console.deck_driver import Console, console
@@ -157,7 +158,7 @@ def test_settle__payment__needs_its_value() -> None:
 def test_settle__rows_of_both_sides__only_what_both_can_be() -> None:
     async def run(deck: Console) -> None:
         ways = deck.text()
-        assert "gift" in ways
+        assert "gift: a lot; its basis is the value, if one is told; its lots leave" in ways
         assert "deposit" not in ways
         assert "fee" not in ways
         await deck.press("escape")
@@ -232,3 +233,15 @@ def test_from_any_screen__by_key__and_help_tells_of_it() -> None:
             assert not isinstance(deck.app.screen, Transfers)
 
     asyncio.run(whole())
+
+
+def test_row__that_nothing_comes_near__names_the_key_that_settles_it() -> None:
+    row = {
+        "id": "x", "side": "OUT", "account": "main", "asset_id": "XRP", "at": "2026-03-04T00:00:00Z",
+        "age_s": 60, "quantity": "1", "whole": "1", "tx_hash": None, "external_id": None, "settled": None,
+        "candidates": [],
+        "why": {"code": "HASH_NOT_SEEN", "text": "no row of the other side has its tx_hash"},
+    }  # fmt: skip
+    told = " ".join("".join(text for text, _ in one) for one in item_lines(Item("unmatched", row), 66))
+    assert "s says what it was" in told
+    assert "m matches" not in told

@@ -127,7 +127,7 @@ def test_status__of_a_hold__what_it_touches_and_the_nav_under_the_fallback(deck:
     told = deck.ask("fx_status", pair="USD/EUR", at="2025-03-05T18:00:00Z")["touched"]
     assert told == {
         "resolution": "1h", "close": "2025-03-05T18:00:00Z", "accounts": ["main"], "assets": ["BTC"],
-        "value_under_fallback": "218", "nav_under_fallback": "218",
+        "base_currency": "USD", "value_under_fallback": "218", "nav_under_fallback": "218",
     }  # fmt: skip
 
 

@@ -38,6 +38,24 @@ def test_sample__on_any_day_of_the_week__one_row_waits_and_the_newest_nav_is_hel
     assert (newest["reasons"], newest["held"]) == (["FX_HELD"], ["EUR/USD"])
 
 
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+@pytest.mark.parametrize("hours", [-9, 13, 13 + 24, 15 + 48, 12 + 4 * 24, 13 + 5 * 24])
+def test_sample__on_any_day_and_hour__the_pair_is_held_now_by_its_drift__and_was_at_the_newest_close(
+    deck: Deck, hours: int, zone: str
+) -> None:
+    now = SUNDAY + hours * HOUR_US
+    deck.clock = lambda: now
+    files = sample_files(zone, now)
+    newest = dict(files)["sample-prices.csv"].decode().splitlines()[-1].split(",")[2]
+
+    deck.ingest(*(deck.file(name, data) for name, data in files))
+
+    (row,) = deck.ask("fx_status", pair="EUR/USD")["pairs"]
+    assert row["held"]
+    assert row["held_since"] <= newest
+    assert (row["evidence"]["cause"], row["evidence"]["drift_bps"][:5]) == ("DRIFT", "50.69")
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"])
 def test_sample__days_end_by_the_clock_of_the_home(zone: str) -> None:
     lines = dict(sample_files(zone, NOW))["sample-prices.csv"].decode().splitlines()[1:]

@@ -341,6 +341,6 @@ def test_refused_act__is_told_as_failed__with_its_why__and_one_that_was_done_as_
         with suppress(UsageError):
             asyncio.run(Host._do(host, Command("asset_set", {"price": price}, "root", "desk quote")))
     assert lines == [
-        ("warn", "command_failed", "root: asset_set desk quote failed: '3,600' is no price."),
-        ("info", "command", "root: asset_set desk quote"),
+        ("warn", "command_failed", "root: asset set, desk quote failed: '3,600' is no price."),
+        ("info", "command", "root: asset set, desk quote"),
     ]

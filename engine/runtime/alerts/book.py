@@ -83,8 +83,11 @@ class AlertBook:
             if alert.state == "pending" or was.get(alert.id) == alert.state:
                 continue
             self._tell(f"alert_{alert.state}", told(alert, {}))
-            level = "warn" if alert.state == "raised" else "info"
-            self._log(level, f"alert_{alert.state}", f"{alert.id} {alert.code}: {alert.text}")
+            about = f"alert {alert.id} {alert.code}"
+            if alert.state == "raised":
+                self._log("warn", "alert_raised", f"{about}: {alert.text}")
+            else:
+                self._log("info", f"alert_{alert.state}", f"{about} is over; it was: {alert.text}")
             for news in self.news:
                 news.set()
 

@@ -22,6 +22,7 @@ from engine.runtime.desk.judge import weigh
 from engine.runtime.desk.rows import (
     IDS_MAX,
     Held,
+    dated,
     decimal_comma,
     decisions,
     find,
@@ -138,7 +139,7 @@ def decisions_page(home_path: str, _now: int, arguments: dict[str, Any]) -> dict
     offset, limit = _place(arguments)
     with Reader(Home(Path(home_path)).state) as reader:
         rows = decisions(reader, "1 ORDER BY decision DESC LIMIT ? OFFSET ?", (limit, offset))
-        return {"total": reader.count("decisions"), "rows": rows}
+        return {"total": reader.count("decisions"), "rows": [dated(row) for row in rows]}
 
 
 def _order(arguments: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ from engine.store.reader import Reader
 
 ID_HEX = 12  # of the file's SHA-256: short enough to type; where two files share it, it names neither
 IDS_MAX = 100_000
+INSTANTS = ("since", "expires", "from", "to", "granted")  # in the detail of a decision, as microseconds
 NAMED_MAX = 5  # how many ids a message names
 TX_PREFIX_MIN = 8  # characters of a transaction's id that may stand for it, hyphens aside
 _ID = re.compile(rf"([0-9a-f]{{{ID_HEX}}})-([1-9][0-9]{{0,9}})")
@@ -274,11 +275,18 @@ def undone(reader: Reader) -> dict[int, int]:
 
 
 def history(reader: Reader, subject: str) -> list[dict[str, Any]]:
-    """The decisions on a subject, oldest first, and those that undid one of them."""
+    """The decisions on a subject, oldest first, and those that undid one of them; all as answered."""
     own = decisions(reader, "subject = ?", (subject,))
     undoing = json.dumps([one["undone_by"] for one in own if one["undone_by"] is not None])
     also = decisions(reader, "decision IN (SELECT value FROM json_each(?))", (undoing,))
-    return sorted([*own, *also], key=lambda one: int(one["decision"]))
+    return sorted(map(dated, (*own, *also)), key=lambda one: int(one["decision"]))
+
+
+def dated(decision: dict[str, Any]) -> dict[str, Any]:
+    """A decision as it is answered: the instants in its detail as text."""
+    detail = decision["detail"]
+    told = {name: format_instant(detail[name]) for name in INSTANTS if detail.get(name) is not None}
+    return decision | {"detail": detail | told}
 
 
 def decisions(reader: Reader, where: str = "1", values: Sequence[Any] = ()) -> list[dict[str, Any]]:
