@@ -43,7 +43,7 @@ LEFT, CAME = "its lots leave, no gain", "a lot; its basis is the value, if one i
 KINDS = {  # by side: what the books make of it
     "OUT": {
         "fee": "a disposal at the value, or at basis where none is told", "withdrawal": LEFT, "gift": LEFT,
-        "payment": "a disposal at the value", "lost": f"{LEFT}; the loss is return",
+        "payment": "a disposal at the value", "lost": f"{LEFT}; it lowers the return",
     },
     "IN": {"deposit": CAME, "gift": CAME, "opening": CAME},
 }  # fmt: skip
