@@ -28,6 +28,7 @@ from engine.domain.instants import SECOND_US, from_us
 from engine.errors import BackupDamaged, BackupError, BackupUnknown, UsageError
 from engine.runtime.asking import instant
 from engine.runtime.books import Books
+from engine.runtime.clock import system_clock
 from engine.runtime.digest import digest
 from engine.runtime.executors import giving_way, report, stand_back
 from engine.runtime.home import Home
@@ -126,7 +127,7 @@ ACTS: dict[str, Act] = {
 QUERIES: dict[str, Act] = {"backups": listed}
 IN_A_HURRY = frozenset({"backup_restore", "backup_promote", "backups"})
 GIVING_WAY = frozenset({"backup_create", "backup_verify"})  # not a drill: how long it takes is its result
-LATELY_S = 2
+LATELY_US = 2 * SECOND_US
 
 
 def run(name: str, home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +144,8 @@ def _is_written(home: Home) -> bool:
         log = home.state.with_name(f"{home.state.name}-wal").stat()
     except FileNotFoundError:
         return False
-    return log.st_size > 0 and abs(time.time() - log.st_mtime) < LATELY_S  # readers make an empty one
+    past = system_clock() - log.st_mtime_ns // 1000
+    return log.st_size > 0 and abs(past) < LATELY_US  # who only reads makes an empty one
 
 
 def cancel(home_path: str) -> None:

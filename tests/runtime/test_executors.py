@@ -3,6 +3,7 @@
 import asyncio
 import os
 import struct
+import threading
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -52,7 +53,14 @@ def rests_of(seconds: float, wanted: bool) -> list[float]:
     """In a worker: what rests follow, one after the other, on so much processor time; none is taken."""
     rests: list[float] = []
     took: Any = executors.time
-    executors.time = SimpleNamespace(sleep=rests.append, process_time=time.process_time)  # type: ignore[assignment]
+
+    def sleep(seconds: float) -> None:
+        if threading.current_thread() is threading.main_thread():
+            rests.append(seconds)
+        else:  # a worker's watch over whom it belongs to
+            time.sleep(seconds)
+
+    executors.time = SimpleNamespace(sleep=sleep, process_time=time.process_time)  # type: ignore[assignment]
     try:
         with executors.giving_way(lambda: wanted):
             work(seconds)
