@@ -128,6 +128,8 @@ ACTIONS = (
            (STORAGE,), foot=1, danger="asks", needs=WRITING, command="compact"),
     Action("retention", ("o",), "o", "drop old", "Drop old snapshots that can be made again; plan first",
            (STORAGE,), foot=2, danger="asks", needs=WRITING, command="retention"),
+    Action("cancel_upkeep", ("x",), "x", "cancel", "End the job at work before its next step",
+           (STORAGE,), foot=2, needs=(*WRITING, "job"), command="lake_cancel"),
     Action("drill", ("D",), "D", "drill", "Restore the newest backup to a scratch folder, recompute, compare",
            (BACKUPS,), foot=1, danger="asks", needs=WRITING, command="backup_drill"),
     Action("backup", ("b",), "b", "back up", "Make a backup now", (BACKUPS,), foot=2, danger="asks",

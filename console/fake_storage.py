@@ -36,9 +36,10 @@ def storage_job(name: str) -> Document:
             {"what": "sweep dead", "why": "replaced, and nobody reads them any more", "files": 334,
              "bytes": 3_674_000, "peak_bytes": 0},
         ]  # fmt: skip
-        return {"dry_run": True, "profile": "DEFAULT", "peak_bytes": 1_700_000, "steps": steps} | SIZES
+        about = {"profile": "DEFAULT", "peak_bytes": 1_700_000, "steps": steps}
+        return {"dry_run": True, "cancelled": False} | about | SIZES
     rows = [
         {"resolution": "5m", "days": 4, "files": 80, "bytes": 947_000, "kept_because": None},
         {"resolution": "1h", "days": 0, "files": 0, "bytes": 0, "kept_because": None},
     ]
-    return {"dry_run": True, "resolutions": rows, "problems": []} | SIZES
+    return {"dry_run": True, "cancelled": False, "resolutions": rows, "problems": []} | SIZES

@@ -56,4 +56,6 @@ def _size(told: Document) -> str:
 def _end(document: Document, done: str, verb: str) -> list[Text]:
     if document["dry_run"]:
         return [text("Nothing was changed.", QUIET), hint(verb)]
+    if document["cancelled"]:
+        return [text("= cancelled: what was done stays, and a later run goes on", QUIET)]
     return [text(done, GOOD)] if done else []

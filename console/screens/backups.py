@@ -31,7 +31,7 @@ from console.screens.ordering import Value
 from console.text import count
 from console.widgets.lines import Lines
 from console.widgets.pieces import Line, Piece, cut, line
-from engine.api import Command, EngineError, Query, actor
+from engine.api import Query
 
 Document = dict[str, Any]
 
@@ -120,13 +120,7 @@ class Backups(ActingScreen, FetchedList[Item]):
             self._desk.carry("verify_backup", self._job("verify", "Verify it", {"id": item.doc["id"]}))
 
     def do_cancel_job(self) -> None:
-        self.deck.run_worker(self._cancel(), group="command")
-
-    async def _cancel(self) -> None:
-        try:
-            await self.deck.session.do(Command("backup_cancel", {}, actor=actor()))
-        except (EngineError, OSError) as error:
-            self.deck.tell_error("cancel", error)
+        self._desk.cancel("cancel_job")
 
     async def _job(self, job: str, label: str, arguments: Document) -> None:
         """Asked first; then the engine works, and its steps are shown as it tells them."""

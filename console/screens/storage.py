@@ -1,6 +1,6 @@
 """Storage: memory against its marks, what the lake holds, and what can be compacted or dropped."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any
 
@@ -9,6 +9,7 @@ from textual.widget import Widget
 
 from console import actions
 from console.acting import Acting
+from console.actions import Need
 from console.mirror import NOTHING, Topics
 from console.modals.ask import Option, Question
 from console.screens import panels
@@ -28,7 +29,7 @@ from console.screens.storage_lines import (
 )
 from console.widgets.chart import Chart
 from console.widgets.lines import READING, Lines, Rows
-from console.widgets.pieces import Line, cut, fitted, line
+from console.widgets.pieces import Line, Piece, cut, fitted, line
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -54,6 +55,9 @@ class Storage(Charted, ActingScreen):
             Lines(self._head, frozenset({"work", "time"}), id="head"),
             Rows(self._row, NOTHING, id="list"),
         )
+
+    def there(self) -> Collection[Need]:
+        return {*super().there(), "job"} if self.doc["upkeep"] else super().there()
 
     def redraw(self, topics: Topics) -> None:
         """Asks again when values, and so files, moved."""
@@ -104,6 +108,9 @@ class Storage(Charted, ActingScreen):
     def do_retention(self) -> None:
         self._desk.carry("retention", self._job("retention", "Drop old snapshots"))
 
+    def do_cancel_upkeep(self) -> None:
+        self._desk.cancel("cancel_upkeep")
+
     async def _job(self, job: str, label: str) -> None:
         """The plan first; then just that."""
         plan = await self._desk.do(job, {}, dry_run=True)
@@ -114,7 +121,8 @@ class Storage(Charted, ActingScreen):
             return
         done = await self._desk.carry_out(job, label.lower(), {})
         if done is not None:
-            await self._desk.after(line(("✓ ", "ok"), outcome(job, done)))
+            sign: Piece = ("= ", "muted") if done["cancelled"] else ("✓ ", "ok")
+            await self._desk.after(line(sign, outcome(job, done)))
 
     def renew(self, _gone: Sequence[str], _good: Sequence[str]) -> None:
         """Everything is asked for again."""

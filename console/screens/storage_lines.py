@@ -113,6 +113,7 @@ def outcome(job: str, done: Document) -> str:
     """What a job came to."""
     saved = done["before"]["bytes"] - done["after"]["bytes"]
     words = {"compact": "compacted", "retention": "dropped what is past its time"}[job]
+    words += " until it was cancelled" if done["cancelled"] else ""
     told = f"{words}: {bytes_text(abs(saved))} {'less' if saved >= 0 else 'more'} on disk"
     waiting = done["after"]["bytes"] - done["after"].get("live_bytes", done["after"]["bytes"])
     return f"{told}; {bytes_text(waiting)} replaced, and gone after their grace" if waiting > 0 else told

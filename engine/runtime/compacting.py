@@ -79,11 +79,14 @@ def files_below(lake: Path) -> Iterator[tuple[str, int]]:
                 yield path[root:], os.stat(path).st_size
 
 
-def compact_told(made: Plan, before: dict[str, int], after: dict[str, int], dry_run: bool) -> dict[str, Any]:
+def compact_told(
+    made: Plan, before: dict[str, int], after: dict[str, int], dry_run: bool, cancelled: bool = False
+) -> dict[str, Any]:
     """`compact --json`."""
     return {
-        "dry_run": dry_run, "profile": made.profile, "row_group_bytes": ROW_GROUP_BYTES[made.profile],
-        "peak_bytes": made.peak_bytes, "steps": [step.told() for step in made.steps],
+        "dry_run": dry_run, "cancelled": cancelled, "profile": made.profile,
+        "row_group_bytes": ROW_GROUP_BYTES[made.profile], "peak_bytes": made.peak_bytes,
+        "steps": [step.told() for step in made.steps],
         "before": before, "after": after,
     }  # fmt: skip
 

@@ -82,6 +82,7 @@ class Engine(Telling):
             self.alerts = AlertBook(home.state, writer, self.tell, self.log)
             self._commands["alert_ack"], self._commands["sample"] = self._acknowledge, self._sample
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
+            self._commands["lake_cancel"] = self.upkeep.cancel
         for one in {executor, self._acting, self._asking}:
             one.listen(self.reported)
 

@@ -109,12 +109,12 @@ def _sums(files: list[tuple[str, int]]) -> dict[str, int]:
 
 def retention_told(
     found: list[Old], logs: dict[str, int], before: dict[str, int], after: dict[str, int],
-    problems: list[str], dry_run: bool,
+    problems: list[str], dry_run: bool, cancelled: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """`retention --json`."""
     return {
-        "dry_run": dry_run, "resolutions": [one.told() for one in found], "logs": logs,
-        "problems": problems, "before": before, "after": after,
+        "dry_run": dry_run, "cancelled": cancelled, "resolutions": [one.told() for one in found],
+        "logs": logs, "problems": problems, "before": before, "after": after,
     }  # fmt: skip
 
 

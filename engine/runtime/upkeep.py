@@ -57,6 +57,7 @@ class Upkeep:
         self._now, self._log, self._tell, self._memory = now, log, tell, memory
         self._path = str(home.path)
         self._ended = False
+        self._jobs, self._cancelled = 0, False  # compactions and retentions at work, and whether they end
 
     def reconfigure(self, config: Config) -> None:
         """Takes new settings; the piece of work that is under way goes by the old ones."""
@@ -65,6 +66,11 @@ class Upkeep:
     def end(self) -> None:
         """Lets the piece of work that is under way be the last: a later run goes on from there."""
         self._ended = True
+
+    async def cancel(self, command: Command) -> dict[str, Any]:
+        """Lets the piece that a compaction or retention is at be its last; what it has done stays."""
+        self._cancelled = self._jobs > 0
+        return {}
 
     # -- sealing --
 
@@ -98,9 +104,12 @@ class Upkeep:
             await self.sweep([path for (path,) in made.step(DEAD)], orphans=False)
             moved(len(made.step(DEAD)))
             await self.sweep([path for (path,) in made.step(ORPHANS)], orphans=True)
+            cancelled = self._cancelled
         _, after = await self._executor.run(PLANNED, self._path, self._now(), profile)
-        told = compact_told(made, before, after, dry_run=False)
-        if made.steps:
+        told = compact_told(made, before, after, dry_run=False, cancelled=cancelled)
+        if cancelled:
+            self._log("info", "compact_cancelled", "what was rewritten stays, and a later run goes on")
+        elif made.steps:
             words = ", ".join(f"{step.what} {step.files:,} files" for step in made.steps)
             self._log("info", "compacted", f"{words}: {before['bytes']:,} bytes are {after['bytes']:,}")
         return told
@@ -109,6 +118,7 @@ class Upkeep:
     def _telling(self, job: str, things: str, of: int) -> Iterator[Callable[[int], None]]:
         """Tells how far a job is whenever some more is done, and that it has ended however it ends."""
         done = 0
+        self._jobs += 1
 
         def moved(more: int) -> None:
             nonlocal done
@@ -119,10 +129,12 @@ class Upkeep:
         try:
             yield moved
         finally:
+            self._jobs -= 1
+            self._cancelled = self._cancelled and self._jobs > 0
             self._tell("lake_done", {"job": job})
 
     def _goes_on(self, _piece: object) -> bool:
-        return not self._ended
+        return not self._ended and not self._cancelled
 
     async def _commit(self, done: "list[Rewritten]") -> None:
         for one in done:
@@ -151,12 +163,13 @@ class Upkeep:
         with self._telling("retention", "days", sum(len(one.days) for one in going)) as moved:
             for one in going:
                 problems += await self._drop(one, moved)
+            cancelled = self._cancelled
         logs = await self._executor.run(REMOVE_LOGS, self._path, self._now())
         after = await self._executor.run(LIVE_NOW, self._path)
         gone = before["files"] - after["files"]
         if gone or logs["files"]:
             self._log("info", "retention", f"{gone:,} snapshot files and {logs['files']:,} logs were dropped")
-        return retention_told(found, logs, before, after, problems, dry_run=False)
+        return retention_told(found, logs, before, after, problems, dry_run=False, cancelled=cancelled)
 
     async def _drop(self, old: "Old", moved: Callable[[int], None]) -> list[str]:
         """What could not be dropped, and why."""

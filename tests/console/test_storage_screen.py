@@ -41,6 +41,18 @@ def test_job_at_work__how_far_it_is__on_the_screen() -> None:
     asyncio.run(flow())
 
 
+def test_job_at_work__x_cancels_it__and_says_what_stays() -> None:
+    async def flow() -> None:
+        async with console(screen="storage") as opened:
+            await opened.press("x")
+            assert opened.client.commands == []
+            await opened.tell("lake_progress", {"job": "compact", "things": "files", "done": 120, "of": 410})
+            await opened.press("x")
+            assert [one.name for one in opened.client.commands] == ["lake_cancel"]
+
+    asyncio.run(flow())
+
+
 FOUND = {"disk": {"free_bytes": 83_000_000_000, "least_bytes": 2_000_000_000}, "profile": "DEFAULT"}
 
 
@@ -69,12 +81,15 @@ def test_memory__at_80_columns__its_marks_are_told_whole() -> None:
 
 
 def test_outcome__what_it_saved() -> None:
-    done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 1_000_000}}
+    done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 1_000_000}, "cancelled": False}
     assert outcome("compact", done) == "compacted: 2.0 MB less on disk"
+    told = "compacted until it was cancelled: 2.0 MB less on disk"
+    assert outcome("compact", done | {"cancelled": True}) == told
 
 
 def test_outcome__what_was_replaced_and_still_lies_there__is_told() -> None:
-    done = {"before": {"bytes": 3_000_000}, "after": {"bytes": 3_100_000, "live_bytes": 2_000_000}}
+    after = {"bytes": 3_100_000, "live_bytes": 2_000_000}
+    done = {"before": {"bytes": 3_000_000}, "after": after, "cancelled": False}
     told = "compacted: 100 kB more on disk; 1.1 MB replaced, and gone after their grace"
     assert outcome("compact", done) == told
 
