@@ -149,7 +149,7 @@ def job_line(job: Document | None, now: int) -> Line:
     done = f"{count(len(steps) - 1)} done, " if len(steps) > 1 else ""
     step = steps[-1] if steps else "begins"
     return line(
-        ("▸ ", "accent"), (step, "strong"), (f"  {done}{age(job['started_at'], now)}  x cancels it", "muted")
+        ("▸ ", "accent"), (step, "strong"), (f"  {done}{age(job['started_at'], now)}  X cancels it", "muted")
     )
 
 

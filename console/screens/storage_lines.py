@@ -68,7 +68,7 @@ def upkeep_line(job: Document | None, now: int) -> Line:
         return BLANK
     told = f"{count(job['done'])} of {count(job['of'])} {job['things']}"
     far = panels.work(job["done"], job["of"], job["started_at"], now)
-    return line(("▸ ", "accent"), (job["job"], "strong"), f"  {told}", *far)
+    return line(("▸ ", "accent"), (job["job"], "strong"), f"  {told}", *far, ("  X cancels it", "muted"))
 
 
 def lake_line(found: Document, width: int) -> Line:

@@ -38,7 +38,7 @@ def test_drill__no_backup_yet__one_is_made_first() -> None:
     asyncio.run(flow())
 
 
-def test_job__its_steps_are_shown__and_x_cancels_it() -> None:
+def test_job__its_steps_are_shown__and_X_cancels_it() -> None:
     async def flow() -> None:
         async with console() as opened:
             await opened.press("7")
@@ -46,7 +46,7 @@ def test_job__its_steps_are_shown__and_x_cancels_it() -> None:
             await opened.tell("backup_step", {"step": "lake files"})
             await opened.settle()
             assert "lake files" in opened.text()
-            await opened.press("x")
+            await opened.press("X")
             assert [one.name for one in opened.client.commands] == ["backup_cancel"]
             await opened.tell("backup_done", {"name": "backup_create"})
             assert "lake files" not in opened.text()

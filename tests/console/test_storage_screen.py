@@ -35,19 +35,20 @@ def test_job_at_work__how_far_it_is__on_the_screen() -> None:
             await opened.tell("lake_progress", {"job": "compact", "things": "files", "done": 120, "of": 410})
             assert "▸ compact  120 of 410 files" in opened.text()
             assert " 29%" in opened.text()
+            assert "X cancels it" in opened.text()
             await opened.tell("lake_done", {"job": "compact"})
             assert "of 410 files" not in opened.text()
 
     asyncio.run(flow())
 
 
-def test_job_at_work__x_cancels_it__and_says_what_stays() -> None:
+def test_job_at_work__X_cancels_it__and_says_what_stays() -> None:
     async def flow() -> None:
         async with console(screen="storage") as opened:
-            await opened.press("x")
+            await opened.press("X")
             assert opened.client.commands == []
             await opened.tell("lake_progress", {"job": "compact", "things": "files", "done": 120, "of": 410})
-            await opened.press("x")
+            await opened.press("X")
             assert [one.name for one in opened.client.commands] == ["lake_cancel"]
 
     asyncio.run(flow())
