@@ -17,8 +17,8 @@ FAULTS = {
     "sync": "enable_random name=posix/io/sync/fdatasync,probability={}",
 }
 RUNS, SEEDS = 4, 6
-# A thread that the allocator of pyarrow starts while it is loaded can lock libfiu up for good.
-CALM = {"JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# A thread that the allocators of pyarrow and polars start while they are loaded can lock libfiu up for good.
+CALM = dict.fromkeys(("JE_ARROW_MALLOC_CONF", "_RJEM_MALLOC_CONF"), "background_thread:false")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("fiu-run") is None, reason="needs fiu-run of fiu-utils"),
