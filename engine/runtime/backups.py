@@ -142,7 +142,7 @@ def _is_written(home: Home) -> bool:
     """Whether something was stored in a home a moment ago, so that more is likely on its way."""
     try:
         log = home.state.with_name(f"{home.state.name}-wal").stat()
-    except FileNotFoundError:
+    except OSError:  # to look must never end the job that looks
         return False
     past = system_clock() - log.st_mtime_ns // 1000
     return log.st_size > 0 and abs(past) < LATELY_US  # who only reads makes an empty one

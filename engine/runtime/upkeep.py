@@ -164,7 +164,9 @@ class Upkeep:
             for one in going:
                 problems += await self._drop(one, moved)
             cancelled = self._cancelled
-        logs = await self._executor.run(REMOVE_LOGS, self._path, self._now())
+        logs = {"files": 0, "bytes": 0}
+        if not cancelled:
+            logs = await self._executor.run(REMOVE_LOGS, self._path, self._now())
         after = await self._executor.run(LIVE_NOW, self._path)
         gone = before["files"] - after["files"]
         if gone or logs["files"]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import time
@@ -96,6 +97,9 @@ def test_a_job_nobody_waits_for__gives_way_while_something_is_stored(
         earlier = time.time() - 10
         os.utime(f"{vault.deck.home.state}-wal", (earlier, earlier))
         assert not asked[0]()
+    shutil.rmtree(vault.deck.path)
+    vault.deck.path.write_text("no folder any more")
+    assert not asked[0](), "who looks gets no error of its own"
 
 
 def test_commits_during_the_copy__the_backup_is_as_of_its_begin(

@@ -1,11 +1,12 @@
 """A small valued home, and what must hold of its lake whatever was done to it."""
 
+import asyncio
 import shutil
 from collections.abc import Awaitable, Callable
 from typing import Any
 
 from engine.domain.instants import DAY_US, MINUTE_US, format_instant
-from engine.messages import Command
+from engine.messages import Command, Event, Result
 from engine.runtime.compacting import files_below
 from engine.runtime.engine import Engine
 from engine.store.reader import Reader
@@ -36,6 +37,22 @@ def fill_books(deck: Deck) -> None:
 def act(deck: Deck, name: str, **arguments: Any) -> dict[str, Any]:
     """A writing verb of the upkeep."""
     return deck.with_engine(lambda engine: engine.do(Command(name, arguments)), writing=True)
+
+
+def cancelled(deck: Deck, name: str, done: int) -> dict[str, Any]:
+    """`compact` or `retention`, asked to end once so much of it is done."""
+
+    async def run(engine: Engine) -> Result:
+        await engine.do(Command("lake_cancel"))  # nothing is at work yet: it cancels nothing
+
+        def hear(event: Event) -> None:
+            if event.kind == "lake_progress" and event.data["done"] == done:
+                asyncio.get_running_loop().create_task(engine.do(Command("lake_cancel")))
+
+        engine.subscribe(hear)
+        return await engine.do(Command(name))
+
+    return deck.with_engine(run, writing=True)
 
 
 class _Value:

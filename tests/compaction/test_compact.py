@@ -4,13 +4,12 @@ import asyncio
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
 from engine.compaction.file_compactor import Plan, chunks
 from engine.errors import EngineError, UsageError
-from engine.messages import Command, Result
+from engine.messages import Command
 from engine.runtime import upkeep
 from engine.runtime.engine import Engine
 from engine.snapshots import parquet_writer
@@ -18,6 +17,7 @@ from tests.compaction.lake import (
     ASSETS,
     DAYS,
     act,
+    cancelled,
     check_lake,
     copied,
     correct,
@@ -259,23 +259,9 @@ def test_compact__asked_to_end__stops_after_a_piece_and_a_later_run_goes_on(lake
 def test_compact__cancelled__what_was_done_stays__and_a_later_run_goes_on(
     lake: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, rewritten = lake.digest(), []
+    before = lake.digest()
     monkeypatch.setattr(upkeep, "chunks", one_by_one)
-
-    async def cancelled(engine: Engine) -> Result:
-        await engine.do(Command("lake_cancel"))  # nothing is at work: it cancels nothing
-
-        def tell(kind: str, data: dict[str, Any]) -> None:
-            if kind == "lake_progress":
-                rewritten.append(data["done"])
-                if data["done"] == 2:
-                    asyncio.get_running_loop().create_task(engine.do(Command("lake_cancel")))
-
-        monkeypatch.setattr(engine.upkeep, "_tell", tell)
-        return await engine.do(Command("compact"))
-
-    told = lake.with_engine(cancelled, writing=True)
-    assert told["cancelled"]
+    assert cancelled(lake, "compact", 2)["cancelled"]
     done = lake.sql("SELECT count(*) FROM lake_files WHERE dead_at IS NULL AND generation = 1")[0][0]
     assert 2 <= done < FILES
     assert lake.digest() == before

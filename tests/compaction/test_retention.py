@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from engine.runtime import retaining, upkeep
-from tests.compaction.lake import ASSETS, DAYS, act, check_lake, copied, correct, later, live
+from tests.compaction.lake import ASSETS, DAYS, act, cancelled, check_lake, copied, correct, later, live
 from tests.faults.calls import PowerCut
 from tests.runtime.deck import Deck
 
@@ -128,6 +128,24 @@ def test_retention__ended_between_any_two_of_its_commits__goes_on_where_it_was(o
         act(deck, "retention")
         assert deck.digest() == quiet.digest()
         check_lake(deck)
+
+
+def test_retention__cancelled__what_is_gone_stays_gone__and_a_later_run_goes_on(
+    old: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = copied(old, "quiet")
+    act(quiet, "retention")
+    monkeypatch.setattr(upkeep, "DAYS_AT_ONCE", 1)
+    stale = old.path / "logs" / "old.log"
+    stale.write_text("a line\n")
+    os.utime(stale, (0, 0))
+    told = cancelled(old, "retention", 1)
+    assert (told["cancelled"], told["logs"]["files"], stale.exists()) == (True, 0, True)
+    assert 1 <= len(dropped(old)) < DAYS
+    check_lake(old)
+    assert not act(old, "retention")["cancelled"]
+    assert not stale.exists()
+    assert old.digest() == quiet.digest()
 
 
 def _cut_after(patch: pytest.MonkeyPatch, commits: int) -> None:
