@@ -182,17 +182,19 @@ def copy_database(source: Path, target: Path, cancelled: Callable[[], bool]) -> 
     The read transaction stays open, so that commits in the meantime neither wait nor make it begin again.
     """
     target.unlink(missing_ok=True)
-    os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    # This file is closed last: whoever closes one takes all of a process's locks off it.
     with (
+        open(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as bytes_on_disk,
         closing(sqlite3.connect(_read_only(source), uri=True, isolation_level=None)) as live,
         closing(sqlite3.connect(target, isolation_level=None)) as copy,
     ):
         live.execute("PRAGMA busy_timeout=5000")
         live.execute("BEGIN")
         live.execute("SELECT count(*) FROM meta").fetchone()
-        copy.execute("PRAGMA synchronous=OFF")  # it is synced as a whole before anyone lists it
+        copy.execute("PRAGMA synchronous=OFF")  # it is synced before anyone lists it
 
         def look(_status: int, _left: int, _total: int) -> None:
+            os.fdatasync(bytes_on_disk.fileno())  # bit by bit: all at once would hold up the engine's commits
             if cancelled():
                 raise InterruptedError
 

@@ -307,13 +307,13 @@ def giving_way(wanted: Callable[[], bool]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    since = time.process_time()
+    since = time.monotonic()
 
     def rest(_number: int, _frame: object) -> None:
         nonlocal since
         if wanted():
-            time.sleep(min(RESTS_FOR_WORK * (time.process_time() - since), REST_MAX_S))
-        since = time.process_time()
+            time.sleep(min(RESTS_FOR_WORK * (time.monotonic() - since), REST_MAX_S))
+        since = time.monotonic()
         signal.setitimer(signal.ITIMER_PROF, WORK_S)  # once each time: a rest is not cut short by the next
 
     signal.signal(signal.SIGPROF, rest)

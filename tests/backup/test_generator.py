@@ -1,5 +1,6 @@
 """Backups while the home goes on working: consistent, cheap where nothing changed, never half there."""
 
+import itertools
 import json
 import os
 import shutil
@@ -125,6 +126,29 @@ def test_commits_during_the_copy__the_backup_is_as_of_its_begin(
     assert vault.act("verify", id=made["id"])["ok"]
     assert vault.restored("then", id=made["id"]).fingerprint() == before
     assert vault.restored("now", at="2027-01-01").fingerprint() == vault.deck.fingerprint()
+
+
+def test_the_copy_reaches_the_disk_bit_by_bit__never_all_of_it_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size, live = 16_000_000, tmp_path / "live.db"
+    with closing(sqlite3.connect(live)) as connection:
+        connection.execute("CREATE TABLE meta AS SELECT zeroblob(?) AS large", (size,))
+        connection.commit()
+    synced: list[tuple[int, int]] = []
+    real = os.fdatasync
+
+    def fdatasync(file: int) -> None:
+        synced.append((os.fstat(file).st_ino, os.fstat(file).st_size))
+        real(file)
+
+    monkeypatch.setattr(os, "fdatasync", fdatasync)
+    copy = tmp_path / "copy.db"
+    generator.copy_database(live, copy, lambda: False)
+    assert {inode for inode, _ in synced} == {copy.stat().st_ino}
+    reached = [0, *(bytes_ for _, bytes_ in synced), copy.stat().st_size]
+    assert reached[-1] > size
+    assert max(after - before for before, after in itertools.pairwise(reached)) < size / 3
 
 
 def test_secrets_in_the_environment__are_in_no_backup(vault: Vault, monkeypatch: pytest.MonkeyPatch) -> None:

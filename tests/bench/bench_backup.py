@@ -1,8 +1,8 @@
 """What backups cost: ingest beside one, one of a home that did not change, one after a small change.
 
 The store grows from round to round, so each round ingests once alone and once beside, in turn first. Beside:
-another process makes one backup after the other in the engine's own kind of worker; each commit of the
-ingest leaves the next one something to do. Beside a loop that does nothing, that stands back as a backup
+another process begins a backup in the engine's own kind of worker when the ingest begins, and should that
+one end first, another. Beside a loop that does nothing, that stands back as a backup
 does: what a second busy core costs on this machine, whoever keeps it busy.
 """
 
@@ -31,6 +31,9 @@ from engine.runtime.executors import WorkerExecutor
 from engine.runtime.tasks import RUN_BACKUP
 async def main():
     worker = WorkerExecutor()
+    await worker.run(RUN_BACKUP, "backups", sys.argv[1], 0, {})
+    print("ready", flush=True)
+    sys.stdin.readline()
     while True:
         await worker.run(RUN_BACKUP, "backup_create", sys.argv[1], time.time_ns() // 1000, {})
         print("made", flush=True)
@@ -39,7 +42,7 @@ asyncio.run(main())
 NOTHING = """
 import os
 os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
-print("made", flush=True)
+print("ready", flush=True)
 while True:
     pass
 """
@@ -86,10 +89,14 @@ def _ratios(taken: dict[str, list[float]], case: str) -> str:
 async def _beside(engine: Engine, other: str, files: list[str]) -> tuple[float, int]:
     """Seconds of an ingest while another process works, and how many backups it made."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", other, str(engine.home.path), cwd=ROOT, stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, "-c", other, str(engine.home.path), cwd=ROOT,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
     assert process.stdout is not None
-    await process.stdout.readline()  # it has imported all, and the next one is under way
+    assert process.stdin is not None
+    await process.stdout.readline()  # it has imported all
+    process.stdin.write(b"\n")
+    await process.stdin.drain()
     seconds: float = (await ingest(engine, files))["seconds"]
     process.kill()
     told, _ = await process.communicate()

@@ -60,7 +60,7 @@ def rests_of(seconds: float, wanted: bool) -> list[float]:
         else:  # a worker's watch over whom it belongs to
             time.sleep(seconds)
 
-    executors.time = SimpleNamespace(sleep=sleep, process_time=time.process_time)  # type: ignore[assignment]
+    executors.time = SimpleNamespace(sleep=sleep, monotonic=time.process_time)  # type: ignore[assignment]
     try:
         with executors.giving_way(lambda: wanted):
             work(seconds)
