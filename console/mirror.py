@@ -156,6 +156,11 @@ def _lake_done(doc: Document, _data: Document) -> Topics:
     return frozenset({"work"})
 
 
+def _value_failed(doc: Document, _data: Document) -> Topics:
+    doc["valuing"] = None
+    return frozenset({"value"})
+
+
 def _value_done(doc: Document, data: Document) -> Topics:
     doc["valuing"] = None
     doc["last_runs"]["value"] = data["told_at"]
@@ -253,6 +258,7 @@ _TAKES: dict[str, Callable[[Document, Document], Topics]] = {
     "value_started": _value_started,
     "value_progress": _value_progress,
     "value_done": _value_done,
+    "value_failed": _value_failed,
     "lake_progress": _lake_progress,
     "lake_done": _lake_done,
     "memory": _memory,

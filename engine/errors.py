@@ -19,8 +19,8 @@ EngineError                 code, what was tried, hint, retryable
 │   ├── BackupUnknown       no backup, or several, of the id that was given (exit 2)
 │   ├── BackupBusy          another backup job works on the same folder
 │   ├── BackupDamaged       a backup is not what its manifest says, or no manifest that may be followed
-│   ├── RestoreRefused      a restore or promotion that would do harm
-│   └── JobCancelled        ended between two steps because somebody asked
+│   └── RestoreRefused      a restore or promotion that would do harm
+├── JobCancelled            ended between two steps because somebody asked
 ├── ProviderError           a price or FX provider gave no answer that can be used
 │   ├── CallHeld            not sent: its limit, quota, breaker or an operator says not now
 │   ├── ConnectFailed       nothing answers at its address, or not as who it should be
@@ -152,7 +152,7 @@ class RestoreRefused(BackupError):
     code = "RESTORE_REFUSED"
 
 
-class JobCancelled(BackupError):
+class JobCancelled(EngineError):
     code = "JOB_CANCELLED"
 
 

@@ -1,6 +1,6 @@
 """NAV: its course, its return, its drawdown, what it consists of; gaps where it is not known, and why."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from itertools import groupby
 from typing import Any
@@ -10,6 +10,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 
 from console import actions
+from console.actions import Need
 from console.mirror import EVERYTHING, Topics
 from console.modals.detail import Detail
 from console.screens import nav_charts, panels
@@ -20,7 +21,7 @@ from console.text import UNKNOWN, count, words
 from console.widgets.chart import Chart, Course
 from console.widgets.figures import DAY_US, day_clock, from_us, to_us
 from console.widgets.lines import Frame, Lines
-from console.widgets.pieces import Column, Line, Piece, cut, fitted, line, widest
+from console.widgets.pieces import Column, Line, Piece, cells, cut, fitted, line, widest
 from engine.api import EngineError, Query
 
 Document = dict[str, Any]
@@ -95,10 +96,13 @@ class Nav(Charted):
         self._courses: dict[str, Course] = {}  # of what was found
         self.answered = False
 
+    def there(self) -> Collection[Need]:
+        return {*super().there(), "job"} if self.doc["valuing"] else super().there()
+
     def body(self) -> Sequence[Widget]:
         mine = frozenset({"nav"})
         return (
-            Frame(self._head, mine, id="head"),
+            Frame(self._head, mine | {"value"}, id="head"),
             Chart(lambda: self._course(self._chosen), mine, id="nav"),
             Chart(lambda: self._course(self._other), mine, id="drawdown"),
             Vertical(Lines(self._gaps, mine, id="gaps"), id="below"),
@@ -159,10 +163,18 @@ class Nav(Charted):
 
     def _head(self, width: int, height: int) -> list[Line]:
         names = [panels.choice(name, place == self._range) for place, (name, _, _) in enumerate(RANGES)]
-        charts = [panels.choice(name, name == self._chosen) for name in CHARTS]
         about = f"  closes of {RANGES[self._range][1]}, UTC"
-        second = line((self.trouble, "bad")) if self.trouble and self.answered else line(*charts)
+        second = line((self.trouble, "bad")) if self.trouble and self.answered else self._charts(width)
         return [cut(line(*names, (about, "muted")), width), cut(second, width)][:height]
+
+    def _charts(self, width: int) -> Line:
+        """Which there are; while valuing is at work, how far it is, and then perhaps the chosen one alone."""
+        charts = line(*(panels.choice(name, name == self._chosen) for name in CHARTS))
+        if not self.doc["valuing"]:
+            return charts
+        far = ("   ", "muted"), *panels.valuing(self.doc["valuing"], self.now)
+        whole = (*charts, *far)
+        return whole if cells(whole) <= width else (panels.choice(self._chosen, True), *far)
 
     def _course(self, which: str) -> Course:
         """One of the charts; made once for what was found."""

@@ -56,6 +56,7 @@ class Overview(Charted):
     def there(self) -> Collection[Need]:
         found: set[Need] = {*super().there()}
         found |= {"row"} if self._waits else set()
+        found |= {"job"} if self.doc["valuing"] else set()
         return found | {"alert"} if waiting(self.doc) else found
 
     def body(self) -> Sequence[Widget]:

@@ -199,16 +199,21 @@ def data_lines(doc: Document, now: int, width: int) -> list[Line]:
 def values_line(doc: Document, now: int, width: int) -> Line:
     """Whether values are being computed, when they were last, and when the next jobs run."""
     if doc["valuing"]:
-        valuing = doc["valuing"]
-        told = _labelled("Values", (f"valuing at {valuing['resolution']} …", "accent"))
-        if valuing.get("days"):
-            told = (*told, *work(valuing["done"], valuing["days"], valuing["started_at"], now))
+        told = _labelled("Values", *valuing(doc["valuing"], now))
     else:
         last = doc["last_runs"]["value"]
         told = _labelled("Values", "never computed" if last is None else f"computed {age(last, now)} ago")
     jobs = sorted((job for job in doc["jobs"] if job["next_at"]), key=lambda job: job["next_at"])
     coming = [line((f"{job['name']} at {clock(job['next_at'])}Z", "muted")) for job in jobs]
     return as_fits([told, *coming], width)
+
+
+def valuing(found: Document, now: int) -> Line:
+    """The valuing at work: at what, how far, how to end it."""
+    told = line((f"valuing at {found['resolution']} …", "accent"))
+    if found.get("days"):
+        told = (*told, *work(found["done"], found["days"], found["started_at"], now))
+    return (*told, ("  X cancels it", "muted"))
 
 
 # -- parts of several lines ---------------------------------------------------------------------------

@@ -4,8 +4,8 @@ With `writing` it holds the home's lock and the one writer; without, it only rea
 """
 
 import asyncio
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from engine.config import FIXED, Config
@@ -27,7 +27,7 @@ from engine.runtime.tasks import ACTS, ALONE, BACKUPS, CANCEL_BACKUP, RECOVER, R
 from engine.runtime.telemetry.spans import Silent, Telemetry, span
 from engine.runtime.telling import Telling
 from engine.store.file_system import require_local
-from engine.store.files import HomeLock, sweep
+from engine.store.files import FILE_MODE, HomeLock, sweep
 
 if TYPE_CHECKING:
     from engine.runtime.valued import Valued
@@ -64,6 +64,7 @@ class Engine(Telling):
         self._writer = writer
         self._turn = asyncio.Lock()  # one act at a time: a file, or a resolution
         self._backups: set[WorkerExecutor] = set()  # jobs with backups at work, each in a worker of its own
+        self._valuing = 0  # how often it is asked for now: one is at work, the others wait for the turn
         self.alerts_watched = False  # by a host; otherwise alerts are looked at before an act on them
         self.adds_buckets = False  # under a host: the series goes on to now, with or without prices
         self.memory = Watch(config)
@@ -83,6 +84,7 @@ class Engine(Telling):
             self._commands["alert_ack"], self._commands["sample"] = self._acknowledge, self._sample
             self._commands |= {"compact": self.upkeep.compact, "retention": self.upkeep.retain}
             self._commands["lake_cancel"] = self.upkeep.cancel
+            self._commands["value_cancel"] = self._cancel_value
         for one in {executor, self._acting, self._asking}:
             one.listen(self.reported)
 
@@ -236,6 +238,21 @@ class Engine(Telling):
     # -- value --
 
     async def _value(self, command: Command) -> dict[str, Any]:
+        if not self._valuing:
+            self.home.value_cancel.unlink(missing_ok=True)
+        self._valuing += 1
+        try:
+            return await self._valued(command)
+        finally:
+            self._valuing -= 1
+
+    async def _cancel_value(self, command: Command) -> dict[str, Any]:
+        """Lets the slice that valuing is at be its last, and none begin of what waits for its turn."""
+        if self._valuing:
+            self.home.value_cancel.touch(FILE_MODE)
+        return {}
+
+    async def _valued(self, command: Command) -> dict[str, Any]:
         from engine.runtime.putting import commit_values
 
         assert self._writer is not None
@@ -251,7 +268,7 @@ class Engine(Telling):
         for resolution in COARSEST_FIRST if wanted is None else (wanted,):
             async with self._turn:
                 self.tell("value_started", {"resolution": resolution})
-                with self.step("valuation", resolution=resolution):
+                with self._told_if_it_fails(resolution), self.step("valuation", resolution=resolution):
                     valued = await self._values(resolution, after, until, reach, touched)
                     if not (until_now or whole):  # a part says nothing of the rest
                         valued.follows_from = None
@@ -268,6 +285,15 @@ class Engine(Telling):
         await self.upkeep.seal()
         seconds = round((self._clock() - started) / SECOND_US, 3)
         return {**sums, "seconds": seconds, "resolutions": each, "unvalued": valued.unvalued}
+
+    @contextmanager
+    def _told_if_it_fails(self, resolution: str) -> Iterator[None]:
+        """Nobody is to go on showing that it is at work."""
+        try:
+            yield
+        except BaseException:
+            self.tell("value_failed", {"resolution": resolution})
+            raise
 
     async def _values(self, *wanted: Any) -> "Valued":
         while True:

@@ -59,6 +59,11 @@ class Home:
         return self.path / "run" / "navdeck.lock"
 
     @property
+    def value_cancel(self) -> Path:
+        """There while somebody wants the valuing at work to end."""
+        return self.path / "run" / "value.cancel"
+
+    @property
     def lake_bad(self) -> Path:
         """Where damaged lake files are kept."""
         return self.lake / ".bad"

@@ -56,7 +56,7 @@ class Overview:
             self.valuing = {"resolution": data["resolution"], "started_at": format_instant(at)}
         elif kind == "value_progress" and self.valuing is not None:
             self.valuing |= {"done": data["done"], "days": data["days"]}
-        elif kind == "value_done":
+        elif kind in ("value_done", "value_failed"):
             self.valuing = None
         elif kind == "lake_progress":
             self.upkeep = data | {"started_at": (self.upkeep or {}).get("started_at", format_instant(at))}

@@ -115,6 +115,7 @@ class Service:
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._causes: dict[str, str] = {}
+        self._put_off = False  # what is due was cancelled: it waits for a close, or for news
         self._taking = True  # files are being taken in: valuing waits, so that a pile is valued once
         self._next_close: int | None = None
         engine.subscribe(self._heard)
@@ -148,7 +149,7 @@ class Service:
 
     def revalue(self) -> None:
         """Has everything valued again: what figures depend on has changed."""
-        self._due.touch(None)
+        self._touch(None)
 
     def wake(self) -> None:
         """Makes the inbox loop look at once."""
@@ -273,14 +274,14 @@ class Service:
         acted = event.kind == "acted" and event.data["touched_from"] != NOTHING
         if taken or acted:
             names = "touched_from", "touched_assets", "touched_until"
-            self._due.touch(*(event.data[name] for name in names))
+            self._touch(*(event.data[name] for name in names))
 
     # -- valuation --
 
     async def _valuation(self) -> None:
         while not self._stop.is_set():
             self._note_close()
-            due = None if self._taking else self._due.take()
+            due = None if self._taking or self._put_off else self._due.take()
             if due is not None:
                 await self._value(due)
                 self._well("valuation")
@@ -291,14 +292,22 @@ class Service:
         """A bucket that has closed is valued, with or without prices."""
         now = self.engine.now()
         if self._next_close is not None and now >= self._next_close:
-            self._due.touch(self._next_close)
+            self._touch(self._next_close)
         if self._next_close is None or now >= self._next_close:
             self._next_close = first_close(FINEST, self.engine.config["timezone"], now + 1)
+
+    def _touch(self, *what: Any) -> None:
+        self._due.touch(*what)
+        self._put_off = False
 
     async def _value(self, due: Due) -> None:
         try:
             arguments = due.arguments(self.engine.now())
             await self.engine.do(Command("value", arguments, actor=ACTOR))
+        except JobCancelled:
+            self._due.give_back(due)
+            self._put_off = True
+            self.engine.log("warn", "value_cancelled", "values stay as they are until a close or news")
         except BaseException:
             self._due.give_back(due)
             raise

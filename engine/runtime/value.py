@@ -6,7 +6,6 @@ one that lies open is valued from the first close on that may be another now (se
 """
 
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.asking import inputs_told
 from engine.runtime.books import Books
 from engine.runtime.due_days import due_days
-from engine.runtime.executors import REPORT_EVERY_S, report
+from engine.runtime.far import Far
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.open_day import ROWS_MAX, open_dates, open_rows
@@ -63,7 +62,8 @@ def value_resolution(
     Of the time before the first price of all only the last part is made, or what `after` asks for.
     `reach`: the series goes on to the last close by then, priced or not (a running engine's now), and its
     days that were never valued are too. `touched`: of other days, what changes with these assets in their
-    spans. `complete` counts closes at which all that was valued has a value.
+    spans. `complete` counts closes at which all that was valued has a value. JobCancelled between two slices
+    if somebody asked for the end.
     """
     home = Home(Path(home_path))
     done = Valued(resolution, after is None and until is None)
@@ -99,7 +99,7 @@ def value_resolution(
         before = {day: span for day, span in before.items() if day not in gone}
         many = reader.count("open_snapshots", "bucket = ?", (resolution,)) > ROWS_MAX // 2
         since = None if many else due.since(before, done.open_dates)
-        far = _Far(resolution, int(due.days().sum()))
+        far = Far(home, resolution, int(due.days().sum()))
         for part in calendar.slices(due.whole, due.parts, closes_max, since):
             if not _value_slice(home, books, moves, done, part, live, before):
                 whole, parts = due.of_dates(set(part.series.days))
@@ -108,21 +108,6 @@ def value_resolution(
             far.moved(len(set(part.series.days)))
         os.sync()  # one flush for thousands of small files, before anyone lists them
     return done
-
-
-class _Far:
-    """Tells how many days are valued, now and then; of short work nothing."""
-
-    def __init__(self, resolution: str, days: int) -> None:
-        self._about = {"resolution": resolution, "days": days}
-        self._done = 0
-        self._told_at = time.monotonic()
-
-    def moved(self, days: int) -> None:
-        self._done += days
-        if time.monotonic() - self._told_at >= REPORT_EVERY_S:
-            self._told_at = time.monotonic()
-            report("value_progress", self._about | {"done": self._done})
 
 
 def _left_out(calendar: Calendar, series_first: int | None) -> tuple[int, int] | None:

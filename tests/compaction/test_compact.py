@@ -59,20 +59,6 @@ def test_compact__tells_how_far_it_is__and_that_it_ended(lake: Deck) -> None:
     assert [kind for kind, _ in told].index("lake_done") == len(told) - 1
 
 
-def test_valuing__tells_how_many_days_are_done__of_those_it_makes(
-    lake: Deck, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("engine.runtime.value.REPORT_EVERY_S", 0)
-    monkeypatch.setenv("NAVDECK_VALUE_CLOSES", "288")
-    correct(lake)
-    lake.events.clear()
-    lake.value(resolution="5m")
-    far = [data for kind, data in lake.events if kind == "value_progress"]
-    assert far
-    assert [one["done"] for one in far] == sorted(one["done"] for one in far)
-    assert far[-1]["done"] == far[-1]["days"]
-
-
 def test_compact__fails__no_job_is_told_to_be_at_work(lake: Deck, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")

@@ -131,6 +131,15 @@ def test_valuing__how_far_it_is__until_it_is_done() -> None:
     assert mirror.doc["valuing"] is None
 
 
+def test_valuing__fails_or_is_cancelled__nothing_shows_it_at_work_and_no_run_is_told() -> None:
+    mirror = mirrored()
+    before = mirror.doc["last_runs"]["value"]
+    mirror.take(Event(61, "value_started", {"resolution": "5m"}), 1.0)
+    assert mirror.take(Event(62, "value_failed", {"resolution": "5m"}), 2.0) == {"value"}
+    assert mirror.doc["valuing"] is None
+    assert mirror.doc["last_runs"]["value"] == before
+
+
 def test_upkeep__how_far_it_is__since_when__until_it_ends() -> None:
     mirror = mirrored()
     far = {"job": "compact", "things": "files", "done": 0, "of": 410}

@@ -54,6 +54,25 @@ def test_job_at_work__X_cancels_it__and_says_what_stays() -> None:
     asyncio.run(flow())
 
 
+@pytest.mark.parametrize("screen", ["overview", "nav"])
+def test_valuing_at_work__how_far_it_is__and_X_cancels_it(screen: str) -> None:
+    async def flow() -> None:
+        async with console(screen=screen) as opened:
+            await opened.press("X")
+            assert opened.client.commands == []
+            await opened.tell("value_started", {"resolution": "5m"})
+            await opened.tell("value_progress", {"resolution": "5m", "done": 3, "days": 12})
+            assert "valuing at 5m" in opened.text()
+            assert "X cancels it" in opened.text()
+            assert "25%" in opened.text()
+            await opened.press("X")
+            assert [one.name for one in opened.client.commands] == ["value_cancel"]
+            await opened.tell("value_failed", {"resolution": "5m"})
+            assert "valuing" not in opened.text()
+
+    asyncio.run(flow())
+
+
 FOUND = {"disk": {"free_bytes": 83_000_000_000, "least_bytes": 2_000_000_000}, "profile": "DEFAULT"}
 
 

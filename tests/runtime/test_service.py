@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from engine.errors import HomeInUse, UsageError, WorkerLost
+from engine.errors import HomeInUse, JobCancelled, UsageError, WorkerLost
 from engine.messages import Command, Event, Query, Result
 from engine.runtime import host as host_module
 from engine.runtime import service
+from engine.runtime.engine import Engine
 from engine.runtime.host import Host
 from tests.runtime.deck import NOW, PRICE_COLUMNS, Deck, bar, buy, to_csv
 
@@ -140,6 +141,35 @@ def test_host__a_close_passes_without_prices__and_is_still_a_bucket(deck: Deck) 
                 "buckets": 2, "snapshots": 2, "complete": 0
             }  # fmt: skip
             assert done["restated"]["count"] == 0
+
+    asyncio.run(run())
+
+
+def test_service__its_valuing_is_cancelled__what_is_due_waits_for_news(
+    deck: Deck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, asked = Engine._values, list[str]()
+
+    async def values(self: Engine, *wanted: Any) -> Any:
+        asked.append(wanted[0])
+        if len(asked) == 1:
+            raise JobCancelled("Cancelled.")
+        return await real(self, *wanted)
+
+    monkeypatch.setattr(Engine, "_values", values)
+    monkeypatch.setattr(service, "DUE_EVERY_S", 0.001)
+    deck.ingest(deck.file("trades.csv", to_csv([buy(timestamp="2025-12-30T10:00:00Z")])))
+
+    async def run() -> None:
+        async with hosting(deck) as (host, heard):
+            await heard.of("log", lambda data: data["kind"] == "value_cancelled")
+            assert (await host.ask(Query("overview"))).value["valuing"] is None
+            await asyncio.sleep(0.05)
+            assert asked == ["1d"], "what was cancelled does not begin again by itself"
+            deck.drop("more.csv", to_csv([buy(timestamp="2025-12-30T11:00:00Z", external_id="more")]))
+            done = await heard.of("value_done", lambda data: data["resolution"] == "1d")
+            assert done["buckets"] == 2, "all that was due, not only what the news touch"
+            assert (await host.ask(Query("overview"))).value["state"] == "running"
 
     asyncio.run(run())
 
