@@ -2,6 +2,7 @@
 
 import ast
 import json
+import os
 import re
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 from console import cli
 from console.commands.verbs import carried_out
 from engine import api, errors
-from tests.runtime.deck import ROOT, Deck, buy
+from tests.runtime.deck import PRICE_COLUMNS, ROOT, Deck, bar, buy, to_csv
 
 HEAVY = ("polars", "duckdb", "pyarrow", "sqlalchemy", "aiosqlite", "textual", "numpy", "rich")
 FILE_LINES_MAX, FUNCTION_LINES_MAX = 700, 70
@@ -100,6 +101,47 @@ def test_attached_console__loads_nothing_to_watch_with() -> None:
 
 def test_api__loads_nothing_heavy() -> None:
     assert loaded("import engine.api").isdisjoint(HEAVY)
+
+
+LIFE = """
+import asyncio
+from pathlib import Path
+from engine.messages import Command, Query
+from engine.runtime.host import Host
+
+async def live(home):
+    host = await Host.open(Home(Path(home)))
+    try:
+        for act in ("ingest", "value", "compact", "retention", "backup_create", "backup_drill"):
+            await host.do(Command(act, {"paths": []} if act == "ingest" else {}))
+        await host._engine.upkeep.check(files_max=9)
+        for question in ("overview", "status", "telemetry_facts", "metrics", "lots_page", "backups"):
+            await host.ask(Query(question, {"resolution": "1d"} if question == "metrics" else {}))
+    finally:
+        await host.close()
+
+if __name__ == "__main__":
+    from engine.runtime.home import Home
+    asyncio.run(live(HOME))
+"""
+
+
+def test_engines_process__does_all_there_is__and_loads_nothing_that_works_on_rows(
+    deck: Deck, tmp_path: Path
+) -> None:
+    """An import of a second holds its event loop up; what works on rows belongs into workers."""
+    deck.take(buy(timestamp="2025-03-01T10:00:00Z"))
+    deck.drop("prices.csv", to_csv([bar()], PRICE_COLUMNS))
+    program = tmp_path / "life.py"
+    told = "    import json, sys\n    print(json.dumps(list(sys.modules)))\n"
+    program.write_text(LIFE.replace("HOME", repr(str(deck.path))) + told)
+    done = subprocess.run(
+        [sys.executable, program], capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    found = {name.split(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+    assert found.isdisjoint({"polars", "pyarrow", "duckdb", "textual"})
 
 
 def test_import_contracts__hold() -> None:

@@ -8,7 +8,7 @@ It commits nothing.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from engine.runtime.asking import materialised
 from engine.runtime.books import Books
 from engine.runtime.executors import idle
 from engine.runtime.home import Home
+from engine.runtime.lake_told import Checked
 from engine.runtime.series import Series, dated, movements_by
 from engine.runtime.value import asset_files, inputs_of
 from engine.snapshots.parquet_writer import (
@@ -35,15 +36,6 @@ from engine.store.reader import Reader
 
 ROUNDS = 30 * 24  # in a month, one an hour
 FILES_MIN = 8  # a round; a small lake is through sooner
-
-
-@dataclass(slots=True)
-class Checked:
-    """What a round found. `remade`: (old path, record of the file that is there now); `problems`: no hope."""
-
-    sound: list[str] = field(default_factory=list)
-    remade: list[tuple[str, FileRecord]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
 
 
 def check_idle(home_path: str) -> Checked:

@@ -7,7 +7,7 @@ listed by nobody until the engine commits it, and what goes is listed by nobody 
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,13 @@ from engine.compaction.file_compactor import (
     Listed,
     Plan,
     Remade,
-    Rules,
     Source,
     batches,
     plan,
     remake,
 )
-from engine.compaction.memory_manager import PROFILES, ROW_GROUP_BYTES
-from engine.config import Config
-from engine.domain.instants import DAY_US, MINUTE_US, format_instant
-from engine.errors import UsageError
 from engine.runtime.home import Home
+from engine.runtime.lake_told import Rewritten, compact_told, rules
 from engine.snapshots import parquet_writer
 from engine.snapshots.parquet_writer import COLD_ZSTD_LEVEL, content_digest, path_of, put
 from engine.snapshots.schemas import SCHEMA_ID, FileRecord
@@ -59,16 +55,6 @@ def planned(home_path: str, now: int, profile: str | None) -> tuple[Plan, dict[s
 _LISTED = "SELECT path, resolution, dt, asset, rows, bytes, generation, dead_at FROM lake_files"
 
 
-def rules(config: Config, now: int, profile: str | None = None) -> Rules:
-    """What the settings say of now."""
-    chosen = profile or config["memory.profile"]
-    if chosen not in PROFILES:
-        raise UsageError(f"There is no profile {chosen!r}.", f"Choose one of {', '.join(PROFILES)}.")
-    cold = max(0, now - config["compaction.cold_days"] * DAY_US)
-    dead = now - config["compaction.grace_minutes"] * MINUTE_US
-    return Rules(dead, format_instant(cold)[:10], chosen)
-
-
 def files_below(lake: Path) -> Iterator[tuple[str, int]]:
     """(path below lake/, bytes) of every file there; what was set aside is not looked at."""
     root = len(os.path.join(lake, ""))
@@ -77,18 +63,6 @@ def files_below(lake: Path) -> Iterator[tuple[str, int]]:
         for path in (os.path.join(folder, name) for name in files):
             with suppress(FileNotFoundError):
                 yield path[root:], os.stat(path).st_size
-
-
-def compact_told(
-    made: Plan, before: dict[str, int], after: dict[str, int], dry_run: bool, cancelled: bool = False
-) -> dict[str, Any]:
-    """`compact --json`."""
-    return {
-        "dry_run": dry_run, "cancelled": cancelled, "profile": made.profile,
-        "row_group_bytes": ROW_GROUP_BYTES[made.profile], "peak_bytes": made.peak_bytes,
-        "steps": [step.told() for step in made.steps],
-        "before": before, "after": after,
-    }  # fmt: skip
 
 
 def compact_plan(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -103,15 +77,6 @@ def compact_plan(home_path: str, now: int, arguments: dict[str, Any]) -> dict[st
         "live_bytes": before["live_bytes"],
     }
     return compact_told(made, before, after, dry_run=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """What became of one group. `record` None: it stays; `problem`: what is wrong with it, if anything."""
-
-    sources: list[str]
-    record: FileRecord | None = None
-    problem: str = ""
 
 
 def rewrite(home_path: str, groups: list[list[str]]) -> list[Rewritten]:

@@ -8,7 +8,6 @@ decisions, journal and archive are none of its business.
 import os
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +19,13 @@ from engine.domain.resolutions import RESOLUTIONS
 from engine.runtime.asking import is_stale, materialised
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
+from engine.runtime.lake_told import Old, retention_told
 from engine.runtime.open_day import contents
 from engine.runtime.series import Series, dated
 from engine.runtime.value import unchanged_days
 from engine.store.reader import Reader
 
 STALE = "the books changed since values were computed; run `navdeck value` first"
-
-
-@dataclass(frozen=True, slots=True)
-class Old:
-    """Days of one resolution that are past their time. `kept_because`: why nothing is dropped now."""
-
-    resolution: str
-    keep_days: int
-    days: tuple[str, ...]
-    files: int
-    bytes: int
-    kept_because: str | None = None
-
-    def told(self) -> dict[str, Any]:
-        """As JSON: days by count."""
-        return asdict(self) | {"days": len(self.days)}
 
 
 def old_days(home_path: str, now: int) -> list[Old]:
@@ -105,17 +89,6 @@ def remove_logs(home_path: str, now: int) -> dict[str, int]:
 
 def _sums(files: list[tuple[str, int]]) -> dict[str, int]:
     return {"files": len(files), "bytes": sum(size for _, size in files)}
-
-
-def retention_told(
-    found: list[Old], logs: dict[str, int], before: dict[str, int], after: dict[str, int],
-    problems: list[str], dry_run: bool, cancelled: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """`retention --json`."""
-    return {
-        "dry_run": dry_run, "cancelled": cancelled, "resolutions": [one.told() for one in found],
-        "logs": logs, "problems": problems, "before": before, "after": after,
-    }  # fmt: skip
 
 
 def retention_plan(home_path: str, now: int, _arguments: dict[str, Any]) -> dict[str, Any]:

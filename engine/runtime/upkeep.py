@@ -8,13 +8,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import batched, takewhile
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from engine.compaction.file_compactor import DEAD, ORPHANS, SWEPT_AT_ONCE, chunks
 from engine.config import Config
 from engine.messages import Command
 from engine.runtime.executors import Executor
 from engine.runtime.home import Home
+from engine.runtime.lake_told import Checked, Old, Rewritten, compact_told, retention_told, rules
 from engine.runtime.memory import Watch
 from engine.runtime.putting import commit_sealed, make_dead, make_live
 from engine.runtime.tasks import (
@@ -33,11 +34,6 @@ from engine.runtime.tasks import (
 )
 from engine.runtime.telemetry.spans import span
 from engine.store.writer import Writer
-
-if TYPE_CHECKING:
-    from engine.runtime.checking import Checked
-    from engine.runtime.compacting import Rewritten
-    from engine.runtime.retaining import Old
 
 REMADE = 1  # the generation of a file that was written from another
 DAYS_AT_ONCE = 10  # of the finest resolution 2,880 closes, in memory of one asset at a time
@@ -88,8 +84,6 @@ class Upkeep:
 
     async def compact(self, command: Command) -> dict[str, Any]:
         """Plans, then does what was planned: `compact --json`."""
-        from engine.runtime.compacting import compact_told
-
         profile = command.arguments.get("profile") or self._memory.advice.profile
         if command.dry_run:
             asked = QUERIES["compact_plan"], self._path, self._now(), {"profile": profile}
@@ -136,7 +130,7 @@ class Upkeep:
     def _goes_on(self, _piece: object) -> bool:
         return not self._ended and not self._cancelled
 
-    async def _commit(self, done: "list[Rewritten]") -> None:
+    async def _commit(self, done: list[Rewritten]) -> None:
         for one in done:
             if one.problem:
                 self._log("bad", "lake_file_bad", one.problem)
@@ -152,8 +146,6 @@ class Upkeep:
 
     async def retain(self, command: Command) -> dict[str, Any]:
         """Drops what is past its time, day by day, after proving it can be made again: `retention --json`."""
-        from engine.runtime.retaining import retention_told
-
         if command.dry_run:
             return await self._executor.run(QUERIES["retention_plan"], self._path, self._now(), {})
         found = await self._executor.run(OLD_DAYS, self._path, self._now())
@@ -173,7 +165,7 @@ class Upkeep:
             self._log("info", "retention", f"{gone:,} snapshot files and {logs['files']:,} logs were dropped")
         return retention_told(found, logs, before, after, problems, dry_run=False, cancelled=cancelled)
 
-    async def _drop(self, old: "Old", moved: Callable[[int], None]) -> list[str]:
+    async def _drop(self, old: Old, moved: Callable[[int], None]) -> list[str]:
         """What could not be dropped, and why."""
         problems = []
         for days in takewhile(self._goes_on, batched(old.days, DAYS_AT_ONCE)):
@@ -239,8 +231,6 @@ class Upkeep:
                         await connection.exec_driver_sql(_SWEPT, [(path,) for path in going])
 
     async def _still_dead(self, paths: Iterable[str]) -> list[str]:
-        from engine.runtime.compacting import rules
-
         before = rules(self._config, self._now()).dead_before
         async with self._writer.transaction() as (connection, _):
             found = await connection.exec_driver_sql(
