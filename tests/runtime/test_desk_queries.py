@@ -216,6 +216,22 @@ def test_page__not_text__the_other_rows(deck: Deck) -> None:
     assert told["by_reason"] == {"ACCOUNT_MISSING": 3}
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("action: buy", ["a"]), ("Action:BUY", ["a"]), ("account: empty", ["b"]), ("quantity: -", ["c"]),
+        ("action: empty", []), ("buy: action", []), ("notes: a", []),
+    ],
+)  # fmt: skip
+def test_page__text__as_the_list_says_what_is_wrong(deck: Deck, text: str, found: list[str]) -> None:
+    rows = [buy(action="buy", notes="a"), buy(account="", notes="b"), buy(quantity="-1", notes="c")]
+    deck.ingest(deck.file("some.csv", rows))
+    told = deck.ask("quarantine_page", text=text)
+    assert [row["row"]["notes"] for row in told["rows"]] == found
+    others = deck.ask("quarantine_page", not_text=text)
+    assert sorted([row["row"]["notes"] for row in others["rows"]] + found) == ["a", "b", "c"]
+
+
 def test_page__matching__an_expression_in_any_field_or_the_file_s_name(deck: Deck) -> None:
     for name in ("one.csv", "two.csv"):
         deck.ingest(deck.file(name, [buy(account="", notes=f"{name[0]}{number}") for number in range(4)]))

@@ -69,8 +69,9 @@ def quarantine_page(home_path: str, now: int, arguments: dict[str, Any]) -> dict
     """A page of quarantine, newest file first: `total`, `rows`, `by_reason` and `files` under the filters.
 
     Arguments, all optional: offset, limit; status (open unless told), reason (a code), text (anywhere in
-    the row or the file's name), not_text (nowhere there), matching (an expression that the file's name or a
-    field matches), not_matching (that none does), file (part of its name, or the beginning of its SHA-256),
+    the row or the file's name, or `column: value` as it is wrong), not_text (nowhere there), matching (an
+    expression that the file's name or a field matches), not_matching (that none does), file (part of its
+    name, or the beginning of its SHA-256),
     account (the whole name; with `named` a row must have it, else UsageError: what is typed letter by
     letter may find nothing), older_than_s. Letters' case makes no difference. `by_reason` leaves
     the filter reason out. sort (one of SORTS) and descending: another order; rows without it come last.
@@ -257,14 +258,25 @@ def _row_filters(arguments: dict[str, Any], files: Mapping[int, str]) -> tuple[s
 
 
 def _text_filter(text: str, files: Mapping[int, str]) -> tuple[str, list[str]]:
-    """Rows with a text in one of their fields, or in the name of their file."""
+    """Rows with a text in one of their fields, or in the name of their file, or wrong as `column: value`."""
     by_name = [file for file, name in files.items() if text.lower() in name.lower()]
     kept = "coalesce(q.edited, q.fields)"
     # Cheap, and no row is missed: this text looks in JSON as it looks in its field.
     near = f"instr(lower({kept}), lower(?)) AND " if json.dumps(text) == f'"{text}"' else ""
     found = f"EXISTS (SELECT 1 FROM json_each({kept}) WHERE instr(lower(value), lower(?)))"
     condition = f"q.file IN ({','.join(map(str, by_name))}) OR ({near}{found})"
-    return condition, [text] * (2 if near else 1)
+    values = [text] * (2 if near else 1)
+    column, colon, value = text.partition(":")
+    if colon:  # as lists tell it
+        condition += f" OR EXISTS (SELECT 1 FROM json_each(q.reasons) WHERE {_WRONG})"
+        values += [column, value.lstrip()]
+    return condition, values
+
+
+_WRONG = (
+    "lower(value ->> 'column') = lower(?)"
+    " AND instr(lower(coalesce(nullif(value ->> 'value', ''), 'empty')), lower(?))"
+)
 
 
 def _page(reader: Reader, places: list[tuple[int, int]]) -> list[Held]:
