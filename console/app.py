@@ -32,7 +32,7 @@ from console.mirror import EVERYTHING, Mirror, Topics
 from console.modals.detail import Detail
 from console.modals.failure import Failure
 from console.modals.help import help_lines
-from console.modals.palette import Acts
+from console.modals.palette import Acts, Palette
 from console.modals.row import RowPage
 from console.modals.twin import Twin
 from console.screens.base import DeckScreen
@@ -390,7 +390,8 @@ class NavdeckApp(App[None]):
             self.push_screen(wanted())
 
     def do_palette(self) -> None:
-        self.action_command_palette()
+        if not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
 
 
 def _outcome(value: dict[str, Any]) -> str:

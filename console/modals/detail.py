@@ -8,6 +8,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from console.leaving import LeftOnce
 from console.widgets.lines import Rows
 from console.widgets.pieces import BLANK, Line
 
@@ -31,7 +32,7 @@ class Page(Rows):
         self.scroll_to(y=self.total if end > 0 else 0, animate=False)
 
 
-class Detail(ModalScreen[None]):
+class Detail(LeftOnce[None], ModalScreen[None]):
     """`build` makes the lines for a width."""
 
     AUTO_FOCUS = "Page"

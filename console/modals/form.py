@@ -11,6 +11,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widget import Widget
 
+from console.leaving import LeftOnce
 from console.screens.sizes import HEIGHTS, WIDTHS
 from console.widgets.fields import Body, Choice, Field
 
@@ -21,7 +22,7 @@ CANCEL = "cancel"
 KEYS = "tab goes on, enter takes, esc cancels"
 
 
-class Form[Answer](ModalScreen[Answer | None]):
+class Form[Answer](LeftOnce[Answer | None], ModalScreen[Answer | None]):
     """A modal form; its answer is None when it is left without one. Its title is ours, never data."""
 
     AUTO_FOCUS = f"#{CANCEL}"

@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.screen import ModalScreen
 
+from console.leaving import LeftOnce
 from console.mirror import NOTHING
 from console.widgets.lines import Lines, Rows
 from console.widgets.pieces import Line, cut, line
@@ -26,7 +27,7 @@ def _reach(firsts: int) -> int:
     return len(LETTERS) - firsts + firsts * len(LETTERS)
 
 
-class Jump(ModalScreen[None]):
+class Jump(LeftOnce[None], ModalScreen[None]):
     """Over a list, which stays in sight."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "leave", show=False)]

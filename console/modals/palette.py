@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 
-from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from console import actions
+from console.leaving import LeftOnce
 
 if TYPE_CHECKING:
     from console.app import NavdeckApp
@@ -29,6 +30,10 @@ def _elsewhere(screen: str) -> list[actions.Action]:
 def _way(action: actions.Action) -> str:
     place = actions.BY_ID[action.screens[0]]
     return f"Go: {place.label}, there {action.shown} is {action.label}"
+
+
+class Palette(LeftOnce[None], CommandPalette):
+    """Finds an act by what is typed."""
 
 
 class Acts(Provider):

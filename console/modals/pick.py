@@ -9,12 +9,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import ModalScreen
 
+from console.leaving import LeftOnce
 from console.widgets.fields import Note
 from console.widgets.lines import Rows
 from console.widgets.pieces import Line, cut, line
 
 
-class Pick(ModalScreen[int | None]):
+class Pick(LeftOnce[int | None], ModalScreen[int | None]):
     """Answers with the place of the line that was taken, None for none. `build`: what stands above.
 
     `at`: the line that the cursor begins on; nothing is done where none is told.

@@ -16,6 +16,7 @@ from textual.widgets import Input
 
 from console import actions
 from console.actions import Need
+from console.leaving import LeftOnce
 from console.mirror import EVERYTHING, Topics
 from console.modals.export import Exported, ExportForm
 from console.modals.jump import Jump
@@ -62,7 +63,7 @@ def as_json(found: Document | None) -> str:
     return json.dumps(found, ensure_ascii=False) if found else ""
 
 
-class DeckScreen(Screen[None]):
+class DeckScreen(LeftOnce[None], Screen[None]):
     """A screen: `body` makes its parts; acts of its own are methods `do_<id>`."""
 
     ID: ClassVar[str]
@@ -135,7 +136,11 @@ class DeckScreen(Screen[None]):
         self.set_class(bool(too_small(event.size.width, event.size.height)), "-tiny")
 
     def on_screen_resume(self) -> None:
-        self.deck.call_after_refresh(self.redraw, EVERYTHING)
+        self.deck.call_after_refresh(self._resumed)
+
+    def _resumed(self) -> None:
+        if self.app.screen is self:  # the next key may have left it meanwhile
+            self.redraw(EVERYTHING)
 
     def redraw(self, topics: Topics) -> None:
         """Repaints the panels that tell of these topics."""

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from textual.command import CommandList
-from textual.events import Paste
+from textual.events import Key, Paste
 from textual.pilot import Pilot
 
 from console import actions
@@ -39,6 +39,12 @@ class Console:
         for key in keys:
             await self._pilot.press(key)
             await self.settle()
+
+    async def burst(self, *keys: str) -> None:
+        """Keys that come all at once, as over a line that was held up."""
+        for key in keys:
+            self.app.post_message(Key(key, key if len(key) == 1 else None))
+        await self.settle()
 
     async def do(self, act: str) -> None:
         """Presses the key that the registry gives an act, such as `quarantine` or `fix`."""
@@ -76,7 +82,7 @@ class Console:
 
     async def into(self, field: str, text: str) -> None:
         """Goes to a field of the form on top, by its id, and types a text in place of what is there."""
-        await self._reach(field)
+        await self.reach(field)
         await self.press("ctrl+u")
         await self.type(text)
 
@@ -85,10 +91,11 @@ class Console:
         if isinstance(self.app.screen, Pick):
             await self.onto(label)
         else:
-            await self._reach(label)
+            await self.reach(label)
         await self.press("enter")
 
-    async def _reach(self, name: str) -> None:
+    async def reach(self, name: str) -> None:
+        """Goes to a field by its id, or to a choice by its label."""
         for _ in range(ROWS_SOUGHT):
             if self.focused == name:
                 return

@@ -1,0 +1,26 @@
+"""Screens that are left once, however often a key is pressed before they have gone.
+
+Keys come faster than screens go: pasted, repeated, or held up by a slow line and then all at once. Textual
+takes whatever screen is on top away; that would be the one underneath, or the last there is.
+"""
+
+from typing import TYPE_CHECKING
+
+from textual.await_complete import AwaitComplete
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+
+    class _Beside[Answer](Screen[Answer]): ...
+else:
+
+    class _Beside[Answer]:
+        """No screen itself: of several bases that are, Textual takes the styles of the first alone."""
+
+
+class LeftOnce[Answer](_Beside[Answer]):
+    """Beside a screen: goes away while it is on top, and takes nothing else with it."""
+
+    def dismiss(self, result: Answer | None = None) -> AwaitComplete:
+        """Leaves with an answer; nothing where it has been left already."""
+        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
