@@ -49,7 +49,8 @@ class Acting:
         """Begins an act of these steps, unless another one is under way."""
         if self._busy:
             step.close()
-            self._deck.tell(f"{actions.BY_ID[act].label}: {self._busy} is still under way", "warning")
+            label, busy = (actions.BY_ID[one].label for one in (act, self._busy))
+            self._deck.tell(f"{label}: {busy} is still under way", "warning")
             return
         self._busy = act
         self._deck.run_worker(self._whole(step), group="desk")

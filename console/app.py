@@ -390,6 +390,9 @@ class NavdeckApp(App[None]):
             self.push_screen(wanted())
 
     def do_palette(self) -> None:
+        self.action_command_palette()
+
+    def action_command_palette(self) -> None:
         if not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 

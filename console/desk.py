@@ -40,7 +40,7 @@ class Desk(Acting):
     def start(self, act: str, ids: Sequence[str] = ()) -> None:
         """Begins an act on these rows, unless another one is under way."""
         steps: dict[str, Callable[[list[str]], Coroutine[Any, Any, None]]] = {
-            "open": self._open, "fix": self._fix, "release": self._release, "reject": self._reject,
+            "detail": self._open, "fix": self._fix, "release": self._release, "reject": self._reject,
             "undo": lambda _ids: self.undo(),
         }  # fmt: skip
         self.carry(act, steps[act](list(ids)))

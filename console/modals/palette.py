@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ClassVar, cast
 
-from textual.command import CommandPalette, DiscoveryHit, Hit, Hits, Provider
+from textual.binding import Binding, BindingType
+from textual.command import CommandList, CommandPalette, DiscoveryHit, Hit, Hits, Provider
 
 from console import actions
 from console.leaving import LeftOnce
@@ -34,6 +35,17 @@ def _way(action: actions.Action) -> str:
 
 class Palette(LeftOnce[None], CommandPalette):
     """Finds an act by what is typed."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("pagedown", "page('page_down')", show=False),
+        Binding("pageup", "page('page_up')", show=False),
+    ]
+
+    def action_page(self, way: str) -> None:
+        """A page on or back, once there are lines: Textual looks for them before they are laid out."""
+        found = self.query_one(CommandList)
+        if found.size:
+            getattr(found, f"action_{way}")()
 
 
 class Acts(Provider):

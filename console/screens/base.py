@@ -230,7 +230,11 @@ class ListScreen(DeckScreen):
         """Puts a label before each row in sight, to be typed."""
         if self.maximized is not self.rows:
             self.maximized = None
-        self.call_after_refresh(lambda: self.deck.push_screen(Jump(self.rows)))
+        self.call_after_refresh(self._jump)
+
+    def _jump(self) -> None:
+        if self.app.screen is self:
+            self.deck.push_screen(Jump(self.rows))
 
     def do_sort(self) -> None:
         """Asks by which column, and puts the list into that order."""

@@ -188,7 +188,7 @@ class Quarantine(ActingScreen, Marked, PagedList):
     def do_detail(self) -> None:
         row = self.chosen()
         if row:
-            self._desk.start("open", [row["id"]])
+            self._desk.start("detail", [row["id"]])
 
     def do_fix(self) -> None:
         self._desk.start("fix", self._subjects())

@@ -37,6 +37,20 @@ def test_cancel__pressed_several_times_at_once__only_the_question_goes(screen: s
     asyncio.run(flow())
 
 
+def test_row__opened_several_times_at_once__one_page_and_no_error() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("3")
+            base = opened.app.screen
+            opened.app.run_worker(opened.app.act("detail"))
+            opened.app.run_worker(opened.app.act("detail"))
+            await opened.settle()
+            assert opened.app.screen_stack[:-1] == [base]
+            assert any("open: open is still under way" in toast for toast in opened.toasts())
+
+    asyncio.run(flow())
+
+
 def test_palette__entered_several_times_at_once__the_list_below_stays() -> None:
     async def flow() -> None:
         async with console() as opened:
