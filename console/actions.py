@@ -95,7 +95,7 @@ ACTIONS = (
            (QUARANTINE,), foot=2),
     Action("find", ("slash",), "/", "filter",
            "Rows with a text; !text: without it; asset: account:; ~expression", (LOTS,), foot=1),
-    Action("state", ("tab",), "tab", "open/realized", "Open lots, or realized pieces", (LOTS,), foot=1),
+    Action("state", ("tab",), "tab", "switch", "Open lots, or realized pieces", (LOTS,), foot=1),
     Action("what_if", ("w",), "w", "what if", "A sale that is only imagined, under each lot method", (LOTS,),
            foot=2, needs=AT_ENGINE),
     Action("mark", ("space",), "space", "mark", "Mark the row, or take its mark away", MARKABLE, foot=2,

@@ -290,7 +290,7 @@ class NavdeckApp(App[None]):
     async def _switch(self, name: str) -> None:
         """Shows a screen itself: lists that were opened over the one before are closed."""
         while isinstance(self.screen, DeckScreen) and self.screen.IS_OVER:
-            self.pop_screen()  # not waited for: the key may come from that very list
+            self.screen.dismiss()  # not waited for: the key may come from that very list
         await self.switch_mode(name)
 
     async def _command(self, action: Action) -> None:

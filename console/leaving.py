@@ -19,8 +19,16 @@ else:
 
 
 class LeftOnce[Answer](_Beside[Answer]):
-    """Beside a screen: goes away while it is on top, and takes nothing else with it."""
+    """Beside a screen: goes away while it is on top, and takes nothing else with it.
+
+    is_left: it has no parts any more, or soon none; what comes late for it comes to nothing.
+    """
+
+    is_left = False
 
     def dismiss(self, result: Answer | None = None) -> AwaitComplete:
         """Leaves with an answer; nothing where it has been left already."""
-        return super().dismiss(result) if self.app.screen is self else AwaitComplete()
+        if self.is_left or self.app.screen is not self:
+            return AwaitComplete()
+        self.is_left = True
+        return super().dismiss(result)

@@ -53,7 +53,7 @@ class Question(Form[Answer]):
         self._word = word
         self._because = because
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         if self._reason == "must":
             self.query_one("#reason", Field).focus()  # nothing can be chosen before
 

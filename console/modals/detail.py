@@ -52,6 +52,8 @@ class Detail(LeftOnce[None], ModalScreen[None]):
             yield Page(self._row, id="lines")
 
     def on_mount(self) -> None:
+        if self.is_left:
+            return
         box = self.query_one("#page")
         box.border_title = self._title
         box.border_subtitle = self.KEYS_TOLD

@@ -68,8 +68,13 @@ class Form[Answer](LeftOnce[Answer | None], ModalScreen[Answer | None]):
             yield Horizontal(Choice("Cancel", id=CANCEL), *self.choices(), id="choices")
 
     def on_mount(self) -> None:
-        self.query_one("#form").border_title = self.form_title
-        self.judge()
+        if not self.is_left:
+            self.query_one("#form").border_title = self.form_title
+            self.judge()
+            self.begin()
+
+    def begin(self) -> None:
+        """All parts are there."""
 
     def action_leave(self) -> None:
         self.dismiss(None)

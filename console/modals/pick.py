@@ -45,6 +45,8 @@ class Pick(LeftOnce[int | None], ModalScreen[int | None]):
             yield Rows(self._row, id="ways")
 
     def on_mount(self) -> None:
+        if self.is_left:
+            return
         box = self.query_one("#form")
         box.border_title = self._title
         box.border_subtitle = "up and down choose, enter takes, esc cancels"

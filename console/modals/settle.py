@@ -28,7 +28,7 @@ class SettleForm(Form[Document]):
         self._kind = kind
         self._takes_value = len(rows) == 1 and kind in VALUED[rows[0]["side"]]
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         self.query(Field).first().focus()  # nothing can be chosen before
 
     def parts(self) -> Sequence[Widget]:

@@ -31,7 +31,7 @@ class StatusForm(Form[Document]):
         self._before = typed
         self._needed = NEEDED if status == "manual" else {"reason": NEEDED["reason"]}
 
-    def on_mount(self) -> None:
+    def begin(self) -> None:
         self.query_one(f"#{next(iter(self._needed))}", Field).focus()  # nothing can be chosen before
 
     def parts(self) -> Sequence[Widget]:

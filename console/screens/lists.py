@@ -152,8 +152,9 @@ class FetchedList[Row](HeldList[Row]):
             self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
-        self.fill()
-        await self.fetched()
+        if not self.is_left:
+            self.fill()
+            await self.fetched()
 
     def refilter(self) -> None:
         self.rows.to_top()
@@ -221,7 +222,7 @@ class PagedList(ListScreen):
     def redraw(self, topics: Topics) -> None:
         """Asks for the page in sight again when the rows may have changed."""
         super().redraw(topics)
-        if topics & self.MOVED_BY:
+        if topics & self.MOVED_BY and not self.is_left:
             self.want_sight()
 
     async def exported(self) -> AsyncIterator[Sequence[Document]]:
@@ -262,6 +263,8 @@ class PagedList(ListScreen):
             self.answered = True
         except (EngineError, OSError) as error:
             self.trouble = str(error)
+        if self.is_left:
+            return
         self._wanted = None
         self.wants = widest(self.cells(-1, row) for row in self._pages.of(page))
         self.rows.fill(self._pages.total, self.rows.cursor)
