@@ -15,6 +15,8 @@ import pytest
 from console import cli
 from console.commands.verbs import carried_out
 from engine import api, errors
+from engine.domain.instants import DAY_US
+from tests.compaction.lake import FIRST_US
 from tests.runtime.deck import PRICE_COLUMNS, ROOT, Deck, bar, buy, to_csv
 
 HEAVY = ("polars", "duckdb", "pyarrow", "sqlalchemy", "aiosqlite", "textual", "numpy", "rich")
@@ -110,7 +112,7 @@ from engine.messages import Command, Query
 from engine.runtime.host import Host
 
 async def live(home):
-    host = await Host.open(Home(Path(home)))
+    host = await Host.open(Home(Path(home)), clock=lambda: NOW)
     try:
         for act in ("ingest", "value", "compact", "retention", "backup_create", "backup_drill"):
             await host.do(Command(act, {"paths": []} if act == "ingest" else {}))
@@ -134,7 +136,8 @@ def test_engines_process__does_all_there_is__and_loads_nothing_that_works_on_row
     deck.drop("prices.csv", to_csv([bar()], PRICE_COLUMNS))
     program = tmp_path / "life.py"
     told = "    import json, sys\n    print(json.dumps(list(sys.modules)))\n"
-    program.write_text(LIFE.replace("HOME", repr(str(deck.path))) + told)
+    life = LIFE.replace("HOME", repr(str(deck.path))).replace("NOW", str(FIRST_US + 2 * DAY_US))
+    program.write_text(life + told)
     done = subprocess.run(
         [sys.executable, program], capture_output=True, text=True, timeout=120,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
