@@ -30,10 +30,7 @@ async def run_hook(command: Sequence[str], document: object, folder: Path, timeo
     """Runs a command in a folder with a document on its input. Cancelled, it ends the command first."""
     with _hearing() as (said, saying):
         try:
-            child = await asyncio.create_subprocess_exec(
-                *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=saying,
-                cwd=folder, start_new_session=True, env=_without_keys(os.environ),
-            )  # fmt: skip
+            child = await _started(command, saying, folder)
         except OSError as error:
             return Ended(None, f"the command cannot be started: {error.strerror or error}")
         try:
@@ -46,6 +43,20 @@ async def run_hook(command: Sequence[str], document: object, folder: Path, timeo
         said.listen()
     code = child.returncode
     return Ended(code, f"the command ended with {code}: {said.line()}".rstrip(": ") if code else None)
+
+
+async def _started(command: Sequence[str], stderr: int, folder: Path) -> asyncio.subprocess.Process:
+    """The child, in a group of its own. Cancelled while it starts: it ends, with all that it has started."""
+    starting = asyncio.create_task(asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL, stderr=stderr,
+        cwd=folder, start_new_session=True, env=_without_keys(os.environ),
+    ))  # fmt: skip
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        with contextlib.suppress(OSError):
+            await _end(await starting)
+        raise
 
 
 async def _spoken_with(child: asyncio.subprocess.Process, data: bytes) -> None:

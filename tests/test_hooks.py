@@ -74,6 +74,33 @@ def test_hook__nobody_waits_for_it_any_more__ends(tmp_path: Path) -> None:
     assert ended(int((tmp_path / "child").read_text()))
 
 
+def held_up(seconds: float) -> None:
+    """A loop that calls this comes to nothing else meanwhile."""
+    time.sleep(seconds)
+
+
+def test_hook__nobody_waits_for_it_any_more_at_any_moment_of_its_start__ends(tmp_path: Path) -> None:
+    async def given_up(turns: int) -> None:
+        running = asyncio.create_task(
+            run_hook(["sh", "-c", LEAVES_ONE_BEHIND + "wait"], None, tmp_path / str(turns), 20.0)
+        )
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        held_up(0.2)  # the command works, and our loop does not hear of it yet
+        running.cancel()
+        await asyncio.wait({running})
+        assert running.cancelled()
+
+    began = []
+    for turns in range(8):
+        (tmp_path / str(turns)).mkdir()
+        asyncio.run(given_up(turns))
+        child = tmp_path / str(turns) / "child"
+        began += [turns] if child.exists() else []
+        assert not child.exists() or ended(int(child.read_text()))
+    assert began
+
+
 def test_hook__floods_its_stderr__does_not_hang__beginning_and_end_are_kept(tmp_path: Path) -> None:
     words = r"'first\n' + 'y' * 3_000_000 + '\x1b[2Jlast'"
     program = f"import sys; sys.stderr.write({words}); sys.exit(3)"
