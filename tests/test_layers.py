@@ -147,6 +147,13 @@ def test_engines_process__does_all_there_is__and_loads_nothing_that_works_on_row
     assert found.isdisjoint({"polars", "pyarrow", "duckdb", "textual"})
 
 
+def test_top__holds_what_the_house_has__and_nothing_that_a_test_left() -> None:
+    ignored = {"uv.lock", "snapshot_report.html"}
+    assert {path.name for path in ROOT.iterdir() if path.is_file() and path.name[0] != "."} - ignored == {
+        "pyproject.toml", "README.md"
+    }  # fmt: skip
+
+
 def test_import_contracts__hold() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
     done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=120)

@@ -1,11 +1,19 @@
 """Keys that come faster than screens go: what is left is left once, and nothing underneath goes with it."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from console import actions
 from tests.console.deck_driver import KEYS_TO, console
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the questions is where a file is to be written: beside where the console was started."""
+    monkeypatch.chdir(tmp_path)
+
 
 QUESTIONS = [  # on which screen, opened by which key
     ("quarantine", "e"), ("quarantine", "x"), ("quarantine", "R"), ("storage", "C"), ("backups", "D"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -45,6 +46,12 @@ class Lame(FakeClient):
         if query.name != "overview":
             await self._limp()
         return await super().ask(query)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of the acts writes files, where the console was started."""
+    monkeypatch.chdir(tmp_path)
 
 
 def burst(chance: random.Random) -> list[str]:
