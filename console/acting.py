@@ -87,10 +87,6 @@ class Acting:
             self._say(line(("✗ ", "bad"), f"{words}: failed, nothing is half done"))
         return done
 
-    def cancel(self, act: str) -> None:
-        """Asks the job at work to end; beside the act that waits for it."""
-        self._deck.run_worker(self.do(act, {}), group="command")
-
     def _say(self, told: Line) -> None:
         self.told = told
         self._at.told()

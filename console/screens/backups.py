@@ -119,9 +119,6 @@ class Backups(ActingScreen, FetchedList[Item]):
         if item and item.kind == "backup":
             self._desk.carry("verify_backup", self._job("verify", "Verify it", {"id": item.doc["id"]}))
 
-    def do_cancel_job(self) -> None:
-        self._desk.cancel("cancel_job")
-
     async def _job(self, job: str, label: str, arguments: Document) -> None:
         """Asked first; then the engine works, and its steps are shown as it tells them."""
         question = Question(label, partial(job_lines, job, self._found), [Option(job, label)])

@@ -108,9 +108,6 @@ class Storage(Charted, ActingScreen):
     def do_retention(self) -> None:
         self._desk.carry("retention", self._job("retention", "Drop old snapshots"))
 
-    def do_cancel_upkeep(self) -> None:
-        self._desk.cancel("cancel_upkeep")
-
     async def _job(self, job: str, label: str) -> None:
         """The plan first; then just that."""
         plan = await self._desk.do(job, {}, dry_run=True)

@@ -14,26 +14,28 @@ from tests.compaction.lake import act, check_lake, correct, orphans
 from tests.runtime.deck import Deck
 
 
-def test_valuing__tells_how_many_days_are_done__of_those_it_makes(
-    lake: Deck, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def in_pieces(lake: Deck, monkeypatch: pytest.MonkeyPatch) -> Deck:
+    """A lake whose correction is valued a day at a time, each of them told."""
     monkeypatch.setattr("engine.runtime.far.REPORT_EVERY_S", 0)
     monkeypatch.setenv("NAVDECK_VALUE_CLOSES", "288")
     correct(lake)
-    lake.events.clear()
-    lake.value(resolution="5m")
-    far = [data for kind, data in lake.events if kind == "value_progress"]
+    return lake
+
+
+def test_valuing__tells_how_many_days_are_done__of_those_it_makes(in_pieces: Deck) -> None:
+    in_pieces.events.clear()
+    in_pieces.value(resolution="5m")
+    far = [data for kind, data in in_pieces.events if kind == "value_progress"]
     assert far
     assert [one["done"] for one in far] == sorted(one["done"] for one in far)
     assert far[-1]["done"] == far[-1]["days"]
 
 
 def test_valuing__cancelled_between_two_days__nothing_of_it_is_kept__and_a_later_run_does_it(
-    lake: Deck, monkeypatch: pytest.MonkeyPatch
+    in_pieces: Deck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("engine.runtime.far.REPORT_EVERY_S", 0)
-    monkeypatch.setenv("NAVDECK_VALUE_CLOSES", "288")
-    correct(lake)
+    lake = in_pieces
     before, told = lake.ask("nav", resolution="5m"), []
 
     def told_and_waited(kind: str, data: dict[str, Any]) -> None:
