@@ -108,19 +108,20 @@ def read_entries(
     cash_fee_usd: row number -> value of a fee in cash but USD. ranks: by position, the place of each row
     among those whose lots can meet.
     """
-    read = rows.frame.select(*_readings(cash_assets))[walk]
-    values: list[int] = read["net"].to_list()
-    marks: list[int] = read["mark"].to_list()
-    _add_foreign_fees(read, cash_fee_usd, values, marks)
+    read = _read(rows.frame, cash_assets)
+    listed = read.select("quantity", "net", "mark")[walk]
+    values: list[int] = listed["net"].to_list()
+    marks: list[int] = listed["mark"].to_list()
+    _add_foreign_fees(read, walk, cash_fee_usd, values, marks)
     return Entries(
         names=walk.tolist(),
-        steps=_steps(read),
+        steps=_steps(read)[walk].tolist(),
         slots=rows.slot_codes[walk].tolist(),
-        quantities=read["quantity"].to_list(),
+        quantities=listed["quantity"].to_list(),
         values=values,
         marks=marks,
         places=(ranks[walk] << PLACE_BITS).tolist(),
-        fees=_fees(read, rows.fee_codes[walk], cash_fee_usd),
+        fees=_fees(read, walk, rows.fee_codes, cash_fee_usd),
     )
 
 
@@ -151,57 +152,66 @@ def _in(cash_assets: frozenset[str], column: str) -> pl.Expr:
     return pl.col(column).is_in(sorted(cash_assets)).fill_null(False)
 
 
-def _readings(cash_assets: frozenset[str]) -> list[pl.Expr]:
-    """Scaled values (fee: null where unknown), marks, and which rows are of which kind."""
-    pays, own, in_cash, cash = _pays(), _own(), _in(cash_assets, "fee_asset"), _in(cash_assets, "asset")
-    price, action = pl.col("price"), pl.col("action")
-    gross = (pl.col("quantity") * price).fill_null(0)
-    usd = pl.col("fee_asset") == "USD"
-    in_kind = own & ~in_cash
-    fee = pl.when(pays & usd).then("fee_amount").when(pays & in_kind).then(pl.col("fee_amount") * price)
-    known = fee.fill_null(0)
+def _read(frame: pl.DataFrame, cash_assets: frozenset[str]) -> pl.DataFrame:
+    """Of every row its scaled values (fee: null where unknown), its marks, and of which kind it is."""
+    price, action, pays, own, fee = (pl.col(name) for name in ("price", "action", "pays", "own", "fee"))
+    in_cash, usd = pl.col("fee_in_cash"), pl.col("fee_asset") == "USD"
+    sells, known = action == Action.SELL, fee.fill_null(0)
     trades = (action != Action.TRANSFER_IN) & (action != Action.TRANSFER_OUT)
-    net = pl.when(action == Action.SELL).then(gross - known).when(trades).then(gross + known).otherwise(gross)
-    disposes = (action == Action.SELL) | (action == Action.FEE)
     free = (action == Action.BUY) & (price == 0)
-    mark = pl.when(disposes).then(0).when(price.is_null()).then(NO_BASIS).when(free).then(ZERO_PRICE)
-    unvalued = pays & in_kind & price.is_null() & trades
-    return [
+    mark = (
+        pl.when(sells | (action == Action.FEE)).then(0).when(price.is_null()).then(NO_BASIS)
+        .when(free).then(ZERO_PRICE).otherwise(0)
+    )  # fmt: skip
+    unvalued = pays & own & ~in_cash & price.is_null() & trades
+    gross = pl.col("gross")
+    # In steps: what several ask for is reckoned once.
+    facts = frame.with_columns(
+        pays=_pays(), own=_own(), fee_in_cash=_in(cash_assets, "fee_asset"),
+        gross=(pl.col("quantity") * price).fill_null(0),
+    )  # fmt: skip
+    in_kind = pl.when(pays & own & ~in_cash).then(pl.col("fee_amount") * price)
+    facts = facts.with_columns(fee=pl.when(pays & usd).then("fee_amount").otherwise(in_kind))
+    return facts.select(
         pl.col("row"),
         action,
         pl.col("quantity").to_physical(),
         pl.col("fee_amount").to_physical(),
-        fee.to_physical().alias("fee"),
-        net.to_physical().alias("net"),
-        (mark.otherwise(0) + pl.when(unvalued).then(FEE_UNVALUED).otherwise(0)).alias("mark"),
-        cash.alias("cash"),
+        fee.to_physical(),
+        pl.when(sells).then(gross - known).when(trades).then(gross + known).otherwise(gross).to_physical()
+        .alias("net"),
+        (mark + pl.when(unvalued).then(FEE_UNVALUED).otherwise(0)).alias("mark"),
+        _in(cash_assets, "asset").alias("cash"),
         (pays & in_cash & ~usd).alias("foreign"),
         (pays & ~in_cash).alias("in_lots"),
         (pays & ~in_cash & ~own).alias("third"),
         (pays & (action == Action.TRANSFER_IN)).alias("arriving"),
         price.is_null().alias("unpriced"),
-    ]
+    )  # fmt: skip
 
 
-def _steps(read: pl.DataFrame) -> list[int]:
+def _steps(read: pl.DataFrame) -> Positions:
     actions = read["action"].to_numpy()
-    steps = _STEPS[actions]
+    steps: Positions = _STEPS[actions]
     third = read["third"].to_numpy()
     steps[third & (steps == ACQUIRE)] = ACQUIRE_WITH_THIRD_FEE
     steps[third & (actions == Action.SELL)] = SELL_WITH_THIRD_FEE
     steps[(actions == Action.FEE) & read["unpriced"].to_numpy()] = PAY_AT_BASIS
     steps[read["cash"].to_numpy()] = NOTHING
-    listed: list[int] = steps.tolist()
-    return listed
+    return steps
 
 
 def _add_foreign_fees(
-    read: pl.DataFrame, cash_fee_usd: Mapping[int, int | None], values: list[int], marks: list[int]
+    read: pl.DataFrame,
+    walk: Positions,
+    cash_fee_usd: Mapping[int, int | None],
+    values: list[int],
+    marks: list[int],
 ) -> None:
     """Fees in cash other than USD, as far as their value is known, added to the lists."""
     moves = read["action"].is_in(_TRANSFERS)
-    found = np.flatnonzero((read["foreign"] & ~moves).to_numpy())
-    part = read.select("row", sells=pl.col("action") == Action.SELL)[found]
+    found = np.flatnonzero((read["foreign"] & ~moves).to_numpy()[walk])
+    part = read.select("row", sells=pl.col("action") == Action.SELL)[walk[found]]
     for place, row, sells in zip(found.tolist(), part["row"].to_list(), part["sells"].to_list(), strict=True):
         value = cash_fee_usd.get(row)
         if value is None:
@@ -211,17 +221,18 @@ def _add_foreign_fees(
 
 
 def _fees(
-    read: pl.DataFrame, slots: Positions, cash_fee_usd: Mapping[int, int | None]
-) -> dict[int, Fee]:  # fmt: skip
+    read: pl.DataFrame, walk: Positions, slots: Positions, cash_fee_usd: Mapping[int, int | None]
+) -> dict[int, Fee]:
     """Place in the walk -> fee, of the rows whose fee takes lots and of INs, whose excess takes a part."""
-    found = np.flatnonzero((read["in_lots"] | read["arriving"]).to_numpy())
+    found = np.flatnonzero((read["in_lots"] | read["arriving"]).to_numpy()[walk])
+    positions = walk[found]
     names = ("fee_amount", "fee", "third", "in_lots", "foreign", "row")
-    part = read.select(names)[found]
+    part = read.select(names)[positions]
     columns = (part[name].to_list() for name in names)
     return {
         place: Fee(slot, amount, cash_fee_usd.get(row) if foreign else value, third, in_lots)
         for place, slot, amount, value, third, in_lots, foreign, row in zip(
-            found.tolist(), slots[found].tolist(), *columns, strict=True
+            found.tolist(), slots[positions].tolist(), *columns, strict=True
         )
     }
 

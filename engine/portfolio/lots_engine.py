@@ -361,9 +361,9 @@ def _targets(links: Links) -> dict[int, list[tuple[int, int]]]:
 
 def income_of(rows: Rows, last: int) -> list[tuple[int, int | None]]:
     """Position and scaled income of the rewards, airdrops and other income, None where not known."""
-    value = (pl.col("quantity") * pl.col("price")).to_physical()
-    income = rows.frame.head(last).select(
-        position=pl.int_range(pl.len(), dtype=pl.Int64), action="action", value=value
+    rows_by = rows.frame.head(last).select(
+        "action", "quantity", "price", position=pl.int_range(pl.len(), dtype=pl.Int64)
     )
-    found = income.filter(pl.col("action") >= Action.STAKING_REWARD)
-    return list(zip(found["position"].to_list(), found["value"].to_list(), strict=True))
+    earned = rows_by.filter(pl.col("action") >= Action.STAKING_REWARD)
+    values = earned.select((pl.col("quantity") * pl.col("price")).to_physical()).to_series()
+    return list(zip(earned["position"].to_list(), values.to_list(), strict=True))
