@@ -1,6 +1,7 @@
 """Exchange rates of the pretended engine: one pair held, one overridden, one within its band."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 from console.widgets.figures import DAY_US, MINUTE_US, from_us, to_us
@@ -30,8 +31,17 @@ def _pair(pair: str, state: str, rate: str | None, source: str | None, minutes: 
 
 def pairs() -> list[Document]:
     """All pairs, by name."""
-    held = _pair("EUR/USD", "held", None, None, None, "41.209")
-    held |= {
+    eased = _pair("EUR/GBP", "overridden", "0.8421", "ecb", 1_492, "61.5") | {"override": GRANT}
+    return [
+        _pair("EUR/CHF", "primary", "0.93821", "feed", 7), eased, _held("EUR/USD"),
+        _pair("EUR/PLN", "eod only", "4.2711", "ecb", 1_492),
+        _pair("GBP/USD", "fallback", "1.28154", "ecb", 1_492, "6.4"),
+        _pair("EUR/SEK", "none", None, None, None),
+    ]  # fmt: skip
+
+
+def _held(pair: str) -> Document:
+    return _pair(pair, "held", None, None, None, "41.209") | {
         "held_since": "2026-03-04T12:30:00Z", "fallback_rate": "1.0792",
         "evidence": {
             "cause": "DRIFT", "fallback_rate": "1.0792", "fallback_source": "ecb",
@@ -40,13 +50,6 @@ def pairs() -> list[Document]:
             "primary_age_s": 9_420, "drift_bps": "41.209", "feed_bps": "3.1", "moved_bps": "38.2",
         },
     }  # fmt: skip
-    eased = _pair("EUR/GBP", "overridden", "0.8421", "ecb", 1_492, "61.5") | {"override": GRANT}
-    return [
-        _pair("EUR/CHF", "primary", "0.93821", "feed", 7), eased, held,
-        _pair("EUR/PLN", "eod only", "4.2711", "ecb", 1_492),
-        _pair("GBP/USD", "fallback", "1.28154", "ecb", 1_492, "6.4"),
-        _pair("EUR/SEK", "none", None, None, None),
-    ]  # fmt: skip
 
 
 def status(arguments: Document) -> Document:
@@ -55,6 +58,8 @@ def status(arguments: Document) -> Document:
     if arguments.get("pair") is None:
         return found
     chosen = [row for row in pairs() if row["pair"] == arguments["pair"]]
+    if any(hold["to"] == arguments.get("at") for hold in _holds(chosen[0])):
+        chosen = [_held(arguments["pair"])]
     touched = {
         "resolution": "5m", "close": "2026-03-04T14:05:00Z", "accounts": ["kraken-eur"],
         "assets": ["BTC", "ETH"], "base_currency": "USD",
@@ -62,6 +67,7 @@ def status(arguments: Document) -> Document:
     }  # fmt: skip
     return found | {
         "pairs": chosen, "fixings": _fixings(chosen[0]["pair"], arguments.get("from") or ""),
+        "holds": _holds(chosen[0]),
         "without_market": _without_market(chosen[0]["state"]) if arguments.get("closes") else [],
         "touched": touched if chosen[0]["held"] else None,
     }  # fmt: skip
@@ -80,6 +86,16 @@ def _without_market(state: str) -> list[Document]:
     return [*earlier, now] if state == "held" else []
 
 
+def _holds(row: Document) -> list[Document]:
+    """Two of a pair that is within its band again, none that it is in of others."""
+    if row["state"] != "fallback":
+        return []
+    return [
+        {"from": "2026-02-22T22:05:00Z", "to": "2026-02-23T06:00:00Z", "closes": 96},
+        {"from": "2026-03-01T22:05:00Z", "to": "2026-03-02T06:00:00Z", "closes": 96},
+    ]
+
+
 def _fixings(pair: str, after: str) -> list[Document]:
     first = to_us("2025-12-01T13:15:00Z")
     return [
@@ -95,10 +111,16 @@ def _fixings(pair: str, after: str) -> list[Document]:
 
 def use_eod_once(command: Command) -> Document:
     """`fx_use_eod_once`."""
-    if command.arguments["pair"] != "EUR/USD":
-        raise EngineError(f"{command.arguments['pair']} is not held.", "Choose a pair that is.")
+    pair = command.arguments["pair"]
+    (row,) = [row for row in pairs() if row["pair"] == pair]
+    ended = [hold for hold in _holds(row) if hold["to"] == command.arguments.get("to")]
+    if not row["held"] and not ended:
+        raise EngineError(f"{pair} is not held.", "Choose a pair that is.")
+    if ended:
+        span = {"from": ended[0]["from"], "to": ended[0]["to"], "held_closes": ended[0]["closes"]}
+        return use_eod_once(replace(command, arguments={"pair": "EUR/USD"})) | {"pair": pair} | span
     return {
-        "pair": "EUR/USD", "from": "2026-03-04T12:29:59.999999Z", "to": "2026-03-04T14:07:00Z",
+        "pair": pair, "from": "2026-03-04T12:29:59.999999Z", "to": "2026-03-04T14:07:00Z",
         "granted": "2026-03-04T14:07:00Z", "until": "2026-03-04T14:37:00Z", "held_closes": 20,
         "decisions": [42], "touched_from": NOW_US,
     }  # fmt: skip

@@ -52,7 +52,7 @@ def _assets(acts: Any) -> None:
 def _fx(acts: Any) -> None:
     status = add_verb(acts, "fx status", "each pair's rate in force, drift against the band, and hold")
     status.add_argument(
-        "--pair", metavar="P", type=text, help="this one, with its fixings and what a hold touches"
+        "--pair", metavar="P", type=text, help="this one, with its fixings, its holds and what one touches"
     )
     status.add_argument("--at", metavar="T", help="as it was at an instant; otherwise now")
     range_options(status)

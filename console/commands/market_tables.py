@@ -1,6 +1,6 @@
 """Assets and exchange rates as tables: what blocks NAV, what is held, and why."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich.console import RenderableType
@@ -106,6 +106,7 @@ def fx(document: Document) -> None:
         section("Exchange rates", text(head, QUIET)),
         Grid(columns, (_pair(row) for row in rows)),
         *(part for row in rows for part in _hold(row, document.get("touched"))),
+        *_holds(rows[0]["pair"], document.get("holds", ())),
         *_fixings(document["fixings"] if "touched" in document else ()),  # of one pair
     )
 
@@ -150,6 +151,17 @@ def _hold(row: Document, touched: Document | None) -> Iterable[RenderableType]:
         ]  # fmt: skip
     yield section(f"‖ {row['pair']} is held", pairs(lines))
     yield hint(f"take in fresh rates, or navdeck fx use-eod-once {row['pair']} --reason …")
+
+
+def _holds(pair: str, holds: Sequence[Document]) -> Iterable[RenderableType]:
+    """Where one pair was held, the newest last."""
+    if not holds:
+        return
+    columns = Column("held from"), Column("to"), Column("closes of 5m", right=True)
+    rows = ((instant(hold["from"]), instant(hold["to"]), count(hold["closes"])) for hold in holds)
+    yield section("Holds", Grid(columns, list(rows)[-ROWS_SHOWN:]))
+    yield from rest(holds, "--from and --to choose, --json has all")
+    yield hint(f"navdeck fx use-eod-once {pair} --to {holds[-1]['to']} --reason …")
 
 
 def _side(evidence: Document, side: str) -> str:

@@ -24,6 +24,8 @@ from console.screens.fx_lines import (
     COLUMNS,
     cells,
     drift_course,
+    ended_lines,
+    hold_line,
     override_lines,
     pair_lines,
     provider_lines,
@@ -72,7 +74,11 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
     def there(self) -> Collection[Need]:
         row = self.chosen()
         found: set[Need] = set(super().there()) | ({"row"} if row else set())
-        return found | {"held"} if row and row["held"] else found
+        return found | {"held"} if row and (row["held"] or self._ended()) else found
+
+    def _ended(self) -> list[Document]:
+        """The holds of the pair under the cursor, newest first."""
+        return self._about["holds"][::-1] if self._about else []
 
     # -- the list --
 
@@ -219,18 +225,29 @@ class Fx(Charted, ActingScreen, FetchedList[Document]):
 
     def do_hold(self) -> None:
         row = self.chosen()
-        if row:
-            self._desk.carry("hold", self._override(row["pair"]))
+        if row and row["held"]:
+            self._desk.carry("hold", self._override(row["pair"], None))
+        elif row:
+            self._desk.carry("hold", self._one_that_ended(row["pair"], self._ended()))
 
-    async def _override(self, pair: str) -> None:
-        """A dry run, the question, the decision."""
-        wanted = {"pair": pair}
+    async def _one_that_ended(self, pair: str, holds: Sequence[Document]) -> None:
+        """Which of the holds that are over is to take the end-of-day rate; the newest at first."""
+        build = partial(ended_lines, pair, DRIFT_DAYS)
+        ways = [hold_line(hold) for hold in holds]
+        place = await self.deck.push_screen_wait(Pick(f"{pair} was held", build, ways, at=0))
+        if place is not None:
+            await self._override(pair, holds[place]["to"])
+
+    async def _override(self, pair: str, last: str | None) -> None:
+        """A dry run, the question, the decision. `last`: of a hold that is over, its last close."""
+        wanted = {"pair": pair} | ({"to": last} if last else {})
         plan = await self._desk.do("hold", wanted, "looked at", dry_run=True)
-        found = await self._desk.ask("hold", Query("fx_status", wanted)) if plan else None
+        seen = Query("fx_status", {"pair": pair} | ({"at": last} if last else {}))
+        found = await self._desk.ask("hold", seen) if plan else None
         if plan is None or found is None:
             return
         question = Question(
-            f"{pair} is held", partial(override_lines, plan, found),
+            f"{pair} {'was' if last else 'is'} held", partial(override_lines, plan, found),
             [Option("once", "Use the end-of-day rate once")], reason="must",
             word=typed_word(found["pairs"][0], self._band()), because="The drift is far beyond the band",
         )  # fmt: skip

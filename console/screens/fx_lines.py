@@ -275,6 +275,21 @@ def override_lines(plan: Document, found: Document, width: int) -> list[Line]:
     ]  # fmt: skip
 
 
+def hold_line(hold: Document) -> Line:
+    """A hold that is over."""
+    first, last = instant(hold["from"]), instant(hold["to"])
+    return line(f"{first} to {last}", (f"  {plural(hold['closes'], 'close')} of 5m", "muted"))
+
+
+def ended_lines(pair: str, days: int, width: int) -> list[Line]:
+    """What choosing one of them leads to."""
+    text = (
+        f"These holds of the last {days} days are over, and their closes have no NAV. One can take the fixing"
+        f" that was there; `navdeck fx use-eod-once {pair} --from --to` reaches further back."
+    )
+    return [line((part, "muted")) for part in wrapped(text, width)]
+
+
 FAR_BANDS = 4  # a drift of so many bands asks for the pair to be typed
 
 

@@ -6,20 +6,21 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from engine.config import Config
 from engine.domain.instants import DAY_US, SECOND_US, format_instant
 from engine.domain.money import to_text
-from engine.domain.resolutions import RESOLUTIONS
+from engine.domain.resolutions import FINEST, RESOLUTIONS
 from engine.runtime.asking import instant
 from engine.runtime.books import FX_OVERRIDE, OVERRIDE_SERVES_US, Books
-from engine.runtime.desk.fx import hold_begins, known_pair
+from engine.runtime.desk.fx import held_closes, hold_begins, known_pair
 from engine.runtime.desk.rows import decisions
 from engine.runtime.home import Home
 from engine.runtime.value import inputs_of
 from engine.store.reader import Reader
 from engine.valuation import price_engine
-from engine.valuation.buckets import closes
+from engine.valuation.buckets import Instants, closes
 from engine.valuation.fx_handler import RateBook, Span
 from engine.valuation.market_hours import open_between
 from engine.valuation.rates import Fixing, HoldEvidence, RateUse
@@ -32,8 +33,8 @@ def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
     """`fx status --json`: every pair with its fixings, or one with what a hold of it touches too.
 
     Arguments: `pair`; `at` (an instant, else now); `from` and `to` bound the fixings' asofs: with neither a
-    pair nor `from`, those of the last 30 days. With `closes`, a resolution, also the runs of a pair's closes
-    in these bounds that no market rate served.
+    pair nor `from`, those of the last 30 days. Of one pair also its holds in these bounds, by default of the
+    last 30 days; with `closes`, a resolution, also the runs of its closes that no market rate served.
     """
     home = Home(Path(home_path))
     config = home.config()
@@ -55,6 +56,7 @@ def fx_status(home_path: str, now: int, arguments: dict[str, Any]) -> dict[str, 
         if given is not None:
             if arguments.get("closes"):
                 answer["without_market"] = _without_market(book, config["timezone"], pairs[0], at, arguments)
+            answer["holds"] = _holds(book, config["timezone"], pairs[0], at, arguments)
             answer["touched"] = _touched(books, pairs[0], at) if rows[0]["held"] else None
     return answer
 
@@ -155,12 +157,9 @@ def _without_market(
     book: RateBook, zone: str, pair: str, at: int, arguments: dict[str, Any]
 ) -> list[dict[str, Any]]:
     """Runs of closes that no market rate served, each with the one thing that all its closes come to."""
-    after, until = instant(arguments, "from"), instant(arguments, "to")
-    after = at - RECENT_US if after is None else after
-    found = closes(arguments["closes"], zone, after + 1, at if until is None else until)
+    found = _closes_within(arguments["closes"], zone, at, arguments)
     vector = book.direct(pair, found)
-    edges = [0, *(np.flatnonzero(np.diff(vector.idx)) + 1).tolist(), len(found)]
-    runs = [(start, end) for start, end in pairwise(edges) if end > start]
+    runs = _runs(vector.idx)
     return [
         {
             "from": format_instant(int(found[start])),
@@ -173,6 +172,33 @@ def _without_market(
         for start, end in runs
         if _state(use := vector.table[int(vector.idx[start])]) in UNSERVED
     ]
+
+
+def _holds(
+    book: RateBook, zone: str, pair: str, at: int, arguments: dict[str, Any]
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Closes of 5m that are held, one after the other; `to` alone makes `use EOD once` cover all of one."""
+    found = _closes_within(FINEST, zone, at, arguments)
+    held = np.isin(found, held_closes(book, pair, found))
+    return [
+        {"from": format_instant(int(found[start])), "to": format_instant(int(found[end - 1])),
+         "closes": end - start}
+        for start, end in _runs(held)
+        if held[start]
+    ]  # fmt: skip
+
+
+def _closes_within(resolution: str, zone: str, at: int, arguments: dict[str, Any]) -> Instants:
+    """The closes in the bounds asked for; without them those of the last 30 days."""
+    after, until = instant(arguments, "from"), instant(arguments, "to")
+    after = at - RECENT_US if after is None else after
+    return closes(resolution, zone, max(0, after + 1), at if until is None else until)
+
+
+def _runs(told: NDArray[Any]) -> list[tuple[int, int]]:
+    """Where something begins to be the same, and where it no longer is."""
+    edges = [0, *(np.flatnonzero(np.diff(told)) + 1).tolist(), len(told)]
+    return [(start, end) for start, end in pairwise(edges) if end > start]
 
 
 def _touched(books: Books, pair: str, at: int) -> dict[str, Any] | None:

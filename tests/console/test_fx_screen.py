@@ -73,7 +73,38 @@ def test_hold__on_a_pair_that_is_not_held__says_why_it_cannot_be() -> None:
         async with console() as opened:
             await opened.press("4", "j", "H")
             assert opened.client.commands == []
-            assert "this pair is not held now" in " ".join(opened.toasts())
+            assert "this pair was not held in 30 days" in " ".join(opened.toasts())
+
+    asyncio.run(flow())
+
+
+def test_hold__that_is_over__is_chosen__its_own_evidence_then_one_decision_up_to_its_last_close() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4")
+            await opened.onto("GBP/USD")
+            await opened.press("H")
+            assert "2026-03-01 22:05Z to 2026-03-02 06:00Z  96 closes of 5m" in opened.text()
+            await opened.choose("2026-02-22 22:05Z")
+            assert "GBP/USD was held" in str(opened.app.screen.query_one("#form").border_title)
+            assert "41.2 bps" in opened.text()  # then; it is 6.4 now
+            await opened.type("the feed was down on Sunday")
+            await opened.press("enter", "tab", "enter")
+            told = [(one.dry_run, one.arguments, one.reason) for one in opened.client.commands]
+            wanted = {"pair": "GBP/USD", "to": "2026-02-23T06:00:00Z"}
+            assert told == [(True, wanted, "looked at"), (False, wanted, "the feed was down on Sunday")]
+            assert "96 held closes" in opened.text()
+
+    asyncio.run(flow())
+
+
+def test_hold__one_that_is_over__left_at_the_choice__nothing_is_asked() -> None:
+    async def flow() -> None:
+        async with console() as opened:
+            await opened.press("4")
+            await opened.onto("GBP/USD")
+            await opened.press("H", "escape")
+            assert opened.client.commands == []
 
     asyncio.run(flow())
 

@@ -152,6 +152,33 @@ def test_without_market__runs_of_closes_and_what_each_came_to__up_to_now(deck: D
     assert found[0]["drift_bps"].startswith("90.9")
 
 
+def test_holds__closes_one_after_the_other__in_their_bounds(deck: Deck) -> None:
+    assert deck.ask("fx_status", pair="EUR/USD")["holds"] == [
+        {"from": HELD_FROM, "to": "2025-03-05T18:20:00Z", "closes": 29}
+    ]
+    bounds = {"from": HELD_FROM, "to": "2025-03-05T17:00:00Z"}
+    (part,) = deck.ask("fx_status", pair="EUR/USD", **bounds)["holds"]
+    assert part == {"from": "2025-03-05T16:05:00Z", "to": "2025-03-05T17:00:00Z", "closes": 12}
+    assert deck.ask("fx_status", pair="EUR/USD", at="2025-03-05T15:55:00Z")["holds"] == []
+    assert "holds" not in deck.ask("fx_status")
+
+
+def test_a_hold_that_is_over__named_by_its_last_close_alone__is_valued_whole(deck: Deck) -> None:
+    deck.clock = at("19:40")
+    late = [rate(rate="1.10", asof="2025-03-05T19:00:00Z", resolution="1h", fx_source="feed")]
+    deck.ingest(deck.file("late.csv", to_csv(late, FX_COLUMNS)))
+    answer = deck.ask("fx_status", pair="EUR/USD")
+    assert not answer["pairs"][0]["held"]
+    (hold,) = answer["holds"]
+    assert (hold["from"], hold["to"]) == (HELD_FROM, "2025-03-05T18:55:00Z")
+    done = grant(deck, to=hold["to"])
+    assert done["held_closes"] == hold["closes"] == 36
+    assert deck.ask("fx_status", pair="EUR/USD")["holds"] == []
+    deck.value(resolution="1h")
+    told = navs(deck)
+    assert [told[clock][0] for clock in ("15:00", "16:00", "18:00", "19:00")] == ["220", "218", "218", "220"]
+
+
 def test_without_market__only_in_its_bounds__and_only_where_asked_for(deck: Deck) -> None:
     bounds = {"from": "2025-03-05T16:00:00Z", "to": "2025-03-05T17:00:00Z"}
     (run,) = deck.ask("fx_status", pair="EUR/USD", closes="1h", **bounds)["without_market"]
