@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from engine.config import CLOSES
-from engine.domain.instants import DAY_US
+from engine.domain.instants import DAY_US, HOUR_US
 from engine.domain.resolutions import STEP_US
 from engine.runtime.books import Books
 from engine.store.reader import Reader
@@ -185,15 +185,16 @@ def last_priced(books: Books, resolution: str) -> int | None:
     if span is None:
         return None
     (oldest, newest), zone = span, books.config["timezone"]
-    # The observations that can price nothing later than the newest are looked at from the end, day by day.
-    back = DAY_US
+    # Looked at from the newest back, at first about as far as one bucket. Closes are further apart than any
+    # tolerance, so what is older prices no later close than what was found.
+    back = STEP_US[resolution] + HOUR_US
     while True:
-        closes = buckets.closes(resolution, zone, newest - back, newest + 2 * DAY_US)
-        found = pricing(books.prices_of(None, newest - back + 1, newest), resolution, closes)
-        if found.height:
-            return int(closes[int(found["b"].max())])  # type: ignore[arg-type]
-        if newest - back < oldest:
-            return None
+        since = newest - back
+        closes = buckets.closes(resolution, zone, since, newest + 2 * DAY_US)
+        found = pricing(books.prices_of(None, since + 1, newest), resolution, closes)
+        last = int(closes[int(found["b"].max())]) if found.height else None  # type: ignore[arg-type]
+        if last is not None or since < oldest:
+            return last
         back *= 8
 
 
