@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from rich.style import Style
 from rich.text import Text
+from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.driver import Driver as TextualDriver
@@ -159,10 +160,15 @@ class NavdeckApp(App[None]):
         self._mark_styles.clear()
 
     def _begin(self) -> None:
-        self.run_worker(self._start(), group="session")
+        self._start()
         if self._dress.is_watched:
-            self.run_worker(self._dress.watch(), group="themes")
+            self._watch_dress()
 
+    @work(group="themes")
+    async def _watch_dress(self) -> None:
+        await self._dress.watch()
+
+    @work(group="session")
     async def _start(self) -> None:
         await asyncio.to_thread(import_all)
         await self.session.run()
@@ -181,7 +187,7 @@ class NavdeckApp(App[None]):
         self.mirror.phase = "leaving"
         self._redraw(EVERYTHING)
         self.workers.cancel_group(self, "session")
-        self.run_worker(self._leave(), group="leaving")
+        self._leave()
 
     def _fatal_error(self) -> None:
         """What nobody caught ends the console; Textual would print the values of locals, raw."""
@@ -194,6 +200,7 @@ class NavdeckApp(App[None]):
         """Errors that could draw themselves are told as all others are."""
         super().panic(*(Text(crash_text(one)) if isinstance(one, Exception) else one for one in renderables))
 
+    @work(group="leaving")
     async def _leave(self) -> None:
         try:
             await (self._on_exit() if self._on_exit else self.session.close())
@@ -235,10 +242,11 @@ class NavdeckApp(App[None]):
             return
         self.story.begin(self.mirror.doc)
         if self.story.is_on and "acts" in topics:
-            self.run_worker(self._decided(), group="story", exclusive=True)
+            self._decided()
         if last := self.story.end(self.mirror.doc):
             self.tell(f"{last}\n? shows every key", title="The first steps are done")
 
+    @work(group="story", exclusive=True)
     async def _decided(self) -> None:
         try:
             found = await self.session.ask(Query("decisions", {"limit": DECISIONS_READ, "offset": 0}))
@@ -285,7 +293,7 @@ class NavdeckApp(App[None]):
             if done is not None:
                 await done
         elif action.command:
-            self.run_worker(self._command(action), group="command")
+            self._command(action)
 
     async def _switch(self, name: str) -> None:
         """Shows a screen itself: lists that were opened over the one before are closed."""
@@ -293,6 +301,7 @@ class NavdeckApp(App[None]):
             self.screen.dismiss()  # not waited for: the key may come from that very list
         await self.switch_mode(name)
 
+    @work(group="command")
     async def _command(self, action: Action) -> None:
         self.tell(f"{action.label}: asked for")
         try:
