@@ -114,12 +114,9 @@ def _held(books: Books, now: int) -> dict[str, tuple[int, int]]:
 
 
 def _last_prices(books: Books) -> dict[str, dict[str, Any]]:
-    if books.prices.is_empty():
-        return {}
-    last = books.prices.sort("asof", "source").group_by("asset", maintain_order=True).last()
     return {
-        row["asset"]: {"asof": format_instant(row["asof"]), "source": row["source"], "quote": row["quote"]}
-        for row in last.select("asset", "asof", "source", "quote").iter_rows(named=True)
+        asset: {"asof": format_instant(asof), "source": source, "quote": quote}
+        for asset, (asof, source, quote) in books.last_prices().items()
     }
 
 

@@ -50,13 +50,17 @@ class Books:
     def links(self) -> transfers.Links:
         return transfers.link(self.ledger, self.matches(), self.settlements())
 
-    @cached_property
-    def prices(self) -> pl.DataFrame:
-        return self._reader.prices()
+    def prices_of(self, assets: Iterable[str] | None, spans: Sequence[tuple[int, int]]) -> pl.DataFrame:
+        """The prices of some assets or all with an `asof` in one of the spans, which are in their order."""
+        return self._reader.prices(assets, spans)
 
-    def prices_of(self, assets: Iterable[str] | None, first: int, last: int) -> pl.DataFrame:
-        """The prices of some assets or all with an `asof` in [first, last]."""
-        return self._reader.prices(assets, first, last)
+    def last_prices(self) -> dict[str, tuple[int, str, str]]:
+        """By asset, the last price of all: `asof`, source, quote."""
+        return self._reader.last_prices()
+
+    def is_priced_by(self, asset: str, instant: int) -> bool:
+        """Whether there is any price of an asset at or before an instant."""
+        return self._reader.is_priced_by(asset, instant)
 
     def price_span(self) -> tuple[int, int] | None:
         """The first and the last `asof` of all prices."""

@@ -224,7 +224,7 @@ class _Flows:
             return True
         if any(status.price is not None and status.since <= close for status in books.statuses()[asset]):
             return True
-        return not books.prices.filter((pl.col("asset") == asset) & (pl.col("asof") <= close)).is_empty()
+        return books.is_priced_by(asset, close)
 
 
 class _Market:

@@ -191,7 +191,7 @@ def last_priced(books: Books, resolution: str) -> int | None:
     while True:
         since = newest - back
         closes = buckets.closes(resolution, zone, since, newest + 2 * DAY_US)
-        found = pricing(books.prices_of(None, since + 1, newest), resolution, closes)
+        found = pricing(books.prices_of(None, [(since + 1, newest)]), resolution, closes)
         last = int(closes[int(found["b"].max())]) if found.height else None  # type: ignore[arg-type]
         if last is not None or since < oldest:
             return last

@@ -17,6 +17,7 @@ import polars as pl
 from engine.config import CLOSES
 from engine.domain.instants import format_instant
 from engine.domain.money import in_range, to_text
+from engine.domain.resolutions import SPOT_TOLERANCE_US
 from engine.errors import LakeError, StoreIntegrity
 from engine.runtime.asking import inputs_told
 from engine.runtime.books import Books
@@ -48,7 +49,7 @@ from engine.store.reader import LAST, Reader
 from engine.valuation import price_engine
 from engine.valuation.buckets import first_close
 from engine.valuation.positions import positions
-from engine.valuation.price_choice import PEG_WINDOW_US, choose, peg_broken
+from engine.valuation.price_choice import PEG_WINDOW_US, choose, peg_broken, windows
 from engine.valuation.rates import RateVector
 
 GROUP_ROWS = 10_000  # of assets whose snapshots are made in one pass: a pass over one row costs as much
@@ -283,10 +284,16 @@ def inputs_of(
     policy = books.price_policy
     moves = books.movements() if movements is None else movements
     held = positions(moves, closes, books.cash_assets, books.cash_in_nav)
-    names = {*held.segments["asset"].unique(), *policy.pegs, *policy.pegs.values()}
-    first, last = (int(closes[0]), int(closes[-1])) if len(closes) else (0, -1)
-    observed = books.prices_of(names, first - PEG_WINDOW_US, last)
-    prices = observed.with_columns(
+    pegged = {*policy.pegs, *policy.pegs.values()}
+    observed = [
+        books.prices_of(names, windows(closes, reach_us))
+        for names, reach_us in (
+            ({*held.segments["asset"].unique()} - pegged, SPOT_TOLERANCE_US[resolution]),
+            (pegged, PEG_WINDOW_US),
+        )
+        if names
+    ]
+    prices = pl.concat(observed or [books.prices_of((), [])]).with_columns(
         places=(pl.col("text").str.len_bytes() - pl.col("text").str.find(".", literal=True) - 1)
         .fill_null(0)
         .cast(pl.UInt8)

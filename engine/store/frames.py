@@ -13,7 +13,10 @@ import polars as pl
 from engine.domain.transactions import DECIMAL, LEDGER_SCHEMA, Action
 from engine.store.reader import LAST, OBSERVATIONS, Reader
 
+Spans = Sequence[tuple[int, int]]  # from the first instant up to the last, one after the other
+
 _NAMED = ("asset", "fee_asset", "account")
+_SPANS = "(SELECT value ->> 0 AS first, value ->> 1 AS last FROM json_each(?))"
 
 
 def ledger(reader: Reader, actions: Iterable[int] | None) -> pl.DataFrame:
@@ -54,16 +57,16 @@ def _ledger(reader: Reader, where: str, values: Sequence[Any] = ()) -> pl.DataFr
     )
 
 
-def prices(reader: Reader, assets: Iterable[str] | None, first: int | None, last: int | None) -> pl.DataFrame:
+def prices(reader: Reader, assets: Iterable[str] | None, spans: Spans | None) -> pl.DataFrame:
     """The counting version of every price: asset, quote, source, resolution, asof, price, text.
 
-    Of some assets or all, with an `asof` in [first, last].
+    Of some assets or all, with an `asof` in one of the spans.
     """
     series = _series(reader, "price_series", "asset, quote, source, resolution")
     if assets is not None:
         series = series.filter(pl.col("asset").is_in(list(assets)))
-    asked = None if assets is None and first is None and last is None else series["series"].to_list()
-    found = _latest(reader, "prices", "close", "price", asked, first, last)
+    asked = None if assets is None and spans is None else series["series"].to_list()
+    found = _latest(reader, "prices", "close", "price", asked, spans)
     return series.join(found, on="series").drop("series")
 
 
@@ -104,19 +107,20 @@ def _series(reader: Reader, table: str, columns: str) -> pl.DataFrame:
 
 def _latest(
     reader: Reader, table: str, column: str, name: str, series: Iterable[int] | None = None,
-    first: int | None = None, last: int | None = None,
+    spans: Spans | None = None,
 ) -> pl.DataFrame:  # fmt: skip
-    select, order = (
-        f"SELECT series, asof, version, {column} FROM {table}",
-        "ORDER BY series, asof, version",
-    )
+    select, order = f"SELECT series, asof, version, {column} FROM", "ORDER BY series, asof, version"
     schema = {"series": pl.Int64, "asof": pl.Int64, "version": pl.Int64, "text": pl.String}
     if series is None:
-        found: Iterable[list[tuple[Any, ...]]] = [reader.rows(f"{select} {order}")]
-    else:
-        span = (0 if first is None else first, LAST if last is None else last)
-        within = f"{select} WHERE series = ? AND asof BETWEEN ? AND ? {order}"
+        found: Iterable[list[tuple[Any, ...]]] = [reader.rows(f"{select} {table} {order}")]
+    elif spans is None or len(spans) == 1:
+        (span,) = spans or [(0, LAST)]
+        within = f"{select} {table} WHERE series = ? AND asof BETWEEN ? AND ? {order}"
         found = (reader.rows(within, (number, *span)) for number in sorted(series))
+    else:  # CROSS JOIN: span after span is looked up; what lies between is not read
+        spanned = f"{_SPANS} CROSS JOIN {table} WHERE series = ? AND asof BETWEEN first AND last"
+        listed = json.dumps(spans)
+        found = (reader.rows(f"{select} {spanned} {order}", (listed, number)) for number in sorted(series))
     # One series after the other: as objects its rows take several times what they take in a frame.
     parts = [pl.DataFrame(rows, schema=schema, orient="row") for rows in found]
     frame = pl.concat([pl.DataFrame(schema=schema), *parts])

@@ -140,15 +140,15 @@ class Reader:
         return known(self, ids, tx_hashes, external_ids, rows, file)
 
     def prices(
-        self, assets: Iterable[str] | None = None, first: int | None = None, last: int | None = None
+        self, assets: Iterable[str] | None = None, spans: Sequence[tuple[int, int]] | None = None
     ) -> "pl.DataFrame":
         """The counting version of every price: asset, quote, source, resolution, asof, price, text.
 
-        Of some assets or all, with an `asof` in [first, last].
+        Of some assets or all, with an `asof` in one of the spans, which are told in their order.
         """
         from engine.store import frames
 
-        return frames.prices(self, assets, first, last)
+        return frames.prices(self, assets, spans)
 
     def rates(self) -> "pl.DataFrame":
         """The counting version of every rate: base, quote, source, resolution, asof, rate, text."""
@@ -176,6 +176,20 @@ class Reader:
             self.value(f"SELECT {end}({of_one.format(end)}) FROM price_series s") for end in ("min", "max")
         )
         return None if oldest is None else (oldest, newest)
+
+    def last_prices(self) -> dict[str, tuple[int, str, str]]:
+        """By asset, its last price: `asof`, source, quote; of several of one instant the last by name."""
+        rows = self.rows(
+            "SELECT asset, (SELECT max(asof) FROM prices p WHERE p.series = s.series) AS last, source, quote"
+            " FROM price_series s ORDER BY last, source, quote"
+        )
+        return {asset: (last, source, quote) for asset, last, source, quote in rows if last is not None}
+
+    def is_priced_by(self, asset: str, instant: int) -> bool:
+        """Whether there is any price of an asset at or before an instant."""
+        by_then = "EXISTS (SELECT 1 FROM prices p WHERE p.series = s.series AND p.asof <= ?)"
+        found = f"SELECT 1 FROM price_series s WHERE asset = ? AND {by_then} LIMIT 1"
+        return self.value(found, (asset, instant)) is not None
 
     def count(self, table: str, where: str = "1", values: Sequence[Any] = ()) -> int:
         return int(self.value(f"SELECT count(*) FROM {table} WHERE {where}", values))

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from engine.domain.instants import HOUR_US
+from engine.domain.instants import HOUR_US, MINUTE_US
 from engine.domain.money import SCALE
 from engine.domain.resolutions import COARSEST_FIRST, SPOT, SPOT_TOLERANCE_US
 
@@ -30,6 +30,7 @@ PRICES_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
 }
 FINENESS = {resolution: place for place, resolution in enumerate(COARSEST_FIRST)}
 PEG_WINDOW_US = HOUR_US
+HARDLY_APART_US = 5 * MINUTE_US  # what lies between is not much: at most about one bar
 PEG_BPS_MAX = 50
 
 
@@ -47,6 +48,16 @@ class PricePolicy:
     def outside(self) -> frozenset[str]:
         """The cash assets while cash is no part of NAV."""
         return frozenset() if self.cash_in_nav else self.cash_assets
+
+
+def windows(closes: Instants, reach_us: int) -> list[tuple[int, int]]:
+    """Spans of the instants in (close - reach, close] of sorted closes; what is hardly apart is one span."""
+    if not len(closes):
+        return []
+    starts = closes - reach_us + 1
+    apart = starts[1:] - closes[:-1] > HARDLY_APART_US
+    begins, ends = np.append(True, apart), np.append(apart, True)
+    return list(zip(starts[begins].tolist(), closes[ends].tolist(), strict=True))
 
 
 def pricing(prices: pl.DataFrame, resolution: str, closes: Instants) -> pl.DataFrame:

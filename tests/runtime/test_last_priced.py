@@ -33,7 +33,8 @@ class Priced:
         instants = [asof for asof, _ in self.observations]
         return (min(instants), max(instants)) if instants else None
 
-    def prices_of(self, _assets: None, first: int, last: int) -> pl.DataFrame:
+    def prices_of(self, _assets: None, spans: list[tuple[int, int]]) -> pl.DataFrame:
+        ((first, last),) = spans
         found = [one for one in self.observations if first <= one[0] <= last]
         self.reads.append(len(found))
         return pl.DataFrame(found, schema={"asof": pl.Int64, "resolution": pl.String}, orient="row")

@@ -1,11 +1,17 @@
 """Which observation prices a close: scenarios that a trader can read."""
 
+from itertools import pairwise
+
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from engine.domain.instants import HOUR_US
 from engine.domain.money import SCALE, to_text
-from engine.valuation.price_choice import PricePolicy, choose, peg_broken, pricing
+from engine.domain.resolutions import SPOT_TOLERANCE_US, STEP_US
+from engine.valuation.price_choice import HARDLY_APART_US, PricePolicy, choose, peg_broken, pricing, windows
 from tests.valuation.price_tables import at, prices
 
 PEGS = {"USDT": "USD", "EURT": "EUR"}
@@ -176,3 +182,31 @@ def test_choice__keeps_what_the_provenance_needs() -> None:
         at("12:04"),
     )
     assert pl.Series([row["price"]]).to_list() == [row["price"]]
+
+
+# Which instants are looked at
+
+
+@given(
+    st.lists(st.integers(0, 10 * HOUR_US), unique=True, max_size=20).map(sorted),
+    st.sampled_from([*SPOT_TOLERANCE_US.values(), HOUR_US]),
+    st.lists(st.integers(-HOUR_US, 11 * HOUR_US), max_size=20),
+)
+def test_windows__hold_what_may_price_a_close__in_order__and_little_else(
+    closes: list[int], reach: int, others: list[int]
+) -> None:
+    spans = windows(np.array(closes, dtype=np.int64), reach)
+    assert all(first <= last for first, last in spans)
+    assert all(after[0] - before[1] > HARDLY_APART_US for before, after in pairwise(spans))
+    edges = [close - reach + offset for close in closes for offset in (0, 1, reach, reach + 1)]
+    for instant in [*edges, *others]:
+        wanted = any(close - reach < instant <= close for close in closes)
+        seen = any(first <= instant <= last for first, last in spans)
+        near = any(close - reach - HARDLY_APART_US <= instant <= close for close in closes)
+        assert wanted <= seen <= near
+
+
+def test_windows__of_an_hour__are_apart__of_five_minutes__one() -> None:
+    for resolution, several in (("5m", 1), ("1h", 12)):
+        closes = np.arange(1, 13, dtype=np.int64) * STEP_US[resolution]
+        assert len(windows(closes, SPOT_TOLERANCE_US[resolution])) == several
