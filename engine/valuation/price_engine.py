@@ -12,7 +12,7 @@ Had there been no bar ending at that very instant, the holding would have no pri
 the bucket no NAV: only what is priced, how much of it, and what is missing.
 
 The rules. Quantities are step functions, prices and rates dense vectors over the closes; they meet asset
-by asset, so memory holds one asset at a time. A holding that cannot be valued has the first reason of:
+by asset, so memory holds a few assets at a time. A holding that cannot be valued has the first reason of:
 POSITION_BREAK, CASH_NEGATIVE, its price (NO_PRICE, MANUAL_EXPIRED), its peg (PEG_BROKEN), its rate
 (NO_FX, FX_HELD), VALUE_OUT_OF_RANGE.
 
@@ -20,8 +20,11 @@ What is refused. Forward fill, back fill, interpolation, a coarser bar for a fin
 chosen prices and rates as values; it knows no source, no database and no clock.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import polars as pl
@@ -68,6 +71,8 @@ SNAPSHOT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "held": pl.String,  # pairs, or the token of a broken peg; joined by |
     "flags": pl.String,  # sorted, joined by |
 }
+AHEAD = 1  # assets that are ready or under way while the caller has one
+BESIDE_FROM = 1_000_000  # values; fewer are not worth a thread
 SNAPSHOT_ORDER = ("bucket_close", "account", "kind")
 
 
@@ -104,14 +109,35 @@ class AssetValues:
 
 
 def run(inputs: Inputs) -> Iterator[AssetValues]:
-    """Values every asset, one at a time, in order of their ids."""
+    """Values every asset, in order of their ids."""
+    steps = _steps(inputs)
+    if inputs.positions.size(0) < BESIDE_FROM:
+        yield from (step() for step in steps)
+    else:
+        yield from _ahead(steps)
+
+
+def _steps(inputs: Inputs) -> Iterator[Callable[[], AssetValues]]:
+    """What gives the values of each asset; most of it is multiplying."""
     rates = Rates(inputs.rates)
     observed = _by_asset(inputs.chosen)
     nothing = inputs.chosen.clear()
     held = _Held(inputs.positions)
     for asset, rows in inputs.positions.by_asset():
         quotation = quote(asset, inputs, observed.get(asset, nothing), rates)
-        yield _value(asset, rows, held, quotation)
+        yield partial(_value, asset, rows, held, quotation)
+
+
+def _ahead(steps: Iterator[Callable[[], AssetValues]]) -> Iterator[AssetValues]:
+    """What the steps give, in their order; the next ones are under way while the caller has one."""
+    coming: deque[Future[AssetValues]] = deque()
+    with ThreadPoolExecutor(1, thread_name_prefix="value") as beside:
+        for step in steps:
+            coming.append(beside.submit(step))
+            if len(coming) > AHEAD:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
 
 
 class _Held:

@@ -1,9 +1,11 @@
 """Values at closes: scenarios that a trader can read, told by snapshots and by NAV read back from files."""
 
+import threading
 from typing import Any
 
 import pytest
 
+from engine.valuation import price_engine
 from tests.valuation.price_tables import Case, Told, at, text
 
 ETHER = """
@@ -400,3 +402,27 @@ def test_out_of_range__a_sum__is_null_with_its_reason_and_the_parts_are_valued()
     assert case.point("12:05").nav == "50000000000000000000"
     assert case.point("12:00", "main").nav == HUGE
     assert case.totals.priced_in_all().to_list()[0] is None
+
+
+# Beside the caller
+
+
+def test_values_made_beside_the_caller__one_fails__the_caller_hears_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price_engine, "BESIDE_FROM", 0)
+    monkeypatch.setattr(price_engine, "products", lambda *_: 1 // 0)
+    with pytest.raises(ZeroDivisionError):
+        told(moves="12:00 main ETH 2", prices=ETHER)
+
+
+def test_values_made_beside_the_caller__who_stops_early__leaves_no_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(price_engine, "BESIDE_FROM", 0)
+    inputs = Case(moves="12:00 main ADA 1\n12:00 main BTC 1\n12:00 main ETH 2", prices=ETHER).inputs()
+    values = price_engine.run(inputs)
+    assert next(values).asset == "ADA"
+    assert [thread for thread in threading.enumerate() if thread.name.startswith("value")]
+    values.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("value")]

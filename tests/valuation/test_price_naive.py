@@ -4,12 +4,14 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
+from unittest.mock import patch
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.instants import format_instant
 from engine.snapshots.nav_reader import NavPoint
+from engine.valuation import price_engine
 from tests.effort import examples
 from tests.valuation.price_tables import CASH, Case, Told, at, text
 
@@ -270,6 +272,16 @@ def test_totals__are_what_the_snapshots_add_up_to(case: Case) -> None:
         for close in told_by.closes:
             priced, complete = next(sums)
             assert (text(priced), complete) == (points[close].priced_value, points[close].coverage == 1)
+
+
+@settings(max_examples=examples(25), deadline=None)
+@given(cases())
+def test_values_made_beside_the_caller__are_the_same_in_the_same_order(case: Case) -> None:
+    alone = Told(case)
+    with patch.object(price_engine, "BESIDE_FROM", 0):
+        beside = Told(case)
+    assert [frame.rows() for frame in beside.frames] == [frame.rows() for frame in alone.frames]
+    assert beside.totals.priced().to_list() == alone.totals.priced().to_list()
 
 
 @settings(max_examples=examples(50), deadline=None)
