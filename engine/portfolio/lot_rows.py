@@ -15,11 +15,13 @@ import polars as pl
 from engine.domain.transactions import Action
 from engine.portfolio.ledger_order import Positions, moment_keys
 
-ZERO_PRICE, NO_BASIS, FEE_UNVALUED, FEE_AT_BASIS, INSUFFICIENT_LOTS, UNMATCHED_TRANSFER = (
-    1 << bit for bit in range(6)
-)
+(
+    ZERO_PRICE, NO_BASIS, FEE_UNVALUED, FEE_AT_BASIS, INSUFFICIENT_LOTS, UNMATCHED_TRANSFER,
+    VALUE_OUT_OF_RANGE,
+) = (1 << bit for bit in range(7))  # fmt: skip
 FLAG_NAMES = (
     "ZERO_PRICE", "NO_BASIS", "FEE_UNVALUED", "FEE_AT_BASIS", "INSUFFICIENT_LOTS", "UNMATCHED_TRANSFER",
+    "VALUE_OUT_OF_RANGE",
 )  # fmt: skip
 
 PLACE_BITS = 32  # more lots than one run can make

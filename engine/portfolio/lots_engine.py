@@ -22,8 +22,8 @@ heals when rows arrive.
 
 What the operator settled is booked at the OUT's own time, with the lots that left: a payment is a disposal
 at its value, a fee one at its value or else at basis; withdrawal, gift and lost take the basis out of the
-books as settled, without a gain. A settled IN is an acquisition at the value given. A value is that of the
-whole row: what is left over takes its part by quantity.
+books as settled, without a gain. A settled IN is an acquisition at the value given. Where less or more is
+left over by now, that is its share of the value.
 
 What is refused. Shorts and margin; guessing a network fee, a price or a counterpart; any gain from a move;
 lots of cash. A run that does not conserve basis and quantity raises AssertionError.
@@ -223,8 +223,7 @@ class Book:
         elif settlement.value is None:
             self._realize_at_basis(position, pieces)
         else:
-            proceeds = share(settlement.value, quantity, self.quantities[position])
-            self._realize(position, pieces, quantity, proceeds, 0)
+            self._realize(position, pieces, quantity, settlement.value, 0)
 
     def _arrive(self, position: int) -> None:
         queue = self.held[self.slots[position]]
@@ -237,11 +236,11 @@ class Book:
             self._enter_excess(position, self.links.excess[position])
 
     def _enter_excess(self, position: int, excess: int) -> None:
-        """What no OUT explains is a lot of its own: price and fee, or the settled value, by quantity."""
+        """What no OUT explains is a lot of its own: price and fee by quantity, or the settled value."""
         whole, settlement = self.quantities[position], self.links.settlements.get(position)
         flags = 0 if settlement else UNMATCHED_TRANSFER
         if settlement is not None and settlement.value is not None:
-            basis = share(settlement.value, excess, whole)
+            basis = settlement.value
         else:
             basis = self.values[position]
             if excess != whole:

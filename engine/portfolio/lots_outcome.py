@@ -17,7 +17,7 @@ import polars as pl
 
 from engine.domain.money import in_range
 from engine.domain.transactions import DECIMAL
-from engine.portfolio.lot_rows import FLAG_NAMES, INSUFFICIENT_LOTS, PLACE_BITS, Rows
+from engine.portfolio.lot_rows import FLAG_NAMES, INSUFFICIENT_LOTS, PLACE_BITS, VALUE_OUT_OF_RANGE, Rows
 
 __all__ = [
     "NO_PLACE", "PLACE_BITS", "LotsOutcome", "MovingLot", "OpenLot", "Realized", "SettledLot", "decimals",
@@ -55,13 +55,14 @@ class LotsOutcome:
     def open_lots_frame(self) -> pl.DataFrame:
         """account, asset, acquired_at (us|null), quantity, basis, flags; one row per lot."""
         slots = np.array([lot[0] for lot in self.open], dtype=np.int64)
+        basis = decimals(lot[3] for lot in self.open)
         return pl.DataFrame(
             {
                 **self._slot_columns(slots),
                 "acquired_at": self._acquired_at([lot[1] for lot in self.open], [x[4] for x in self.open]),
                 "quantity": decimals(lot[2] for lot in self.open),
-                "basis": decimals(lot[3] for lot in self.open),
-                "flags": _flag_column([lot[4] for lot in self.open]),
+                "basis": basis,
+                "flags": _flag_column([lot[4] for lot in self.open], basis),
             }
         )
 
@@ -76,14 +77,14 @@ class LotsOutcome:
 
     def _left(self, lots: list[MovingLot]) -> pl.DataFrame:
         outs = np.array([lot[0] for lot in lots], dtype=np.int64)
-        masks = [lot[4] for lot in lots]
+        masks, basis = [lot[4] for lot in lots], decimals(lot[3] for lot in lots)
         return pl.DataFrame(
             {
                 **self._slot_columns(self.rows.slot_codes[outs]),
                 "acquired_at": self._acquired_at([lot[1] for lot in lots], masks),
                 "quantity": decimals(lot[2] for lot in lots),
-                "basis": decimals(lot[3] for lot in lots),
-                "flags": _flag_column(masks),
+                "basis": basis,
+                "flags": _flag_column(masks, basis),
                 "left_at": pl.Series(self.rows.ts[outs], dtype=pl.Int64),
             }
         )
@@ -92,15 +93,18 @@ class LotsOutcome:
         """account, asset, disposed_at, acquired_at (us|null), quantity, proceeds, basis, gain, flags."""
         events = np.array([piece[0] for piece in self.realized], dtype=np.int64)
         masks = [piece[5] for piece in self.realized]
+        figures = {
+            "proceeds": decimals(piece[3] for piece in self.realized),
+            "basis": decimals(piece[4] for piece in self.realized),
+            "gain": decimals(piece[3] - piece[4] for piece in self.realized),
+        }
         return pl.DataFrame(
             {
                 **self._event_columns(events, "disposed_at"),
                 "acquired_at": self._acquired_at([piece[1] for piece in self.realized], masks),
                 "quantity": decimals(piece[2] for piece in self.realized),
-                "proceeds": decimals(piece[3] for piece in self.realized),
-                "basis": decimals(piece[4] for piece in self.realized),
-                "gain": decimals(piece[3] - piece[4] for piece in self.realized),
-                "flags": _flag_column(masks),
+                **figures,
+                "flags": _flag_column(masks, *figures.values()),
             }
         )
 
@@ -180,6 +184,10 @@ def decimals(scaled: Iterable[int | None]) -> pl.Series:
     return wide.to_frame().select((pl.col("value") * _ONE).cast(DECIMAL)).to_series()
 
 
-def _flag_column(masks: Sequence[int]) -> pl.Series:
+def _flag_column(masks: Sequence[int], *figures: pl.Series) -> pl.Series:
+    """The flags as names; where a figure is null, it left the range."""
+    codes = np.array(masks, dtype=np.int64)
+    for figure in figures:
+        codes[figure.is_null().to_numpy()] |= VALUE_OUT_OF_RANGE
     texts = pl.Series([list(names) for names in _FLAGS], dtype=_FLAG_TYPE)
-    return texts.gather(np.array(masks, dtype=np.int64))
+    return texts.gather(codes)

@@ -28,8 +28,8 @@ IN_KINDS = ("deposit", "gift", "opening")
 class Settlement(NamedTuple):
     """What the operator says an unlinked transfer was: an OUT one of OUT_KINDS, an IN one of IN_KINDS.
 
-    value: scaled USD of the whole row, of which what is left over takes its part; None if not given.
-    of: how much of the row (scaled) an operator's value was said for, None for the whole; None in `Links`.
+    value: scaled USD of `of`, in `Links` of what is left over; None if not given.
+    of: how much of the row (scaled) the value was said for, None for the whole; None in `Links`.
     """
 
     kind: str
@@ -211,15 +211,15 @@ def _standing(legs: list[Leg], links: Links, settlements: Mapping[int, Settlemen
         settled = settlements.get(leg.row)
         unmatched, kinds = (links.rest, OUT_KINDS) if leg.action == _OUT else (links.excess, IN_KINDS)
         if settled is not None and settled.kind in kinds and leg.position in unmatched:
-            standing[leg.position] = _of_whole(settled, leg.quantity)
+            standing[leg.position] = _of_left(settled, unmatched[leg.position], leg.quantity)
     return standing
 
 
-def _of_whole(settled: Settlement, quantity: int) -> Settlement:
-    """With the value of the whole row: that part of it which was settled is worth what was said."""
-    if settled.value is None or settled.of is None:
-        return Settlement(settled.kind, settled.value)
-    return Settlement(settled.kind, share(settled.value, quantity, settled.of))
+def _of_left(settled: Settlement, left: int, whole: int) -> Settlement:
+    """With the value of what is left over now: its share of what was said, rounded once."""
+    if settled.value is None:
+        return Settlement(settled.kind, None)
+    return Settlement(settled.kind, share(settled.value, left, settled.of or whole))
 
 
 def _share(group: list[Leg], links: Links) -> None:

@@ -16,14 +16,13 @@ import polars as pl
 
 from engine.config import Config
 from engine.domain.expressions import matching
-from engine.domain.money import in_range, to_text
 from engine.errors import UsageError
 from engine.runtime.asking import LAST_INPUT, expressions
 from engine.runtime.books import Books
 from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.lot_pieces import open_lots, realized_pieces
-from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, with_terms
+from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, sum_text, with_terms
 from engine.store.reader import Reader
 
 Document = dict[str, Any]
@@ -100,15 +99,11 @@ def lots_page(home_path: str, _now: int, arguments: Document) -> Document:
         "method": config["lot_method"],
         "total": frame.height,
         "rows": _realized_rows(page) if state == REALIZED else _open_rows(page),
-        "sums": {f"{_SUMS[name]}_usd": _text(amount) for name, amount in sums.items()},
+        "sums": {f"{_SUMS[name]}_usd": sum_text(amount) for name, amount in sums.items()},
     }
 
 
 _SUMS = {"proceeds": "proceeds", "basis": "cost_basis", "gain": "gain"}
-
-
-def _text(amount: int | None) -> str | None:
-    return None if amount is None or not in_range(amount) else to_text(amount)
 
 
 def _count(arguments: Document, name: str, default: int) -> int:

@@ -19,7 +19,7 @@ from engine.runtime.bound_books import BoundBooks
 from engine.runtime.desk.rows import find_tx, tx_fields, tx_rows
 from engine.runtime.home import Home
 from engine.runtime.lot_pieces import open_lots, realized_pieces, settled_lots
-from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, with_terms
+from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, sum_text, with_terms
 from engine.store.reader import Reader
 
 Document = dict[str, Any]
@@ -135,13 +135,14 @@ class _Trace:
     def _whole(self, row: int, parts: pl.DataFrame) -> Document:
         """Quantity and basis of all parts, and what of the basis is a fee (null where that is not told)."""
         source = self._sources.of(row)
-        quantity, basis = exact_sum(parts["quantity"]) or 0, exact_sum(parts["basis"]) or 0
+        quantity, basis = exact_sum(parts["quantity"]) or 0, exact_sum(parts["basis"])
         price = to_scaled(source["unit_price_usd"] or "0")
         is_transfer = source["action"] == Action.TRANSFER_IN.name
+        fee = None if basis is None or is_transfer else basis - mul(quantity, price)
         return {
             "whole_quantity": to_text(quantity),
-            "whole_basis_usd": to_text(basis),
-            "fee_in_basis_usd": None if is_transfer else to_text(basis - mul(quantity, price)),
+            "whole_basis_usd": sum_text(basis),
+            "fee_in_basis_usd": sum_text(fee),
         }
 
     def _vias(self, parts: pl.DataFrame) -> list[list[Document]]:

@@ -23,7 +23,7 @@ from engine.runtime.home import Home
 from engine.runtime.kept_books import open_books
 from engine.runtime.known_names import require_known
 from engine.runtime.lot_pieces import open_lots
-from engine.runtime.reports import with_terms
+from engine.runtime.reports import sum_text, with_terms
 from engine.runtime.usd_prices import OUT_OF_RANGE, UnitPrice, unit_prices
 from engine.store.reader import Reader
 from engine.valuation import buckets
@@ -101,14 +101,14 @@ class _Valued:
         ]
 
     def _figures(
-        self, account: str, asset: str, acquired: int | None, term: str, quantity: int, basis: int
+        self, account: str, asset: str, acquired: int | None, term: str, quantity: int, basis: int | None
     ) -> Document:
         value: int | None = None
         reason: str | None = BREAK
         if (account, asset) not in self.broken:
             value, reason = _value(self.units[asset, self.close], quantity)
-        gain = None if value is None else value - basis
-        if gain is not None and not in_range(gain):
+        gain = None if value is None or basis is None else value - basis
+        if value is not None and (gain is None or not in_range(gain)):
             gain, reason = None, OUT_OF_RANGE
         return {
             "age_s": None if acquired is None else (self.close - acquired) // SECOND_US,
@@ -129,16 +129,19 @@ def _value(unit: UnitPrice, quantity: int) -> tuple[int | None, str | None]:
 def _total(lots: list[Document]) -> Document:
     """Sums: of all lots where all are valued, and of those that are."""
     valued = [lot for lot in lots if lot["unrealized_gain_usd"] is not None]
-    basis = sum(to_scaled(lot["cost_basis_usd"]) for lot in lots)
-    value = sum(to_scaled(lot["value_usd"]) for lot in valued)
-    gain = sum(to_scaled(lot["unrealized_gain_usd"]) for lot in valued)
+    value, gain = _sum(valued, "value_usd"), _sum(valued, "unrealized_gain_usd")
     complete = len(valued) == len(lots)
     return {
         "lots": len(lots),
         "unvalued": len(lots) - len(valued),
-        "cost_basis_usd": to_text(basis),
-        "value_usd": to_text(value) if complete else None,
-        "unrealized_gain_usd": to_text(gain) if complete else None,
-        "priced_value_usd": to_text(value),
-        "priced_gain_usd": to_text(gain),
+        "cost_basis_usd": _sum(lots, "cost_basis_usd"),
+        "value_usd": value if complete else None,
+        "unrealized_gain_usd": gain if complete else None,
+        "priced_value_usd": value,
+        "priced_gain_usd": gain,
     }
+
+
+def _sum(lots: list[Document], name: str) -> str | None:
+    amounts = [lot[name] for lot in lots]
+    return None if None in amounts else sum_text(sum(map(to_scaled, amounts)))

@@ -188,8 +188,13 @@ def exact_sum(column: pl.Series) -> int | None:
     return None if None in values else sum(values)
 
 
+def sum_text(amount: int | None) -> str | None:
+    """A sum as text; null where it is not known, or no decimal of 38 digits holds it."""
+    return None if amount is None or not in_range(amount) else to_text(amount)
+
+
 def _amounts(amounts: dict[str, int | None]) -> Document:
-    told = {name: None if x is None or not in_range(x) else to_text(x) for name, x in amounts.items()}
+    told = {name: sum_text(amount) for name, amount in amounts.items()}
     return told | {"reasons": [OUT_OF_RANGE] if None in told.values() else []}
 
 

@@ -22,7 +22,15 @@ from engine.runtime.bound_books import BoundBooks
 from engine.runtime.home import Home
 from engine.runtime.known_names import require_known
 from engine.runtime.lot_pieces import open_lots, realized_pieces
-from engine.runtime.reports import as_rows, exact_sum, instant_texts, scaled_texts, sums_of_gains, with_terms
+from engine.runtime.reports import (
+    as_rows,
+    exact_sum,
+    instant_texts,
+    scaled_texts,
+    sum_text,
+    sums_of_gains,
+    with_terms,
+)
 from engine.store.reader import Reader
 
 Document = dict[str, Any]
@@ -105,12 +113,12 @@ def _under(method: str, books: Books, sale: dict[str, Any]) -> Document:
     return {
         "method": method,
         **sums_of_gains(pieces),
-        "insufficient": to_text(exact_sum(missing) or 0),
+        "insufficient": sum_text(exact_sum(missing)),
         "lots": _taken(pieces),
         "left": {
             "lots": left.height,
-            "quantity": to_text(exact_sum(left["quantity"]) or 0),
-            "cost_basis_usd": to_text(exact_sum(left["basis"]) or 0),
+            "quantity": sum_text(exact_sum(left["quantity"])),
+            "cost_basis_usd": sum_text(exact_sum(left["basis"])),
         },
     }
 

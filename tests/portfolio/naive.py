@@ -341,7 +341,8 @@ class Naive:
         found = self.settlement(tx)
         if found is None or found.value is None:
             return None
-        return rounded(Fraction(found.value, UNIT) * self.left[tx.row] / Fraction(tx.quantity))
+        said_of = Fraction(tx.quantity) if found.of is None else Fraction(found.of, UNIT)
+        return rounded(Fraction(found.value, UNIT) * self.left[tx.row] / said_of)
 
     def settle(self, event: Event, lots: list[NaiveLot]) -> None:
         tx, settlement = event.tx, self.settlement(event.tx)

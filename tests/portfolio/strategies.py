@@ -71,5 +71,6 @@ def settled_rows(draw: st.DrawFn, rows: list[Tx]) -> dict[int, Settlement]:
             kind = draw(st.sampled_from(OUT_KINDS + IN_KINDS))
             value = draw(st.sampled_from((0, 1, 10**18, 123456789012345678901)))
             given = kind == "payment" or draw(st.booleans())
-            settlements[tx.row] = Settlement(kind, value if given else None)
+            of = draw(st.sampled_from((None, 10**18, 7 * 10**17)))
+            settlements[tx.row] = Settlement(kind, value if given else None, of)
     return settlements

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.instants import DAY_US, MINUTE_US
-from engine.domain.money import share
 from engine.portfolio.holdings import movements
 from engine.portfolio.transfer_candidates import LOOKS_MOST, WITHIN_US, Loose, Nearby, Whys
 from engine.portfolio.transfers import IN_KINDS, OUT_KINDS, Links, Settlement, legs_of, link
@@ -63,19 +62,17 @@ def test_settle__a_match_goes_before_it() -> None:
 
 
 def test_settle__value_said_for_a_part__is_that_parts_value() -> None:
-    """Two of ten were left over and worth 100: the whole row would be worth 500, its two 100."""
     text = "09:00 a TRANSFER_OUT 10 X #h \n 10:00 b TRANSFER_IN 8 X #h"
-    links = linked(text, {1: Settlement("payment", 100 * UNIT, 2 * UNIT)})
-    ((position, settled),) = links.settlements.items()
-    assert settled == Settlement("payment", 500 * UNIT)
-    assert share(500 * UNIT, links.rest[position], 10 * UNIT) == 100 * UNIT
+    assert by_row(linked(text, {1: Settlement("payment", 100 * UNIT, 2 * UNIT)})) == {
+        1: Settlement("payment", 100 * UNIT)
+    }
 
 
-@given(st.integers(0, 10**37), st.integers(1, 10**30), st.integers(0, 10**30))
-@settings(max_examples=examples(200), deadline=None)
-def test_settle__value_of_a_part__comes_back_to_the_last_digit(value: int, left: int, more: int) -> None:
-    whole = left + more
-    assert share(share(value, whole, left), left, whole) == value
+def test_settle__less_left_over_than_the_value_was_said_for__its_share_rounded_once() -> None:
+    """3.9 of 5 were left over, worth 100; now 2.4 are: 100 x 2.4 / 3.9, not by way of a worth of all 5."""
+    text = "09:00 a TRANSFER_OUT 5 X #h \n 10:00 b TRANSFER_IN 2.6 X #h"
+    said = {1: Settlement("payment", 100 * UNIT, 39 * UNIT // 10)}
+    assert by_row(linked(text, said)) == {1: Settlement("payment", 61_538461538461538462)}
 
 
 @given(ledgers(), st.randoms(use_true_random=False), st.data())

@@ -470,3 +470,30 @@ def test_pages__after_more_was_taken_in__are_of_the_new_books(deck: Deck) -> Non
     for wrong in ({"state": "sold"}, {"offset": -1}, {"limit": True}):
         with pytest.raises(UsageError):
             deck.ask("lots_page", **wrong)
+
+
+# -- beyond the range ---------------------------------------------------------------------------------
+
+
+def test_basis_beyond_38_digits__null_with_the_reason__never_zero(deck: Deck) -> None:
+    """A fee of 9 x 10^18 EUR at 100 USD each is a basis that no decimal holds."""
+    rates(deck, rate(rate="100", asof="2024-04-30T14:00:00Z"))
+    take(deck, row("2024-05-01T00:00:00Z", "BUY", "2", "10", fee_asset="EUR", fee_amount="9" + "0" * 18),
+         row("2024-05-02T00:00:00Z", "SELL", "1", "30"))  # fmt: skip
+    prices(deck, bar(bucket_close="2024-05-03T00:00:00Z", close="15"))
+    lots = deck.ask("lots")
+    (lot,), (piece,) = lots["open_lots"], lots["realized"]
+    assert (lot["cost_basis_usd"], lot["flags"]) == (None, ["VALUE_OUT_OF_RANGE"])
+    assert (piece["proceeds_usd"], piece["cost_basis_usd"], piece["gain_usd"]) == ("30", None, None)
+    assert piece["flags"] == ["VALUE_OUT_OF_RANGE"]
+
+    found = deck.ask("lots_at", at="2024-05-03T00:00:00Z")
+    (lot,) = found["open_lots"]
+    assert (lot["value_usd"], lot["unrealized_gain_usd"], lot["reason"]) == ("15", None, "VALUE_OUT_OF_RANGE")
+    assert (found["total"]["cost_basis_usd"], found["total"]["unvalued"]) == (None, 1)
+
+    bought = deck.sql("SELECT lower(hex(id)) FROM tx ORDER BY ts")[0][0]
+    made = deck.ask("lots_explain", tx=bought)["made"]
+    assert made == {"whole_quantity": "2", "whole_basis_usd": None, "fee_in_basis_usd": None}
+    imagined = imagine(deck, quantity="0.5")["FIFO"]
+    assert (imagined["left"]["quantity"], imagined["left"]["cost_basis_usd"]) == ("0.5", None)
