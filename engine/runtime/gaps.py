@@ -29,6 +29,7 @@ from engine.valuation.buckets import closes
 from engine.valuation.market_hours import is_target_day
 
 Wanted = dict[Series, list[int]]
+UNPRICED = ("NO_PRICE", "MANUAL_EXPIRED")  # an observation would settle it, whatever stood in for one before
 
 
 def wanted(home_path: str, now: int, arguments: dict[str, Any]) -> Wanted:
@@ -80,7 +81,7 @@ def _unpriced(books: Books, resolution: str, after: int, until: int) -> Wanted:
         if values.valued.all():
             continue
         rows = price_engine.snapshots([values], inputs)
-        rows = rows.filter((pl.col("kind") == "holding") & (pl.col("reason") == "NO_PRICE"))
+        rows = rows.filter((pl.col("kind") == "holding") & pl.col("reason").is_in(UNPRICED))
         for close in np.unique(rows["bucket_close"].to_physical().to_numpy()).tolist():
             found.setdefault(Series("price", values.asset, _grid(resolution, close)), []).append(close)
     return found

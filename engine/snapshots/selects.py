@@ -22,6 +22,7 @@ QUERY_NODES = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NOD
 TABLE_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})  # the others read files or settings
 NEVER = frozenset({"write_log", "current_setting"})
 ONE_SELECT = "Give one SELECT, as in: SELECT * FROM nav WHERE resolution = '1d' ORDER BY bucket_close."
+QUOTED_ASOF = 'The column asof is also a word of SQL (ASOF JOIN): write it as "asof", in double quotes.'
 FIRST, LAST = -(2**63), 2**63 - 1
 
 _COMPARISONS = {
@@ -93,7 +94,8 @@ def _parsed(query: str, parser: duckdb.DuckDBPyConnection) -> Node:
     try:
         statements = parser.extract_statements(query)
     except duckdb.Error as error:
-        raise UsageError(f"This is no SQL: {plainly(error)}", ONE_SELECT) from None
+        hint = QUOTED_ASOF if "asof" in query.lower() else ONE_SELECT
+        raise UsageError(f"This is no SQL: {plainly(error)}", hint) from None
     if len(statements) != 1:
         many = f"These are {len(statements)} statements" if statements else "There is no statement"
         raise UsageError(f"{many}.", ONE_SELECT)

@@ -2,7 +2,8 @@
 
 The market is closed in [Friday 17:00, Sunday 17:00) and from 17:00 on 24 and 31 December to 17:00 of the
 next day, New York time. Reference rates are fixed on TARGET days: Monday to Friday except 1 January, Good
-Friday, Easter Monday, 1 May, 25 and 26 December. Pure calendar arithmetic over UTC microseconds.
+Friday, Easter Monday, 1 May, 25 and 26 December; until 2002 single years had days of their own. Pure
+calendar arithmetic over UTC microseconds.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ _REPLACED = time(16, 30)  # by then the next day's reference rate is out, Frankf
 _ONE_DAY = timedelta(days=1)
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FRIDAY = 4
+_OTHERWISE = frozenset({date(1999, 4, 2), date(1999, 4, 5), date(1999, 12, 31), date(2001, 12, 31)})
 _MARGIN_US = 14 * DAY_US  # more than the market is ever closed on top of twice its open time
 
 
@@ -70,6 +72,10 @@ def reference_expiry(asof: Instants) -> Instants:
 
 def is_target_day(day: date) -> bool:
     """Whether reference rates are fixed on a date."""
+    return _by_rule(day) != (day in _OTHERWISE)
+
+
+def _by_rule(day: date) -> bool:
     if day.weekday() > _FRIDAY or (day.month, day.day) in {(1, 1), (5, 1), (12, 25), (12, 26)}:
         return False
     return day - _easter_sunday(day.year) not in {-2 * _ONE_DAY, _ONE_DAY}

@@ -66,6 +66,14 @@ def test_manual__until_it_expires__then_the_reason_says_so(deck: Deck) -> None:
     assert deck.ask("assets", blocking=True)["assets"][0]["blocking"]["reasons"] == ["MANUAL_EXPIRED"]
 
 
+def test_manual__once_expired__its_prices_are_missing_again(deck: Deck) -> None:
+    give(deck, "manual", since="start", price="0.5", expires="2025-03-03", reason="broker's note")
+    gaps = deck.ask("gaps", resolution="1d", series="SCAM", to="2025-03-05")["gaps"]
+    assert [(gap["from"], gap["to"], gap["missing"]) for gap in gaps] == [
+        ("2025-03-03T00:00:00Z", "2025-03-05T00:00:00Z", 3)
+    ]
+
+
 def test_manual__written_off__is_worth_nothing(deck: Deck) -> None:
     give(deck, "manual", since="start", price="0", expires="2030-01-01")
     assert navs(deck) == ["150", "150", "150"]

@@ -24,6 +24,21 @@ def at(text: str) -> int:
 @pytest.mark.parametrize(
     "query",
     [
+        "SELECT asof FROM snapshots_1d",
+        "SELECT value, ASOF, price FROM snapshots_1d",
+        "SELECT value FROM snapshots_1d ORDER BY asof",
+    ],
+)
+def test_column_asof__a_word_of_the_language__the_hint_says_how_to_write_it(query: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        read_select(query, VIEWS)
+    assert '"asof"' in refused.value.hint
+    assert read_select(query.replace("asof", '"asof"').replace("ASOF", '"asof"'), VIEWS).views
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
         "",
         "-- only a comment",
         "SELECT 1; SELECT 2",

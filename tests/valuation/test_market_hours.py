@@ -1,5 +1,7 @@
 """Open time of the currency market and TARGET days, against the wall clock and the real fixings."""
 
+import io
+import zipfile
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.instants import DAY_US, HOUR_US, MINUTE_US, format_instant, from_us, parse_instant
+from engine.providers.embedded_ecb import embedded_zip
 from engine.valuation.market_hours import expiry, is_target_day, open_between, reference_expiry
 from tests.effort import examples
 
@@ -110,6 +113,18 @@ def test_target_days__are_the_days_of_the_real_fixings() -> None:
     first, last = date(2017, 1, 2), date(2026, 10, 30)
     days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
     assert {day.isoformat() for day in days if is_target_day(day)} == fixed
+
+
+def test_target_days__since_the_euro_is_there__are_those_of_the_bank_s_own_file() -> None:
+    """The calendar is the long-term one since 2002; before, single years had their own."""
+    with zipfile.ZipFile(io.BytesIO(embedded_zip())) as packed:
+        lines = packed.read("eurofxref-hist.csv").decode("ascii").splitlines()[1:]
+    fixed = {line.split(",")[0] for line in lines}
+    first, last = date(1999, 1, 4), date(2026, 10, 30)
+    days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+    assert {day.isoformat() for day in days if is_target_day(day)} == {
+        day for day in fixed if day <= last.isoformat()
+    }
 
 
 @pytest.mark.parametrize("day", ["2008-03-24", "2038-04-26", "1981-04-20", "1954-04-19", "2000-04-24"])
