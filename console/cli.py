@@ -152,15 +152,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.version:
         print(f"navdeck {VERSION}")
         return EXIT_DONE
+    if arguments.daemon and arguments.verb:
+        return _not_with_a_verb("--daemon works by itself.", arguments.json)
     if arguments.daemon:
         arguments.verb = "daemon"
     if arguments.verb is None:
         return _without_verb(arguments)
     if arguments.read_only:
-        hint = "Leave the verb or the option out."
-        _complain("--read-only is for the console.", hint, "USAGE", arguments.json)
-        return EXIT_USAGE
+        return _not_with_a_verb("--read-only is for the console.", arguments.json)
     return _run(arguments)
+
+
+def _not_with_a_verb(problem: str, as_json: bool) -> int:
+    _complain(problem, "Leave the verb or the option out.", "USAGE", as_json)
+    return EXIT_USAGE
 
 
 def _parsed(given: list[str]) -> argparse.Namespace:

@@ -47,6 +47,7 @@ from numpy.typing import NDArray
 from engine.domain.instants import DAY_US, SECOND_US, format_instant
 from engine.portfolio.sub_periods import (
     BREAKS,
+    DUST,
     TOO_LARGE,
     UNPRICED,
     Chain,
@@ -132,18 +133,22 @@ def underwater(made: Floats) -> Floats:
 
 
 def drawdown(at: Instants, made: Floats) -> Drawdown:
-    """The deepest fall of an unbroken index at ascending instants; at least one of each."""
+    """The deepest fall of an unbroken index at ascending instants; at least one of each.
+
+    Levels that only rounding tells apart are one level: what came back to its peak has recovered.
+    """
     below = underwater(made)
-    trough = int(below.argmin())
-    if not below[trough] < 0:
+    depth = below.min()
+    if not depth < -DUST:
         return Drawdown(0.0, None, None, None, 0)
-    top = made[: trough + 1].max()
-    peak = int(np.flatnonzero(made[: trough + 1] == top)[-1])
+    trough = int(np.flatnonzero(below <= depth + DUST)[0])
+    top = made[: trough + 1].max() * (1 - DUST)
+    peak = int(np.flatnonzero(made[: trough + 1] >= top)[-1])
     risen = np.flatnonzero(made[trough:] >= top)
     recovery = trough + int(risen[0]) if len(risen) else None
     until = int(at[recovery] if recovery is not None else at[-1])
     return Drawdown(
-        float(below[trough]), int(at[peak]), int(at[trough]), None if recovery is None else until,
+        float(depth), int(at[peak]), int(at[trough]), None if recovery is None else until,
         (until - int(at[peak])) // SECOND_US,
     )  # fmt: skip
 

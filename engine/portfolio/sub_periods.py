@@ -17,7 +17,7 @@ Marks = NDArray[np.bool_]
 IN_BUCKET, EXACT, START, END = FLOW_TIMINGS = ("in bucket", "exact", "start of period", "end of period")
 BREAKS = ("", "FLOW_UNPRICED", "NO_CAPITAL", "DIETZ_UNDEFINED", "VALUE_OUT_OF_RANGE")
 UNPRICED, NO_CAPITAL, UNDEFINED, TOO_LARGE = 1, 2, 3, 4
-DUST = 1e-12  # a sum of amounts below this part of them is what rounding left of 0
+DUST = 1e-12  # what is below this part of what it was made from is what rounding left of 0
 
 
 @dataclass(frozen=True, slots=True)

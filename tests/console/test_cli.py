@@ -80,6 +80,13 @@ def test_wrong_usage__exit_2(words: list[str], capsys: Capture) -> None:
     assert capsys.readouterr().out == ""
 
 
+def test_daemon_with_a_verb__exit_2__neither_is_done(tmp_path: Path, capsys: Capture) -> None:
+    assert main(["--home", str(tmp_path / "none"), "--daemon", "ingest", "trades.csv"]) == 2
+    told = capsys.readouterr().err
+    assert "--daemon works by itself" in told
+    assert "Leave the verb" in told
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [

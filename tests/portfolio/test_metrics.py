@@ -223,6 +223,22 @@ def test_drawdown__never_below__is_0_without_instants() -> None:
     }  # fmt: skip
 
 
+def test_drawdown__back_at_its_peak_but_for_rounding__has_recovered() -> None:
+    fall = measured("1 15 11 15")["drawdown"]  # 15 x (11 / 15) x (15 / 11) is 14.999999999999998 in floats
+    assert (fall["peak"], fall["trough"], fall["recovery"]) == (told(1), told(2), told(3))
+    assert fall["duration_s"] == 2 * 86_400
+
+
+def test_drawdown__equal_but_for_rounding__the_last_peak_and_the_first_trough() -> None:
+    fall = measured("1 15 11 15 11 20")["drawdown"]
+    assert (fall["peak"], fall["trough"], fall["recovery"]) == (told(1), told(2), told(3))
+    assert measured("1 15 13 15 11 20")["drawdown"]["peak"] == told(3)
+
+
+def test_drawdown__below_its_peak_by_rounding_alone__is_none() -> None:
+    assert measured("0.1 0.3", "0.5 0.2")["max_drawdown"] == 0.0
+
+
 def test_drawdown__money_taken_out_is_no_fall() -> None:
     assert measured("100 50 55", "0.5 -50")["max_drawdown"] == 0.0
 
