@@ -31,6 +31,8 @@ checked: EOD_ONLY says so. An operator's override lets the fallback pass at clos
 EOD_OVERRIDE says so; where a primary is in force it does nothing. FX_CLOSED marks an intraday rate that
 serves only because the market is closed.
 
+Drift is measured in the direction of the pair's name, whichever way round the pair is used.
+
 What is refused. A fallback more than `drift_bps_max` off the latest primary, or without a primary within
 24 h of open market, is held and never used in silence. Nothing is interpolated, nothing is taken from after
 the close, no leg but EUR is tried. A rate that 18 places cannot hold (or that rounds to 0) is out of range.
@@ -205,32 +207,35 @@ class _Pair:
         """The fallback at a position, held unless the latest primary is recent and close enough."""
         leg = _plain_leg(self.fallback, at, self.from_ccy, late)
         if not recent:
-            return leg._replace(evidence=self._evidence(leg, last, "NO_PRIMARY", None))
-        drift = leg.ratio.bps_off(self.primary.ratio(last, self.from_ccy))
+            return leg._replace(evidence=self._evidence(leg, at, last, "NO_PRIMARY", None))
+        drift = self._named(self.fallback, at).bps_off(self._named(self.primary, last))
         drift_bps = _fitting(drift.scaled())
         if drift.num * SCALE <= limit * drift.den:
             return leg._replace(drift_bps=drift_bps)
-        return leg._replace(drift_bps=drift_bps, evidence=self._evidence(leg, last, "DRIFT", drift_bps))
+        return leg._replace(drift_bps=drift_bps, evidence=self._evidence(leg, at, last, "DRIFT", drift_bps))
 
-    def _evidence(self, leg: _Leg, last: int, cause: str, drift_bps: int | None) -> HoldEvidence:
+    def _named(self, quotes: Quotes, at: int) -> Ratio:
+        """In the direction of the pair's name: a pair is held or not, whichever way round it is used."""
+        return quotes.ratio(at, pair_name(self.from_ccy, self.to_ccy).partition("/")[0])
+
+    def _evidence(self, leg: _Leg, at: int, last: int, cause: str, drift_bps: int | None) -> HoldEvidence:
         evidence = HoldEvidence(
             pair_name(self.from_ccy, self.to_ccy), self.from_ccy, self.to_ccy, cause,
             leg.ratio.scaled(), leg.source, leg.asof, drift_bps,
         )  # fmt: skip
         if last < 0:
             return evidence
-        now = self.primary.ratio(last, self.from_ccy)
         evidence = replace(
             evidence,
-            primary_rate=now.scaled(),
+            primary_rate=self.primary.ratio(last, self.from_ccy).scaled(),
             primary_source=self.primary.source[last],
             primary_asof=self.primary.asof[last],
         )
         fixing = int(self.primary.latest(np.array([leg.asof], np.int64))[0])
         if fixing < 0:
             return evidence
-        then = self.primary.ratio(fixing, self.from_ccy)
-        feed_bps = _fitting(leg.ratio.bps_off(then).scaled())
+        then, now = self._named(self.primary, fixing), self._named(self.primary, last)
+        feed_bps = _fitting(self._named(self.fallback, at).bps_off(then).scaled())
         return replace(evidence, feed_bps=feed_bps, moved_bps=_fitting(now.bps_off(then).scaled()))
 
 

@@ -112,6 +112,20 @@ def test_drift__is_compared_exactly__and_the_limit_itself_passes(
     assert (use(rates, "EUR/USD", "2024-01-10 15:00").reason == "FX_HELD") is held
 
 
+@pytest.mark.parametrize("written", [f"{pair} broker 2024-01-10 14:00 1" for pair in ("EUR/USD", "USD/EUR")])
+@pytest.mark.parametrize(("fallback", "drift"), [("0.9975", "25"), ("0.997499", "25.01")])
+def test_drift__the_other_way_round__is_that_of_the_pair__so_it_is_held_or_not(
+    fallback: str, drift: str, written: str
+) -> None:
+    """Measured against what a dollar is worth, 0.9975 would be 25.06 bps off, and the pair held for some."""
+    rates = book(f"EUR/USD ecb 2024-01-10 13:15 {fallback}\n{written}")
+    both = [use(rates, pair, "2024-01-10 15:00") for pair in ("EUR/USD", "USD/EUR")]
+    assert {to_text(used.drift_bps or 0) for used in both} == {drift}
+    assert [used.reason for used in both] == [None if drift == "25" else "FX_HELD"] * 2
+    direct = rates.direct("EUR/USD", np.array([at("2024-01-10 15:00")], np.int64))
+    assert direct.table[int(direct.idx[0])].reason == both[0].reason
+
+
 def test_hold__shows_both_rates_and_splits_the_drift_into_feed_and_move() -> None:
     rates = book("""
         EUR/USD ecb    2024-01-10 13:15 1.1000

@@ -76,6 +76,10 @@ def serves(seen: Seen, close: datetime) -> bool:
     return close < datetime.combine(day, time(16, 30), FRANKFURT)
 
 
+def first_named(pair: set[str]) -> str:
+    return sorted(pair, key=lambda currency: (currency != "EUR", currency))[0]
+
+
 class Naive:
     def __init__(self, observations: list[Seen], policy: FxPolicy) -> None:
         self.observations, self.policy = observations, policy
@@ -93,7 +97,7 @@ class Naive:
             if {seen.base, seen.quote} == pair and self.is_primary(seen) == primary and when(seen)
         ]
         place = {source: n for n, source in enumerate(order)}
-        named = sorted(pair, key=lambda currency: (currency != "EUR", currency))[0]
+        named = first_named(pair)
         found.sort(key=lambda seen: (
             -to_us(seen.asof), place.get(seen.source, len(order)), seen.source,
             FINENESS.index(seen.resolution), seen.base != named,
@@ -114,7 +118,8 @@ class Naive:
         latest = self.pick(pair, True, lambda seen: seen.asof <= close)
         if latest is None or not open_time_less_than(latest.asof, close, timedelta(hours=24)):
             return Part(part.rate, part.source, part.asof, held="NO_PRIMARY")
-        drift = abs(part.rate / towards(latest, from_ccy) - 1) * 10_000
+        named = first_named(pair)
+        drift = abs(towards(fallback, named) / towards(latest, named) - 1) * 10_000
         held = "DRIFT" if drift > Fraction(str(self.policy.drift_bps_max)) else None
         return Part(part.rate, part.source, part.asof, part.flags, drift, held)
 
