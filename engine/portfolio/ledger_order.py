@@ -133,13 +133,16 @@ def _key(row: _Row) -> tuple[int, str, str, str]:
     return row.kind, row.id if row.kind == KeyKind.ID else "", "", ""
 
 
-def _content_key(event: int, rows: dict[int, _Row]) -> tuple[Content, Content, int, str]:
-    """Ids come last: legs alike in all else differ in the ids they were given."""
-    if event >= 0:
-        row = rows[event]
-        return _content(row), (), row.k, row.id
-    row = rows[~event]
-    return _fee_content(row), _content(row), row.k, row.id
+def _content_key(event: int, rows: dict[int, _Row]) -> tuple[Content | int | str, ...]:
+    """Content and *k* behind a key. A made FEE uses its parent's: where that is content and *k*, these first.
+
+    Ids come last: legs alike in all else differ in the ids they were given.
+    """
+    row = rows[event if event >= 0 else ~event]
+    own = _content(row) if event >= 0 else _fee_content(row)
+    if row.kind == KeyKind.CONTENT:
+        return _content(row), row.k, own, row.id
+    return own, () if event >= 0 else _content(row), row.k, row.id
 
 
 def _content(row: _Row) -> Content:

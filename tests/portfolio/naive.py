@@ -64,9 +64,13 @@ class Event:
                 instant(tx.ts), "FEE", tx.fee_asset or "", canonical(tx.fee_amount), "", "", "",
                 tx.account, tx.tx_hash or "", "",
             )  # fmt: skip
-            self.rank = (tx.ts, 4, key(tx), own, content(tx), tx.k, tx.id)
+            rank, parent = 4, content(tx)
         else:
-            self.rank = (tx.ts, RANK.get(tx.action, 0), key(tx), content(tx), (), tx.k, tx.id)
+            rank, own, parent = RANK.get(tx.action, 0), content(tx), ()
+        if key(tx)[0] == 3:  # the key is the (parent's) content and k
+            self.rank = (tx.ts, rank, key(tx), content(tx), tx.k, own, tx.id)
+        else:
+            self.rank = (tx.ts, rank, key(tx), own, parent, tx.k, tx.id)
 
 
 @dataclass(eq=False)

@@ -342,6 +342,25 @@ def test_move__fee_of_an_early_in__stands_at_the_ins_own_time() -> None:
     )
 
 
+def test_made_fee__of_a_row_that_has_no_key_but_its_content__stands_where_that_content_does() -> None:
+    """FEE comes before SELL, and so does the fee that was given before the one that the sale made."""
+    expect(
+        """
+        09:00 a BUY 1.5 X @10
+        10:00 a BUY 9 X @20
+        12:00 a SELL 1 X @30 fee 0.5 X
+        12:00 a FEE 1 X @30
+        """,
+        lots="a X 10:00 8 160",
+        gains="""
+        a X 12:00 09:00 1 15 10 5
+        a X 12:00 09:00 0.5 15 5 10
+        a X 12:00 10:00 0.5 15 10 5
+        a X 12:00 10:00 0.5 15 10 5
+        """,
+    )
+
+
 def test_worked_example_of_the_engine__comes_out_as_written() -> None:
     expect(
         """
