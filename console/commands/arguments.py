@@ -70,8 +70,15 @@ def acts_of(verb: argparse.ArgumentParser) -> Any:
 def common(holder: argparse.ArgumentParser, home: str | None, json: bool | str) -> None:
     """What may stand before the verb as well as after it; after it, only what is given counts."""
     where = "the home; otherwise NAVDECK_HOME or the user's data folder"
-    holder.add_argument("--home", default=home, metavar="FOLDER", help=where)
+    holder.add_argument("--home", type=_folder, default=home, metavar="FOLDER", help=where)
     holder.add_argument("--json", action="store_true", default=json, help="one JSON document on stdout")
+
+
+def _folder(given: str) -> str:
+    """A variable that a script left empty must not become another home than was meant."""
+    if not given:
+        raise argparse.ArgumentTypeError("it is empty; name a folder, or leave --home out")
+    return given
 
 
 def range_options(verb: argparse.ArgumentParser) -> None:

@@ -112,6 +112,18 @@ def test_refused__as_json_too(deck: Deck, capsys: Capture) -> None:
     assert document["error"]["hint"]
 
 
+@pytest.mark.parametrize("where", [["--home", "", "status"], ["status", "--home", ""], ["status", "--home="]])
+def test_home__empty__is_refused_and_never_another_home(
+    where: list[str], deck: Deck, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NAVDECK_HOME", str(deck.path))
+    with pytest.raises(SystemExit, match="2"):
+        main(where)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "--home: it is empty; name a folder" in " ".join(told.err.split())
+
+
 def test_no_home__exit_2_with_what_to_do(tmp_path: Path, capsys: Capture) -> None:
     assert main(["status", "--home", str(tmp_path / "none")]) == 2
     assert "navdeck init" in capsys.readouterr().err
